@@ -1,0 +1,64 @@
+"""The protocols that outsiders implement: a class fits by its shape, no base class is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from parscope.core.frames import Frames
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads one file format lazily; one file of `io` each, found by name through the registry."""
+
+    name: str
+    """Short name of the format, as given to ``--format``."""
+
+    extensions: tuple[str, ...]
+    """Usual suffixes, lower case, with the dot; a hint, never the proof."""
+
+    def accepts(self, path: Path) -> bool:
+        """Whether the content (magic bytes, layout) of `path` is of this format; never raises for a foreign file.
+
+        Parameters
+        ----------
+        path : Path
+            A file or folder that exists.
+
+        Returns
+        -------
+        bool
+        """
+
+    def read(
+        self,
+        path: Path,
+        *,
+        scan_shape: tuple[int, int] | None = None,
+        pattern_shape: tuple[int, int] | None = None,
+        dtype: str | None = None,
+        dataset: str | None = None,
+    ) -> Frames:
+        """Open `path` without loading its patterns.
+
+        Parameters
+        ----------
+        path : Path
+            A file or folder that `accepts` said yes to.
+        scan_shape, pattern_shape : tuple of int, optional
+            (y, x) lengths for formats that do not store them.
+        dtype : str, optional
+            NumPy name of the sample type for formats that do not store it.
+        dataset : str, optional
+            Which array, for containers of several.
+
+        Returns
+        -------
+        Frames
+
+        Raises
+        ------
+        InputError
+            With the file, the fault and what to do.
+        """

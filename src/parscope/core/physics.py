@@ -1,0 +1,114 @@
+"""Physics: a few named numbers turned into a signal.
+
+This is the idea the package is built on. A `Physics` knows no solver, no network and no file. A
+`Constellation` is the common special case of copies of one template at positions linear in the parameters.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["bounded", "log", "circular"]
+Noise = Literal["poisson", "gaussian", "complex gaussian"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number a physics is governed by: its name, unit, bounds and scale, written once.
+
+    Parameters
+    ----------
+    name : str
+        The field's standard term.
+    unit : str
+        ``px``, ``kHz``, ``rad``, ...; ``1`` for a pure number.
+    lower, upper : float
+        Bounds, in `unit`; infinite where there is none.
+    kind : {"bounded", "log", "circular"}, default "bounded"
+        How the parameter is scaled: linear between bounds, logarithmic, or wrapped round.
+
+    Raises
+    ------
+    ValueError
+        If the bounds are not ordered.
+    """
+
+    name: str
+    unit: str
+    lower: float = -np.inf
+    upper: float = np.inf
+    kind: Kind = "bounded"
+
+    def __post_init__(self) -> None:
+        """Refuse an empty interval."""
+        if not self.lower < self.upper:
+            raise ValueError(f"{self.name}: bounds {self.lower} and {self.upper} are not ordered")
+
+
+class Physics(ABC):
+    """The forward model of one technique: parameters in, expected signal out.
+
+    A subclass is a frozen dataclass in one file of `techniques`; its fields are what the instrument fixes.
+    """
+
+    parameters: ClassVar[tuple[Parameter, ...]]
+    noise: ClassVar[Noise]
+
+    @property
+    @abstractmethod
+    def signal_shape(self) -> tuple[int, ...]:
+        """Shape of one signal."""
+
+    @abstractmethod
+    def render(self, theta: Any, /) -> Any:
+        """Expected signals for parameters `theta`.
+
+        Parameters
+        ----------
+        theta : array, shape (n, k)
+            Parameters in the order and units of `parameters`; NumPy or any array-API library.
+
+        Returns
+        -------
+        array, shape (n, *signal_shape)
+            Of the same library as `theta`.
+        """
+
+
+class Constellation(Physics):
+    """Physics whose signal is copies of one template at positions that are linear in the parameters.
+
+    Copy n sits at ``centre + A @ reference[n]`` (row, column), with the six parameters
+    ``(centre_y, centre_x, A_yy, A_yx, A_xy, A_xx)``. Amplitudes and the level underneath are linear nuisances.
+    """
+
+    @property
+    @abstractmethod
+    def reference(self) -> NDArray[np.float64]:
+        """Positions of the copies relative to the centre for A = identity, shape (n, 2), [px], order (y, x)."""
+
+    @abstractmethod
+    def template(
+        self, offsets: NDArray[np.float64], edge: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Template and its gradient.
+
+        Parameters
+        ----------
+        offsets : ndarray, shape (..., 2)
+            Displacement of the sample from the centre of the copy, [px], order (y, x).
+        edge : float
+            Width of the template's edge, [px]; wider than the physical one for coarse steps.
+
+        Returns
+        -------
+        value : ndarray, shape (...)
+            Template, 1 inside and 0 outside.
+        gradient : ndarray, shape (..., 2)
+            Derivative of `value` with respect to the position of the copy, [1/px].
+        """

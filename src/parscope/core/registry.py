@@ -1,0 +1,75 @@
+"""Finds plug-ins by name: built-ins first, then entry points; each is imported only when it is used."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from parscope.core.errors import OptionError
+
+_BUILT_IN: dict[str, dict[str, str]] = {
+    "parscope.techniques": {"diffraction": "parscope.techniques.diffraction:DiffractionPattern"},
+    "parscope.readers": {
+        name: f"parscope.io.{module}:{cls}"
+        for name, module, cls in (
+            ("numpy", "npy", "NumpyReader"),
+            ("dectris", "dectris", "DectrisReader"),
+            ("electron-events", "events", "EventsReader"),
+            ("hdf5", "hdf5", "Hdf5Reader"),
+            ("zarr", "zarr", "ZarrReader"),
+            ("merlin", "merlin", "MerlinReader"),
+            ("empad", "empad", "EmpadReader"),
+            ("em", "em", "EmReader"),
+            ("raw", "raw", "RawReader"),
+        )
+    },
+}
+
+
+@cache
+def names(group: str) -> tuple[str, ...]:
+    """Names of all plug-ins of a group, built-ins first.
+
+    Parameters
+    ----------
+    group : str
+        Entry-point group: ``parscope.techniques`` or ``parscope.readers``.
+
+    Returns
+    -------
+    tuple of str
+    """
+    own = _BUILT_IN.get(group, {})
+    foreign = (e.name for e in entry_points(group=group))
+    return (*own, *sorted(n for n in foreign if n not in own))
+
+
+def load(group: str, name: str) -> Any:
+    """Import one plug-in.
+
+    Parameters
+    ----------
+    group : str
+        Entry-point group.
+    name : str
+        One of `names(group)`.
+
+    Returns
+    -------
+    object
+        The class.
+
+    Raises
+    ------
+    OptionError
+        If there is no such plug-in.
+    """
+    target = _BUILT_IN.get(group, {}).get(name)
+    if target is not None:
+        module, _, attribute = target.partition(":")
+        return getattr(import_module(module), attribute)
+    for entry in entry_points(group=group, name=name):
+        return entry.load()
+    raise OptionError(f"there is no {name!r}", group, f"choose one of {', '.join(names(group))}")

@@ -1,0 +1,1 @@
+"""One reader per file format, all lazy, found by content."""

@@ -1,0 +1,1 @@
+"""Ways to invert physics; each knows `Physics` and no technique."""

@@ -1,0 +1,97 @@
+"""Geometry of deformed lattices: from the affine map of a diffraction pattern to strain and rotation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+AFFINE = ("centre_y", "centre_x", "A_yy", "A_yx", "A_xy", "A_xx")
+STRAIN = ("e_xx", "e_yy", "e_xy", "rotation")
+
+
+def reciprocal_map(e_xx: Array, e_yy: Array, e_xy: Array, rotation: Array) -> Array:
+    """Affine map of the reciprocal lattice for a given strain: A = F^-T with F = R (I + e).
+
+    Parameters
+    ----------
+    e_xx, e_yy, e_xy : ndarray, shape (...)
+        Strain, [1].
+    rotation : ndarray, shape (...)
+        Rotation of the crystal, [rad], positive from +x towards +y.
+
+    Returns
+    -------
+    ndarray, shape (..., 2, 2)
+        In (y, x) order: ``q = A @ q_reference``.
+    """
+    e_xx, e_yy, e_xy, rotation = np.broadcast_arrays(e_xx, e_yy, e_xy, rotation)
+    c, s = np.cos(rotation), np.sin(rotation)
+    turn = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], -2)
+    stretch = np.stack([np.stack([1 + e_yy, e_xy], -1), np.stack([e_xy, 1 + e_xx], -1)], -2)
+    result: Array = np.swapaxes(np.linalg.inv(turn @ stretch), -1, -2)
+    return result
+
+
+def strain(affine: Array) -> Array:
+    """Strain and rotation of the crystal from the affine map of its reciprocal lattice.
+
+    The deformation gradient F = A^-T is split into F = R (I + e): the strain is that of the unrotated crystal,
+    in the axes of the detector.
+
+    Parameters
+    ----------
+    affine : ndarray, shape (..., 2, 2)
+        Map of the reference reciprocal lattice to the measured one, (y, x) order.
+
+    Returns
+    -------
+    ndarray, shape (..., 4)
+        e_xx, e_yy, e_xy [1] and rotation [rad], positive from +x towards +y; NaN where the map is.
+
+    Examples
+    --------
+    >>> strain(reciprocal_map(0.01, 0.0, 0.002, 0.05)).round(6).tolist()
+    [0.01, 0.0, 0.002, 0.05]
+    """
+    gradient = _inverse_transpose(np.asarray(affine, dtype=np.float64))
+    yy, yx, xy, xx = gradient[..., 0, 0], gradient[..., 0, 1], gradient[..., 1, 0], gradient[..., 1, 1]
+    rotation = np.arctan2(yx - xy, xx + yy)
+    c, s = np.cos(rotation), np.sin(rotation)
+    e_yy = c * yy - s * xy - 1
+    e_xx = s * yx + c * xx - 1
+    e_xy = 0.5 * ((c * yx - s * xx) + (s * yy + c * xy))
+    return np.stack([e_xx, e_yy, e_xy, rotation], -1)
+
+
+def strain_jacobian(affine: Array, step: float = 1e-6) -> Array:
+    """Derivative of strain and rotation with respect to the affine map, by central differences.
+
+    Parameters
+    ----------
+    affine : ndarray, shape (..., 2, 2)
+        Map of the reference reciprocal lattice to the measured one, (y, x) order.
+    step : float, default 1e-6
+        Step of the differences, [1].
+
+    Returns
+    -------
+    ndarray, shape (..., 4, 4)
+        Rows e_xx, e_yy, e_xy, rotation; columns A_yy, A_yx, A_xy, A_xx.
+    """
+    columns = []
+    for k in range(4):
+        move = np.zeros(4)
+        move[k] = step
+        move = move.reshape(2, 2)
+        columns.append((strain(affine + move) - strain(affine - move)) / (2 * step))
+    return np.stack(columns, -1)
+
+
+def _inverse_transpose(a: Array) -> Array:
+    """Inverse transpose of 2x2 matrices; NaN, not an exception, where there is none."""
+    yy, yx, xy, xx = a[..., 0, 0], a[..., 0, 1], a[..., 1, 0], a[..., 1, 1]
+    determinant = yy * xx - yx * xy
+    determinant = np.where(np.abs(determinant) > 1e-12, determinant, np.nan)
+    return np.stack([np.stack([xx, -xy], -1), np.stack([-yx, yy], -1)], -2) / determinant[..., None, None]

@@ -12,7 +12,7 @@ SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(if $(shell $(p) -V 2>/dev/null),$(p))))
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 export MPLBACKEND := agg
 
 help:  ## list the verbs
@@ -75,7 +75,7 @@ wheel-check: $(VENV)/.check
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist > build/wheel/log
 	sed -nE 's/^([A-Za-z0-9._-]+==[^ ]+)( ;[^\\]*)?.*/\1\2/p' requirements/run.txt > build/wheel/constraints.txt
 	$(PYTHON) -m venv build/wheel/venv
-	build/wheel/venv/bin/python -m pip --disable-pip-version-check --quiet install --no-compile \
+	build/wheel/venv/bin/python -m pip --disable-pip-version-check -qq install --no-compile \
 	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[dask,em]"
 	cd build/wheel && venv/bin/parscope --version && venv/bin/parscope --help > help.txt
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed

@@ -1,1 +1,56 @@
 """parscope: from the moment an instrument produces microscopy data to the moment someone can act on them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parscope.core.axes import Axis as Axis
+    from parscope.core.frames import Frames as Frames
+    from parscope.core.solver import Estimate as Estimate
+    from parscope.core.solver import Status as Status
+    from parscope.io import open_frames as open_frames
+    from parscope.techniques.diffraction import DiffractionPattern as DiffractionPattern
+    from parscope.workflows.simulate import simulate_scan as simulate_scan
+    from parscope.workflows.strain import map_strain as map_strain
+
+    __version__: str
+
+_HOME = {
+    "Axis": "parscope.core.axes",
+    "DiffractionPattern": "parscope.techniques.diffraction",
+    "Estimate": "parscope.core.solver",
+    "Frames": "parscope.core.frames",
+    "Status": "parscope.core.solver",
+    "map_strain": "parscope.workflows.strain",
+    "open_frames": "parscope.io",
+    "simulate_scan": "parscope.workflows.simulate",
+}
+
+__all__ = [
+    "Axis",
+    "DiffractionPattern",
+    "Estimate",
+    "Frames",
+    "Status",
+    "__version__",
+    "map_strain",
+    "open_frames",
+    "simulate_scan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562), so that importing parscope costs nothing."""
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("parscope")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, imported or not."""
+    return __all__

@@ -5,6 +5,8 @@ from parscope.core.contracts import Reader as Reader
 from parscope.core.frames import Frames as Frames
 from parscope.core.frames import Sliceable as Sliceable
 from parscope.core.physics import Constellation as Constellation
+from parscope.core.physics import Contrast as Contrast
+from parscope.core.physics import Levels as Levels
 from parscope.core.physics import Parameter as Parameter
 from parscope.core.physics import Physics as Physics
 from parscope.core.record import Provenance as Provenance

@@ -80,12 +80,69 @@ class Physics(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """What happens inside the copies of a template and is not modelled, as a prior.
+
+    Parameters
+    ----------
+    depth : float, default 0.0
+        Standard deviation of a Gaussian process that multiplies the template, [1]; 0 for uniform templates.
+    length : float, default 0.3
+        Its correlation length in units of the template's radius, [1].
+    jitter : float, default 0.0
+        Standard deviation of a displacement of each copy that the parameters do not explain, [px].
+    """
+
+    depth: float = 0.0
+    length: float = 0.3
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Mean counts at each copy of a constellation.
+
+    Parameters
+    ----------
+    amplitude : ndarray, shape (n,)
+        Counts per pixel inside the template.
+    background : ndarray, shape (n,)
+        Counts per pixel underneath.
+    slope : ndarray, shape (n, 2)
+        Relative gradient of the background, [1/px], order (y, x).
+    """
+
+    amplitude: NDArray[np.float64]
+    background: NDArray[np.float64]
+    slope: NDArray[np.float64]
+
+
 class Constellation(Physics):
     """Physics whose signal is copies of one template at positions that are linear in the parameters.
 
     Copy n sits at ``centre + A @ reference[n]`` (row, column), with the six parameters
     ``(centre_y, centre_x, A_yy, A_yx, A_xy, A_xx)``. Amplitudes and the level underneath are linear nuisances.
     """
+
+    contrast: Contrast
+    gain: float
+    mask: NDArray[np.bool_] | None
+
+    @property
+    @abstractmethod
+    def theta(self) -> NDArray[np.float64]:
+        """Parameters of the undeformed signal, shape (6,)."""
+
+    @property
+    @abstractmethod
+    def extent(self) -> tuple[float, float]:
+        """Radius of the template at half height, and width of its edge, [px]."""
+
+    @property
+    @abstractmethod
+    def levels(self) -> Levels:
+        """Mean counts at each copy."""
 
     @property
     @abstractmethod

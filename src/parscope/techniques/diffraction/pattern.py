@@ -14,7 +14,7 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from parscope.core.physics import Constellation, Noise, Parameter
+from parscope.core.physics import Constellation, Contrast, Levels, Noise, Parameter
 
 Array = NDArray[np.float64]
 
@@ -78,25 +78,6 @@ class Background:
         total = np.maximum(peak + self.floor, 1e-30)
         gradient: Array = -2 * offsets / self.width**2 * peak / (1 + q2 / self.width**2) / total
         return gradient
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Dynamical contrast inside the disks, as a Gaussian process multiplying the disk.
-
-    Parameters
-    ----------
-    depth : float, default 0.0
-        Standard deviation relative to the disk's mean intensity, [1]; 0 for flat disks.
-    length : float, default 0.3
-        Correlation length in units of the disk radius, [1].
-    jitter : float, default 0.0
-        Standard deviation of a displacement of each disk that no lattice explains, [px].
-    """
-
-    depth: float = 0.0
-    length: float = 0.3
-    jitter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +148,18 @@ class DiffractionPattern(Constellation):
     def theta(self) -> Array:
         """Parameters of the undeformed pattern, shape (6,)."""
         return np.array([*self.centre, 1.0, 0.0, 0.0, 1.0])
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Radius and edge of the probe, [px]."""
+        return self.probe.radius, self.probe.edge
+
+    @property
+    def levels(self) -> Levels:
+        """Mean counts at each disk; the background is kept above a thousandth of the disk."""
+        at = self.reference
+        floor = np.maximum(1e-3 * self.amplitude, 1e-7)
+        return Levels(self.amplitude, np.maximum(self.background.at(at), floor), self.background.slope(at))
 
     def template(self, offsets: Array, edge: float) -> tuple[Array, Array]:
         """Probe disk and its gradient; see `Constellation.template`."""

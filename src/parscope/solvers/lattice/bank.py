@@ -1,0 +1,256 @@
+"""Matched filters for the copies of a template: the weighted least squares of each copy, solved once for all signals.
+
+For every class of copies and every sub-pixel position of the template the generalised least squares for its
+amplitude, the background underneath and its displacement is solved under Poisson noise plus a Gaussian process for
+the contrast inside the template. What is left to do for a signal are four dot products a copy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.physics import Constellation
+
+Array = NDArray[np.float64]
+
+AMPLITUDE, SHIFT_Y, SHIFT_X, LEVEL = range(4)
+_MEMORY = 2.0e8
+_MOST_CLASSES = 64
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Filters of one edge width.
+
+    Parameters
+    ----------
+    edge : float
+        Width of the template's edge the filters are made for, [px].
+    half : int
+        Half size W of the square windows of (2 W + 1)^2 pixels.
+    bins : int
+        Sub-pixel positions along each axis.
+    filters : ndarray of float32, shape (classes, bins, bins, 4, pixels)
+        Amplitude [counts/px], amplitude times displacement (y, x) [counts], level underneath [counts/px].
+    shot : ndarray, shape (classes, bins, bins, 3)
+        Variance of the displacement from counting noise at unit amplitude: yy, yx, xx, [px^2 counts/px].
+    texture : ndarray, shape (classes, bins, bins, 3)
+        Its variance from contrast inside the template, at any amplitude, [px^2].
+    fisher : ndarray, shape (classes, bins, bins, 3)
+        Fisher information of the displacement for a uniform template at unit amplitude, [1/(px^2 counts/px)].
+    template : ndarray of float32, shape (bins, bins, pixels)
+        The template itself.
+    """
+
+    edge: float
+    half: int
+    bins: int
+    filters: NDArray[np.float32]
+    shot: Array
+    texture: Array
+    fisher: Array
+    template: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Copies that share their filters.
+
+    Parameters
+    ----------
+    member : ndarray of int32, shape (copies,)
+        Class of each copy.
+    amplitude, ratio : ndarray, shape (classes,)
+        Counts per pixel inside the template; background over amplitude.
+    slope : ndarray, shape (classes, 2)
+        Relative gradient of the background, [1/px].
+    neighbours : tuple of ndarray, one (m, 2) for each class
+        Displacements to the copies that reach into the window, [px].
+    """
+
+    member: NDArray[np.int32]
+    amplitude: Array
+    ratio: Array
+    slope: Array
+    neighbours: tuple[Array, ...]
+
+
+def window(radius: float, edge: float) -> int:
+    """Half size of the window that holds a template of `radius` with an edge of width `edge`, [px]."""
+    return math.ceil(radius + 1.6 * edge + 1.0)
+
+
+def classify(physics: Constellation, reach: float) -> Classes:
+    """Group the copies of a constellation that can share filters.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies positions and mean counts.
+    reach : float
+        Half size of the largest window, [px].
+
+    Returns
+    -------
+    Classes
+        One class a copy, up to 64; beyond that copies of like counts are grouped.
+    """
+    at, levels = physics.reference, physics.levels
+    ratio = levels.background / np.maximum(levels.amplitude, 1e-12)
+    radius = physics.extent[0]
+    distance = np.linalg.norm(at[:, None] - at[None], axis=-1)
+    close = (distance > 1e-6) & (distance < radius + math.sqrt(2) * reach)
+    if len(at) <= _MOST_CLASSES:
+        member = np.arange(len(at), dtype=np.int32)
+    else:
+        member = _quantise(np.log(levels.amplitude), np.log(ratio), close.any(1))
+    order = [np.flatnonzero(member == c) for c in range(int(member.max()) + 1)]
+    mean = [np.array([v[i].mean(0) for i in order]) for v in (levels.amplitude, ratio, levels.slope)]
+    near = tuple(at[close[i[0]]] - at[i[0]] for i in order)
+    return Classes(member, mean[0], mean[1], mean[2], near)
+
+
+def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Class numbers: quantiles of amplitude times quantiles of background ratio; crowded copies stay alone."""
+    side = int(math.sqrt(_MOST_CLASSES))
+    key = np.zeros(len(amplitude), dtype=np.int64)
+    for values in (amplitude, ratio):
+        cuts = np.quantile(values, np.linspace(0, 1, side + 1)[1:-1])
+        key = key * side + np.searchsorted(cuts, values)
+    key[alone] = side * side + np.arange(int(alone.sum()))
+    return np.unique(key, return_inverse=True)[1].astype(np.int32)
+
+
+def build(physics: Constellation, classes: Classes, edge: float, textured: bool) -> Bank:
+    """Solve the least squares of every class and sub-pixel position.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies template, gain and contrast.
+    classes : Classes
+        From `classify`.
+    edge : float
+        Width of the edge, [px]; that of the physics or wider.
+    textured : bool
+        Whether contrast inside the template is part of the noise.
+
+    Returns
+    -------
+    Bank
+    """
+    radius = physics.extent[0]
+    half = window(radius, edge)
+    side = np.arange(-half, half + 1, dtype=np.float64)
+    grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
+    bins = _bins(len(classes.amplitude), len(grid))
+    shape = (len(classes.amplitude), bins, bins)
+    filters = np.zeros((*shape, 4, len(grid)), np.float32)
+    tables = np.zeros((3, *shape, 3))
+    templates = np.zeros((bins, bins, len(grid)), np.float32)
+    depth = physics.contrast.depth if textured else 0.0
+    points = _inducing(radius, physics.contrast.length * radius) if depth > 0 else None
+    for i in range(bins):
+        for j in range(bins):
+            offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
+            local = _Local(physics, offset, edge, points)
+            templates[i, j] = local.value
+            for c in range(shape[0]):
+                filters[c, i, j], tables[:, c, i, j] = local.solve(classes, c, depth)
+    return Bank(edge, half, bins, filters, tables[0], tables[1], tables[2], templates)
+
+
+def features(offsets: Array, points: Array, length: float) -> Array:
+    """Basis of a squared-exponential Gaussian process, so that features @ features.T is its covariance.
+
+    Parameters
+    ----------
+    offsets : ndarray, shape (n, 2)
+        Where to evaluate, [px].
+    points : ndarray, shape (m, 2)
+        Inducing points, spaced closer than `length`, [px].
+    length : float
+        Correlation length, [px].
+
+    Returns
+    -------
+    ndarray, shape (n, m)
+    """
+    inner = np.exp(-0.5 * _squared(points, points) / length**2)
+    values, vectors = np.linalg.eigh(inner)
+    keep = values > 1e-4 * values[-1]
+    cross = np.exp(-0.5 * _squared(offsets, points) / length**2)
+    basis: Array = cross @ (vectors[:, keep] / np.sqrt(values[keep]))
+    return basis
+
+
+def _inducing(radius: float, length: float) -> tuple[Array, float]:
+    """Points of a square grid finer than the correlation length that covers the template, and that length."""
+    step = max(0.9 * length, radius / 6)
+    n = math.ceil((radius + 0.7 * length) / step)
+    side = step * np.arange(-n, n + 1)
+    points = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
+    return points[np.hypot(*points.T) <= radius + 0.9 * length], length
+
+
+def _squared(a: Array, b: Array) -> Array:
+    """Squared distances between two sets of points."""
+    difference: Array = np.square(a[:, None] - b[None]).sum(-1)
+    return difference
+
+
+def _bins(classes: int, pixels: int) -> int:
+    """Sub-pixel positions an axis: six, fewer where large templates would fill the memory."""
+    return int(np.clip(math.sqrt(_MEMORY / (classes * pixels * 16)), 3, 6))
+
+
+class _Local:
+    """One sub-pixel position: everything the classes share."""
+
+    def __init__(
+        self, physics: Constellation, offset: Array, edge: float, points: tuple[Array, float] | None
+    ) -> None:
+        self.physics, self.offset, self.edge = physics, offset, edge
+        self.value, self.gradient = physics.template(offset, edge)
+        radius = physics.extent[0]
+        self.inside = np.linalg.norm(offset, axis=1) <= 1.02 * radius + 2.6 * edge + 1.0
+        self.basis = None if points is None else self.value[:, None] * features(offset, *points)
+
+    def solve(self, classes: Classes, c: int, depth: float) -> tuple[Array, Array]:
+        """Filters (4, pixels) and tables (3, 3) of class `c`."""
+        use = self.inside
+        level = 1 + self.offset @ classes.slope[c]
+        columns = [self.value, np.maximum(level, 0.05), self.gradient[:, 0], self.gradient[:, 1]]
+        crowd = [self.physics.template(self.offset - d, self.edge)[0] for d in classes.neighbours[c]]
+        crowd = [d for d in crowd if d[use].sum() > 0.01 * self.value.sum()]
+        design = np.stack(columns + crowd, 1)[use]
+        variance = self.value[use] + classes.ratio[c] * design[:, 1] + sum(d[use] for d in crowd)
+        variance = self.physics.gain * variance
+        plain = design / variance[:, None]
+        weighted = plain
+        basis = None
+        if self.basis is not None:
+            basis = depth * math.sqrt(classes.amplitude[c]) * self.basis[use]
+            scaled = basis / variance[:, None]
+            inner = np.eye(basis.shape[1]) + basis.T @ scaled
+            weighted = plain - scaled @ np.linalg.solve(inner, scaled.T @ design)
+        estimator = np.linalg.solve(_ridged(design.T @ weighted), weighted.T)
+        shift = estimator[2:4]
+        shot = (shift * variance) @ shift.T
+        texture = np.zeros((2, 2))
+        if basis is not None:
+            projected = shift @ basis
+            texture = projected @ projected.T / classes.amplitude[c]
+        information = np.linalg.inv(np.linalg.inv(_ridged(design.T @ plain))[2:4, 2:4])
+        out = np.zeros((4, len(use)))
+        out[:, use] = estimator[[0, 2, 3, 1]]
+        return out, np.array([m[[0, 0, 1], [0, 1, 1]] for m in (shot, texture, information)])
+
+
+def _ridged(normal: Array) -> Array:
+    """Normal matrix with a ridge too small to matter, for neighbours that barely reach into the window."""
+    return normal + np.diag(1e-7 * np.diag(normal) + 1e-12)

@@ -1,0 +1,202 @@
+"""Lattice filters: the trusted solver for patterns made of copies of one template, at the Cramér-Rao bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.physics import Constellation
+from parscope.core.solver import Estimate, Status
+from parscope.solvers.lattice import kernel
+from parscope.solvers.lattice.bank import Bank, build, classify, window
+
+Array = NDArray[np.float64]
+
+_KERNEL_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32)
+
+
+@dataclass(frozen=True)
+class LatticeFilters:
+    """Maximum-likelihood position and affine map of a constellation, with a calibrated covariance.
+
+    Every copy of the template is measured by matched filters that are optimal under counting noise and contrast
+    inside the template; the six parameters follow from all copies together. Capture range: 4 px, 8 degrees, 5 %.
+
+    Parameters
+    ----------
+    physics : Constellation
+        What the signals look like: template, reference positions, mean counts, contrast, gain, mask.
+    shift, deformation : float, default 3.0 px and 0.05
+        Standard deviations of the prior that ties the first, coarse passes to the reference; the final passes,
+        and so the estimates, are free of it.
+
+    Notes
+    -----
+    The bound for disks of unknown position is the Fisher information of Poisson counts with amplitude and
+    background eliminated; see docs/explanation/strain.md. Not for signals whose copies have different shapes.
+    """
+
+    physics: Constellation
+    shift: float = 3.0
+    deformation: float = 0.05
+
+    @cached_property
+    def banks(self) -> tuple[Bank, Bank, Bank]:
+        """Filters with a wide, a middle and the true edge."""
+        radius, edge = self.physics.extent
+        at = self.physics.reference
+        gaps = np.linalg.norm(at[:, None] - at[None], axis=-1)
+        gap = float(gaps[gaps > 1e-6].min()) if len(at) > 1 else np.inf
+        widest = max(1.2 * edge, min(3.5, (gap - radius - 1.0) / 2.2))
+        widths = (widest, max(min(1.4, widest), 1.1 * edge), edge)
+        coarse = classify(self.physics, window(radius, widest))
+        fine = classify(self.physics, window(radius, edge))
+        wide, middle = (build(self.physics, coarse, w, textured=False) for w in widths[:2])
+        return wide, middle, build(self.physics, fine, edge, textured=True)
+
+    def __call__(self, signals: NDArray[Any], /, start: Array | None = None) -> Estimate:
+        """Fit independent patterns.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (n, q_y, q_x)
+            Counts, integer or float.
+        start : ndarray, shape (n, 6), optional
+            Where to begin; default the reference.
+
+        Returns
+        -------
+        Estimate
+            `extra` holds ``amplitude`` (n, copies) [counts/px], ``electrons`` (n,), ``limit_ratio`` (n,),
+            ``scale`` (n,) and ``information`` (n, 6, 6).
+
+        Raises
+        ------
+        ValueError
+            If the patterns have another shape than the physics.
+        """
+        return self._fit(signals, start, warm=False)
+
+    def rows(self, signals: NDArray[Any], start: Array | None = None) -> Estimate:
+        """Fit scan rows, each pattern beginning at its neighbour to the left.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (rows, columns, q_y, q_x)
+            Counts, integer or float.
+        start : ndarray, shape (rows, columns, 6), optional
+            Where to begin when the neighbour does not help; default the reference.
+
+        Returns
+        -------
+        Estimate
+            Of rows times columns signals.
+
+        Raises
+        ------
+        ValueError
+            If the patterns have another shape than the physics.
+        """
+        begin = [None] * len(signals) if start is None else list(start)
+        parts = [self._fit(row, first, warm=True) for row, first in zip(signals, begin, strict=True)]
+        return concatenate(parts)
+
+    def _fit(self, signals: NDArray[Any], start: Array | None, warm: bool) -> Estimate:
+        """Run the kernel on one batch."""
+        if signals.shape[1:] != self.physics.signal_shape:
+            raise ValueError(f"patterns {signals.shape[1:]} do not match the physics {self.physics.signal_shape}")
+        frames = np.ascontiguousarray(signals, dtype=_kernel_type(signals.dtype))
+        n, copies = len(frames), len(self.physics.reference)
+        begin = np.tile(self.physics.theta, (n, 1)) if start is None else np.ascontiguousarray(start)
+        out = (
+            np.full((n, 6), np.nan),
+            np.full((n, 6, 6), np.nan),
+            np.zeros((n, copies), np.float32),
+            np.full((n, kernel.DIAGNOSTICS), np.nan),
+            np.zeros((n, 6, 6)),
+        )
+        kernel.fit(frames, begin, warm, *self._arguments, out)
+        return self._judge(out)
+
+    @cached_property
+    def _arguments(self) -> tuple[Any, ...]:
+        """The physics as the kernel takes it."""
+        p = self.physics
+        wide, middle, fine = self.banks
+        mask = np.zeros(p.signal_shape, np.bool_) if p.mask is None else p.mask
+        reach = wide.half + 8
+        near = [mask[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].any() for y, x in self._at]
+        fine_classes = classify(p, fine.half)
+        lattice = (
+            np.ascontiguousarray(p.reference),
+            fine_classes.member,
+            np.array(near),
+            np.asarray(p.levels.amplitude, np.float64),
+            float(p.contrast.jitter**2),
+            float(p.gain),
+        )
+        prior = (p.theta, np.array([self.shift] * 2 + [self.deformation] * 4) ** -2.0)
+        banks = tuple(
+            (b.half, b.bins, b.filters, b.shot, b.texture, b.template, b.edge, b.fisher) for b in (wide, middle, fine)
+        )
+        return lattice, banks, prior, float(p.contrast.depth), mask
+
+    @property
+    def _at(self) -> NDArray[np.int64]:
+        """Pixels nearest to the copies of the reference."""
+        return np.rint(self.physics.reference + self.physics.theta[:2]).astype(np.int64)
+
+    def _judge(self, out: tuple[Any, ...]) -> Estimate:
+        """Give every signal its status, and NaN where it failed."""
+        theta, covariance, amplitude, diagnostics, normal = out
+        total, step = diagnostics[:, kernel.TOTAL], diagnostics[:, kernel.STEP]
+        status = np.full(len(theta), Status.OK, np.uint8)
+        offset = theta - self.physics.theta
+        moved = offset[:, :2][:, None] + np.einsum(
+            "sij,nj->sni", offset[:, 2:].reshape(-1, 2, 2), self.physics.reference
+        )
+        radius = self.physics.extent[0]
+        status[np.hypot(*np.moveaxis(moved, -1, 0)).max(1) > 12 + radius] = Status.AT_BOUND
+        status[step > 1.0] = Status.NO_MODEL
+        variance = np.diagonal(covariance, axis1=1, axis2=2)[:, 2:]
+        status[variance.max(1) > 0.04**2] = Status.WEAK
+        status[total <= 0] = Status.WEAK
+        status[~np.isfinite(total) | ~np.isfinite(theta).all(1) & (total > 0)] = Status.BAD_INPUT
+        failed = status != Status.OK
+        theta[failed] = np.nan
+        covariance[failed] = np.nan
+        extra = {
+            "amplitude": amplitude,
+            "electrons": total / self.physics.gain,
+            "limit_ratio": np.where(failed, np.nan, diagnostics[:, kernel.LIMIT]),
+            "scale": diagnostics[:, kernel.SCALE],
+            "spread": diagnostics[:, kernel.SPREAD],
+            "information": normal,
+        }
+        return Estimate(theta, covariance, diagnostics[:, kernel.MISFIT], status, extra)
+
+
+def concatenate(parts: list[Estimate]) -> Estimate:
+    """Join estimates of consecutive signals.
+
+    Parameters
+    ----------
+    parts : list of Estimate
+        At least one, with the same extras.
+
+    Returns
+    -------
+    Estimate
+    """
+    joined = [np.concatenate([getattr(p, f) for p in parts]) for f in ("theta", "covariance", "misfit", "status")]
+    extra = {k: np.concatenate([p.extra[k] for p in parts]) for k in parts[0].extra}
+    return Estimate(joined[0], joined[1], joined[2], joined[3], extra)
+
+
+def _kernel_type(dtype: np.dtype[Any]) -> type:
+    """The type the kernel is compiled for that holds the data without loss, or 32-bit floats."""
+    return next((t for t in _KERNEL_TYPES if dtype == np.dtype(t)), np.float32)

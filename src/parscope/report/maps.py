@@ -1,0 +1,252 @@
+"""One map of a scan: values in colour, failures hatched, scale bar and colour bar of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from parscope.report.palette import (
+    DIVERGING,
+    FAILED_FACE,
+    FAILED_HATCH,
+    FAILED_LINE,
+    HALO,
+    INK,
+    QUIET,
+    SEQUENTIAL,
+)
+from parscope.report.sheet import Sheet
+from parscope.report.view import Array, StrainView
+
+BELOW_MAP = 0.78
+"""Room below a map for its scale bar, colour bar and label, [inch]."""
+
+_LONGEST = 4.0
+_SCALE_STRIP = 0.24
+_BAR_HEIGHT = 0.09
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Place on a sheet, [inch] from the top left corner."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Paint:
+    """How values become colour.
+
+    Parameters
+    ----------
+    colours : str
+        Name of the colour map.
+    low, high : float
+        Values of its ends.
+    label : str
+        Quantity and unit, written at the colour bar; empty for a map without one.
+    """
+
+    colours: str
+    low: float
+    high: float
+    label: str = ""
+
+
+def diverging(values: Array, label: str) -> Paint:
+    """Colours centred on zero, ends at the 98th percentile of the absolute values.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        All maps that share the colours; NaN is left out.
+    label : str
+        Quantity and unit.
+
+    Returns
+    -------
+    Paint
+    """
+    magnitude = np.abs(values[np.isfinite(values)])
+    limit = float(np.percentile(magnitude, 98)) if magnitude.size else 0.0
+    limit = limit or float(magnitude.max(initial=0.0)) or 1.0
+    return Paint(DIVERGING, -limit, limit, label)
+
+
+def sequential(values: Array, label: str, colours: str = SEQUENTIAL) -> Paint:
+    """Colours from small to large, ends at the 2nd and 98th percentile.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        All maps that share the colours; NaN is left out.
+    label : str
+        Quantity and unit.
+    colours : str, optional
+        Name of the colour map.
+
+    Returns
+    -------
+    Paint
+    """
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, (2, 98)).tolist() if finite.size else (0.0, 1.0)
+    if not high - low > 1e-6 * abs(high):
+        middle, reach = (low + high) / 2, max(0.01 * abs(high), 1e-12)
+        low, high = middle - reach, middle + reach
+    return Paint(colours, low, high, label)
+
+
+def map_size(view: StrainView, longest: float) -> tuple[float, float]:
+    """Width and height of a map whose longer side is `longest`, [inch]; never thinner than a quarter of it."""
+    ratio = _ratio(view)
+    drawn = min(max(ratio, 1 / _LONGEST), _LONGEST)
+    return (longest, longest * drawn) if drawn <= 1 else (longest / drawn, longest)
+
+
+def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: Paint, name: str) -> Axes:
+    """Draw one map into the top of a cell, its scale bar and colour bar below it.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Where to draw.
+    cell : Cell
+        Place of the map; `BELOW_MAP` is needed below it.
+    view : StrainView
+        Scan axes.
+    values : ndarray, shape (y, x)
+        What to draw; NaN is drawn as failed, never as a value.
+    paint : Paint
+        Colours.
+    name : str
+        Label of the axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        In units of scan positions: pixel (0, 0) has its centre at (0, 0).
+    """
+    width, height = map_size(view, max(cell.width, cell.height))
+    shrink = min(1.0, cell.width / width, cell.height / height)
+    width, height = width * shrink, height * shrink
+    left = cell.left + (cell.width - width) / 2
+    axes = sheet.axes(left, cell.top, width, height, name)
+    hatch_background(axes)
+    shown = np.ma.masked_invalid(values)
+    image = axes.imshow(shown, cmap=paint.colours, norm=Normalize(paint.low, paint.high), aspect="auto")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    _scale_bar(sheet, Cell(left, cell.top + cell.height + 0.05, width, _SCALE_STRIP), view)
+    if shown.count() == 0:
+        say(axes, "no value anywhere")
+    elif paint.label:
+        bar = Cell(cell.left, cell.top + cell.height + _SCALE_STRIP + 0.05, cell.width, _BAR_HEIGHT)
+        _colour_bar(sheet, bar, image, values, paint)
+    return axes
+
+
+def hatch_background(axes: Axes) -> None:
+    """Lay the pattern of failed positions under an image, which shows through where the image has no value."""
+    axes.patch.set(facecolor=FAILED_FACE, edgecolor=FAILED_LINE, hatch=FAILED_HATCH, linewidth=0)
+
+
+def failed_swatch(label: str) -> Patch:
+    """Entry of a legend for positions without a value."""
+    return Patch(facecolor=FAILED_FACE, edgecolor=FAILED_LINE, hatch=FAILED_HATCH * 2, linewidth=0, label=label)
+
+
+def say(axes: Axes, words: str) -> None:
+    """Write words across the middle of axes, legible on any ground."""
+    box = {"facecolor": HALO, "edgecolor": INK, "linewidth": 0.5, "boxstyle": "round,pad=0.4"}
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", bbox=box, fontsize=8.5)
+
+
+def outline_region(axes: Axes, region: NDArray[np.bool_]) -> None:
+    """Draw a black line with a white rim around all positions where `region`, shape (y, x), is true."""
+    segments = _edges(np.pad(region.astype(np.int64), 1)) - 1
+    axes.add_collection(LineCollection(list(segments), colors=HALO, linewidths=2.8, capstyle="projecting"))
+    axes.add_collection(LineCollection(list(segments), colors=INK, linewidths=1.3, capstyle="projecting"))
+
+
+def outline_grains(axes: Axes, grain: NDArray[np.int64]) -> None:
+    """Draw thin lines between grains, shape (y, x); positions of no grain (-1) are hatched already."""
+    axes.add_collection(LineCollection(list(_edges(grain, ignore=-1)), colors=INK, linewidths=0.6))
+
+
+def nice_length(longest: float) -> float:
+    """Largest of 1, 2, 5 times a power of ten that is at most `longest`.
+
+    Examples
+    --------
+    >>> nice_length(37.0)
+    20.0
+    """
+    power = 10.0 ** np.floor(np.log10(longest))
+    return float(max(m * power for m in (1, 2, 5) if m * power <= longest * (1 + 1e-9)))
+
+
+def _ratio(view: StrainView) -> float:
+    """Height over width of the scanned area."""
+    (rows, columns), (step_y, step_x) = view.shape, view.step
+    return rows * step_y / (columns * step_x)
+
+
+def _edges(labels: NDArray[np.int64], ignore: int | None = None) -> Array:
+    """Pixel edges between unequal labels, shape (n, 2, 2): segments of two (x, y) points."""
+    parts = []
+    for axis in (0, 1):
+        first, second = (labels[:-1], labels[1:]) if axis == 0 else (labels[:, :-1], labels[:, 1:])
+        differ = first != second
+        if ignore is not None:
+            differ &= (first != ignore) & (second != ignore)
+        y, x = np.nonzero(differ)
+        along = (x - 0.5, y + 0.5, x + 0.5, y + 0.5) if axis == 0 else (x + 0.5, y - 0.5, x + 0.5, y + 0.5)
+        parts.append(np.stack(along, -1).reshape(-1, 2, 2))
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _scale_bar(sheet: Sheet, cell: Cell, view: StrainView) -> None:
+    """Draw a bar of a round length below the map, where it hides no data."""
+    extent = view.shape[1] * view.step[1]
+    length = nice_length(extent / 3) if view.shape[1] > 2 else view.step[1]
+    drawn = cell.width * length / extent
+    strip = sheet.axes(cell.left, cell.top, drawn, 0.045)
+    strip.axis("off")
+    strip.add_patch(Rectangle((0, 0), 1, 1, color=INK))
+    sheet.text(
+        cell.left + drawn + 0.06, cell.top + 0.02, f"{length:g} {view.unit}{_stretch(view)}", fontsize=8, va="center"
+    )
+
+
+def _stretch(view: StrainView) -> str:
+    """Warning for maps too long to be drawn to scale."""
+    ratio = _ratio(view)
+    if ratio < 1 / _LONGEST:
+        return f"  (y drawn {1 / _LONGEST / ratio:.2g}× larger)"
+    return f"  (y drawn {ratio / _LONGEST:.2g}× smaller)" if ratio > _LONGEST else ""
+
+
+def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint: Paint) -> None:
+    """Draw a colour bar with its quantity and unit; arrows where values lie beyond its ends."""
+    axes = sheet.axes(cell.left, cell.top, cell.width, cell.height, "colour bar")
+    finite = values[np.isfinite(values)]
+    below, above = bool(np.any(finite < paint.low)), bool(np.any(finite > paint.high))
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
+    bar = sheet.figure.colorbar(image, cax=axes, orientation="horizontal", extend=extend, extendfrac=0.03)
+    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.locator = MaxNLocator(5)
+    bar.ax.tick_params(length=2, width=0.5, pad=1.5)
+    bar.set_label(paint.label, labelpad=1.5, color=QUIET)
+    bar.update_ticks()

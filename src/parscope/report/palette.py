@@ -1,0 +1,43 @@
+"""Colours of all figures: safe for colour-blind readers, and a failed pixel is never the colour of a value."""
+
+from __future__ import annotations
+
+from parscope.core.solver import Status
+
+DIVERGING = "RdBu_r"
+"""Strain, rotation, residuals: blue below zero, white at zero, red above; red against blue survives every deficiency."""
+
+SEQUENTIAL = "viridis"
+"""Standard errors, misfit, intensities of disks: perceptually uniform, dark is small."""
+
+INTENSITY = "gray"
+"""Diffraction patterns and virtual images, as on a fluorescent screen."""
+
+# Dark grey with light lines: neither map passes nearer than 10 CIELAB units to it, in normal vision or under
+# deuteranopia, protanopia or tritanopia; white would read as zero strain, a middle grey as the middle of viridis.
+FAILED_FACE = (0.35, 0.35, 0.35)
+FAILED_LINE = (0.62, 0.62, 0.62)
+FAILED_HATCH = "//////"
+
+INK = "#1b1b1b"
+QUIET = "#5f5f5f"
+HALO = "#ffffff"
+
+# Okabe and Ito, https://jfly.uni-koeln.de/color: distinguishable by colour-blind readers.
+LINES = {"e_xx": "#0072B2", "e_yy": "#D55E00", "e_xy": "#009E73", "rotation": "#CC79A7"}
+STROKES = {"e_xx": "-", "e_yy": "--", "e_xy": "-.", "rotation": ":"}
+MARK_CENTRE, MARK_DISK, MARK_G1, MARK_G2 = "#F0E442", "#56B4E9", "#E69F00", "#CC79A7"
+
+STATUS = {
+    Status.OK: "#ececec",
+    Status.VACUUM: "#332288",
+    Status.WEAK: "#88ccee",
+    Status.SECOND_LATTICE: "#cc6677",
+    Status.BOUNDARY: "#117733",
+    Status.NO_MODEL: "#882255",
+    Status.AT_BOUND: "#ddcc77",
+    Status.BAD_INPUT: "#aa4499",
+    Status.UNREADABLE: "#000000",
+    Status.NOT_DONE: "#999933",
+}
+"""One colour each; the tints are those of P. Tol's "muted" scheme, made for colour-blind readers."""

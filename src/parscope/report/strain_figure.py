@@ -1,0 +1,203 @@
+"""The strain maps and their standard errors on one sheet."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from parscope.core.solver import Status
+from parscope.report.files import write_whole
+from parscope.report.maps import (
+    BELOW_MAP,
+    Cell,
+    Paint,
+    diverging,
+    draw_map,
+    failed_swatch,
+    map_size,
+    outline_grains,
+    outline_region,
+    sequential,
+)
+from parscope.report.palette import HALO, INK, LINES
+from parscope.report.profile import draw_profile
+from parscope.report.sheet import Sheet, own_style, png
+from parscope.report.view import COMPONENTS, DISPLAY, STRAINS, StrainView
+
+SYMBOL = {
+    "e_xx": r"$\varepsilon_{xx}$",
+    "e_yy": r"$\varepsilon_{yy}$",
+    "e_xy": r"$\varepsilon_{xy}$",
+    "rotation": "rotation",
+}
+_LEFT, _TOP, _SIDE, _GAP, _TITLE, _LINE = 0.3, 0.78, 2.7, 0.38, 0.24, 0.2
+
+
+@own_style
+def strain_figure(dataset: xr.Dataset) -> Figure:
+    """Draw e_xx, e_yy, e_xy [%] and rotation [degree] above their standard errors.
+
+    Positions without a value are hatched in grey; a legend says why, and how many. The three strains share
+    their colours: white is zero, the ends are the 98th percentile. A scan of a single row or column is drawn as
+    profiles with error bands.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A strain map with its set-up.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    FormatError
+        If the data set is no strain map.
+    """
+    view = StrainView(dataset)
+    line_scan = 1 in view.shape
+    height = 1.9 if line_scan else map_size(view, _SIDE)[1]
+    handles = _legend(view)
+    rows = math.ceil(len(handles) / 3)
+    block = _TITLE + height + BELOW_MAP
+    sheet = Sheet(2 * _LEFT + 4 * _SIDE + 3 * _GAP, _TOP + 2 * block + rows * _LINE + 0.2)
+    sheet.heading(f"Strain of {view.title}", subtitle(view))
+    for column, name in enumerate(COMPONENTS):
+        left = _LEFT + column * (_SIDE + _GAP)
+        for row, variable in enumerate((name, f"{name}_std")):
+            top = _TOP + row * block
+            sheet.text(left, top, _heading(variable), fontsize=10, fontweight="bold", parse_math=True)
+            cell = Cell(left, top + _TITLE, _SIDE, height)
+            if line_scan:
+                draw_profile(sheet, cell, view, variable)
+            else:
+                _draw(sheet, cell, view, variable)
+    anchor = (_LEFT / sheet.width, (rows * _LINE + 0.14) / sheet.height)
+    sheet.figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=anchor,
+        ncols=3,
+        frameon=False,
+        borderaxespad=0,
+        borderpad=0,
+        columnspacing=2.5,
+        handlelength=2.2,
+        handleheight=1.1,
+    )
+    return sheet.figure
+
+
+def write_png(dataset: xr.Dataset, path: Path, dpi: float = 200) -> Path:
+    """Write the strain figure as a PNG image.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A strain map with its set-up.
+    path : Path
+        The file; replaced if it exists.
+    dpi : float, default 200
+        Pixels per inch.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    FormatError
+        If the data set is no strain map.
+    OutputError
+        If the file cannot be written.
+    """
+    return write_whole(Path(path), png(strain_figure(dataset), dpi))
+
+
+def subtitle(view: StrainView) -> str:
+    """One line that says what was scanned and how it was fitted."""
+    rows, columns = view.shape
+    pool = int(view.number("pool")) if math.isfinite(view.number("pool")) else 1
+    parts = [f"{rows} × {columns} scan positions (y × x), step {view.step[1]:.4g} {view.unit}"]
+    parts += [f"pooled {pool} × {pool}"] if pool > 1 else []
+    parts += [f"parscope {view.text('parscope_version')}"] if view.text("parscope_version") else []
+    return " · ".join([*parts, view.source])
+
+
+def percentage(part: int, whole: int) -> str:
+    """Share in percent that never rounds something to nothing, nor nearly all to all.
+
+    Examples
+    --------
+    >>> percentage(1, 100000), percentage(99999, 100000), percentage(1, 8), percentage(0, 3)
+    ('< 0.1 %', '> 99.9 %', '12.5 %', '0 %')
+    """
+    if part in (0, whole):
+        return "0 %" if part == 0 else "100 %"
+    share = 100 * part / whole
+    return "< 0.1 %" if share < 0.1 else "> 99.9 %" if share > 99.9 else f"{share:.1f} %"
+
+
+def _heading(variable: str) -> str:
+    """Title of one map."""
+    name = variable.removesuffix("_std")
+    return SYMBOL[name] if name == variable else f"standard error of {SYMBOL[name]}"
+
+
+def _draw(sheet: Sheet, cell: Cell, view: StrainView, variable: str) -> None:
+    """Draw one map with the reference region and the grains."""
+    values = view.shown(variable)
+    axes = draw_map(sheet, cell, view, values, _paint(view, variable), variable)
+    if view.grains > 1:
+        outline_grains(axes, view.grain)
+    if view.reference.any() and not view.reference.all():
+        outline_region(axes, view.reference)
+
+
+def _paint(view: StrainView, variable: str) -> Paint:
+    """Colours of one map; the three strains share theirs, and so do their standard errors."""
+    name = variable.removesuffix("_std")
+    suffix = variable[len(name) :]
+    names = STRAINS if name in STRAINS else (name,)
+    together = np.stack([view.shown(f"{n}{suffix}") for n in names])
+    unit = DISPLAY[name][1]
+    if suffix:
+        return sequential(together, f"standard error ({unit})")
+    return diverging(together, f"{'strain' if name in STRAINS else 'rotation, from +x towards +y'} ({unit})")
+
+
+def _legend(view: StrainView) -> list[Artist]:
+    """Why positions have no value and how many; what the lines mean."""
+    total, counts = view.status.size, view.counts
+    fitted = int(view.fitted.sum())
+    handles: list[Artist] = [Patch(facecolor="none", linewidth=0, label=_count("fitted", fitted, total))]
+    for status, number in counts.items():
+        if status != Status.OK:
+            handles.append(failed_swatch(_count(status.sentence, number, total)))
+    lost = counts.get(Status.OK, 0) - fitted
+    if lost:
+        handles.append(failed_swatch(_count("fitted, but not a number", lost, total)))
+    if view.reference.all():
+        handles.append(Patch(facecolor="none", linewidth=0, label="zero strain: median of the whole map"))
+    elif view.reference.any():
+        edge = Patch(facecolor=HALO, edgecolor=INK, linewidth=1.3, label="zero strain: median of this region")
+        handles.append(edge)
+    if view.grains > 1:
+        handles.append(Line2D([], [], color=INK, linewidth=0.6, label=f"boundary of one of {view.grains} grains"))
+    if 1 in view.shape:
+        handles.append(Patch(facecolor=LINES["e_xx"], alpha=0.3, label="± one standard error"))
+    return handles
+
+
+def _count(words: str, number: int, total: int) -> str:
+    """Entry of the legend."""
+    return f"{words}: {number:,} ({percentage(number, total)})"

@@ -1,0 +1,165 @@
+"""The strain table: every method on every case, all on the same Poisson draws of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.report import Row, rounded
+from benchmarks.strain import methods, scenes
+from benchmarks.strain.cases import METRICS, Case
+from benchmarks.strain.exchange import Answer, Method, Run
+from benchmarks.strain.score import Measured, disk_scores, score
+
+TOLERABLE = 0.05
+"""A peer that fails more often is not called the most precise."""
+
+Scores = dict[str, float]
+
+
+def measure(run: Run, cases: Iterable[Case]) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Run everything on `cases`.
+
+    Parameters
+    ----------
+    run : Run
+        Where patterns and answers live.
+    cases : iterable of Case
+        What to measure.
+
+    Returns
+    -------
+    rows : list of Row
+        Lines of the table.
+    records : list of dict
+        All scores of all methods.
+    """
+    rows: list[Row] = []
+    records: list[dict[str, Any]] = []
+    for case in cases:
+        scene = scenes.load(case.phantom)
+        folder = _lay_out(run, case, scene)
+        found: dict[str, Scores] = {}
+        for method in entrants(case, scene):
+            answer = run.answer(folder, method)
+            found[method.name] = _scores(answer, scene, case)
+            records.append(_record(case, method, answer, found[method.name]))
+            print(f"{case.name}: {method.name}: {answer.error or records[-1]['scores']}", flush=True)
+        rows += rows_of(case, found, scene.bounds(case.electrons))
+    return rows, records
+
+
+def entrants(case: Case, scene: scenes.Scene) -> Sequence[Method]:
+    """Who takes part: parscope without and with a given set-up, and the peers, on sums too where patterns are pooled."""
+    ours = (methods.pooled_ours(case.pool),) if case.pool > 1 else (methods.OURS, methods.OURS_GIVEN)
+    if not case.peers:
+        return ours
+    peers = methods.peers(large=min(scene.pattern_shape) >= 256)
+    return (*ours, *peers, *(methods.on_sums(case.pool, peers) if case.pool > 1 else ()))
+
+
+def _lay_out(run: Run, case: Case, scene: scenes.Scene) -> Path:
+    """Draw the patterns of a case and put them where the runners look."""
+    name = f"{case.phantom}-{case.electrons}" + (f"-{case.pool}x{case.pool}" if case.pool > 1 else "")
+    return run.case(name, scene.draw(case.electrons), scene.probe_image, scene.given)
+
+
+def _scores(answer: Answer, scene: scenes.Scene, case: Case) -> Scores:
+    """Everything that can be said of one answer; nothing of a runner that broke."""
+    arrays = answer.arrays
+    if not arrays:
+        return {}
+    measured = Measured(arrays["lattice"], arrays.get("centre"), arrays.get("strain_std"))
+    bound = scene.bounds(case.electrons).get("strain_rms")
+    scores = score(measured, scene.truth, None if case.pool > 1 else bound)
+    scores["speed"] = len(arrays["lattice"]) / float(arrays["seconds"])
+    if "setup" in arrays:
+        scores["setup"] = float(arrays["setup"])
+    if "disks" in arrays:
+        disks = np.split(arrays["disks"], np.cumsum(arrays["disk_counts"])[:-1])
+        scores |= disk_scores(disks, scene.truth)
+    return scores
+
+
+def _record(case: Case, method: Method, answer: Answer, scores: Scores) -> dict[str, Any]:
+    """Everything a reader may want to look up afterwards."""
+    return {
+        "case": case.name,
+        "method": method.name,
+        "settings": method.settings,
+        "key": answer.key,
+        "error": answer.error,
+        "scores": {name: rounded(value) for name, value in scores.items()},
+    }
+
+
+def rows_of(case: Case, found: dict[str, Scores], bounds: Scores) -> list[Row]:
+    """Lines of one case: parscope beside the best peer of each metric.
+
+    Parameters
+    ----------
+    case : Case
+        What was measured.
+    found : dict of dict
+        Scores by method.
+    bounds : dict
+        Cramér-Rao limits by score, where they are known.
+
+    Returns
+    -------
+    list of Row
+    """
+    pooled = methods.pooled_ours(case.pool).name if case.pool > 1 else methods.OURS.name
+    ours = dict(found.get(pooled, {}))
+    given = found.get(methods.OURS_GIVEN.name, {}).get("strain_rms")
+    if given and "strain_rms" in ours:
+        ours["automatic"] = ours["strain_rms"] / given
+    peers = {name: scores for name, scores in found.items() if not name.startswith(methods.OURS.name) and scores}
+    limits = {} if case.pool > 1 else {**bounds, "ratio": 1.0} if "strain_rms" in bounds else bounds
+    rows = []
+    for key, target in case.metrics.items():
+        metric = METRICS[key]
+        name = best(key, peers) if metric.comparable else None
+        value, limit = ours.get(key), limits.get(key)
+        rows.append(
+            Row(
+                case=case.name,
+                metric=metric.name,
+                value=None if value is None else value * metric.factor,
+                unit=metric.unit,
+                peer=name,
+                peer_value=None if name is None else peers[name][key] * metric.factor,
+                bound=None if limit is None else limit * metric.factor,
+                target=target,
+            )
+        )
+    return rows
+
+
+def best(key: str, peers: dict[str, Scores]) -> str | None:
+    """The peer to beat in one score; precision counts only for those that seldom fail, if there are any.
+
+    Parameters
+    ----------
+    key : str
+        The score.
+    peers : dict of dict
+        Scores by peer.
+
+    Returns
+    -------
+    str or None
+        None when nobody has the score.
+    """
+    having = {name: s for name, s in peers.items() if np.isfinite(s.get(key, np.nan))}
+    if not having:
+        return None
+    if METRICS[key].more_is_better:
+        return max(having, key=lambda name: having[name][key])
+    if key != "failures":
+        fewest = min(s["failures"] for s in having.values())
+        having = {name: s for name, s in having.items() if s["failures"] <= max(TOLERABLE, fewest)}
+    return min(having, key=lambda name: having[name][key])

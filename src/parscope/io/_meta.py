@@ -1,0 +1,148 @@
+"""What a file says of itself: units turned into ours, metadata flattened and kept small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from parscope.core.axes import Axis
+
+_ENTRIES, _CHARACTERS, _ITEMS = 2000, 2000, 64
+NAMES = ("y", "x", "q_y", "q_x")
+_UNITS: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), ("nm", 1.0)),
+    **dict.fromkeys(("A", "Å", "Ang", "Angstrom", "Angstroms", "angstrom", "angstroms"), ("nm", 0.1)),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns"), ("nm", 1000.0)),
+    **{"pm": ("nm", 1e-3), "mm": ("nm", 1e6), "m": ("nm", 1e9)},
+    **dict.fromkeys(("1/nm", "nm^-1", "nm-1", "nm⁻¹"), ("1/nm", 1.0)),
+    **dict.fromkeys(("1/A", "A^-1", "A-1", "1/Å", "Å^-1", "Å-1", "Å⁻¹", "1/Ang", "1/Angstrom"), ("1/nm", 10.0)),
+    **{"1/pm": ("1/nm", 1e3), "pm^-1": ("1/nm", 1e3), "1/m": ("1/nm", 1e-9), "m^-1": ("1/nm", 1e-9)},
+    **{"mrad": ("mrad", 1.0), "rad": ("mrad", 1e3), "deg": ("mrad", 1e3 * math.pi / 180)},
+}
+
+
+def axis(place: int, size: int, scale: float, unit: object, offset: float = 0.0) -> Axis:
+    """Axis in nm, 1/nm or mrad; in px where the file's calibration says nothing usable.
+
+    Parameters
+    ----------
+    place : int
+        0 to 3: which dimension.
+    size : int
+        Its length.
+    scale : float
+        Distance of two samples, in `unit`.
+    unit : object
+        As the file has it.
+    offset : float, default 0.0
+        Position of sample 0, in `unit`.
+
+    Returns
+    -------
+    Axis
+    """
+    bare = text(unit).strip().strip("[]()").replace("_", "").replace(" ", "").replace("**", "^").replace("\u212b", "Å")
+    known, factor = _UNITS.get(bare, ("px", 1.0))
+    fits = known == "nm" if place < 2 else known in ("1/nm", "mrad")
+    if not fits or not math.isfinite(scale) or scale == 0:
+        return Axis(NAMES[place], size)
+    start = offset * factor if math.isfinite(offset) and scale > 0 else 0.0
+    return Axis(NAMES[place], size, known, abs(scale) * factor, start)
+
+
+def plain_axes(shape: Iterable[int]) -> tuple[Axis, ...]:
+    """Axes that count pixels.
+
+    Parameters
+    ----------
+    shape : iterable of int
+        Lengths of the four dimensions.
+
+    Returns
+    -------
+    tuple of Axis
+    """
+    return tuple(Axis(name, int(size)) for name, size in zip(NAMES, shape, strict=True))
+
+
+def text(value: object) -> str:
+    """Text of a value that may be bytes or an array of one.
+
+    Parameters
+    ----------
+    value : object
+        Of an attribute.
+
+    Returns
+    -------
+    str
+    """
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested metadata to ``a/b/c`` -> value, JSON-able and bounded.
+
+    Parameters
+    ----------
+    tree : mapping
+        As read from the file.
+    prefix : str, optional
+        Put before every key.
+
+    Returns
+    -------
+    dict
+        At most 2000 entries; long texts and arrays are cut.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in _leaves(tree, prefix):
+        if len(flat) >= _ENTRIES:
+            break
+        flat[key[:_CHARACTERS]] = plain(value)
+    return flat
+
+
+def _leaves(tree: Mapping[Any, Any], prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        name = f"{prefix}{text(key)}"
+        if isinstance(value, Mapping) and depth < 32:
+            yield from _leaves(value, f"{name}/", depth + 1)
+        else:
+            yield name, value
+
+
+def plain(value: Any) -> Any:
+    """Turn a value of any library into one that JSON knows.
+
+    Parameters
+    ----------
+    value : object
+        Number, text, array, ...
+
+    Returns
+    -------
+    object
+        Arrays longer than 64 become a note of their shape.
+    """
+    if isinstance(value, np.ndarray):
+        if value.size > _ITEMS:
+            return f"array of shape {value.shape}, {value.dtype}"
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value[:_ITEMS]]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        # NaN and infinity are not JSON
+        return value if math.isfinite(value) else str(value)
+    return text(value)[:_CHARACTERS].rstrip("\x00")

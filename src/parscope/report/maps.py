@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -26,11 +26,11 @@ from parscope.report.palette import (
 from parscope.report.sheet import Sheet
 from parscope.report.view import Array, StrainView
 
-BELOW_MAP = 0.78
+BELOW_MAP = 0.95
 """Room below a map for its scale bar, colour bar and label, [inch]."""
 
 _LONGEST = 4.0
-_SCALE_STRIP = 0.24
+_SCALE_STRIP = 0.25
 _BAR_HEIGHT = 0.09
 
 
@@ -80,7 +80,7 @@ def diverging(values: Array, label: str) -> Paint:
     """
     magnitude = np.abs(values[np.isfinite(values)])
     limit = float(np.percentile(magnitude, 98)) if magnitude.size else 0.0
-    limit = limit or float(magnitude.max(initial=0.0)) or 1.0
+    limit = _rounded_up(limit or float(magnitude.max(initial=0.0)) or 1.0)
     return Paint(DIVERGING, -limit, limit, label)
 
 
@@ -148,11 +148,11 @@ def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: P
     image = axes.imshow(shown, cmap=paint.colours, norm=Normalize(paint.low, paint.high), aspect="auto")
     axes.set_xticks([])
     axes.set_yticks([])
-    _scale_bar(sheet, Cell(left, cell.top + cell.height + 0.05, width, _SCALE_STRIP), view)
+    _scale_bar(sheet, Cell(left, cell.top + cell.height + 0.1, width, _SCALE_STRIP), view)
     if shown.count() == 0:
         say(axes, "no value anywhere")
     elif paint.label:
-        bar = Cell(cell.left, cell.top + cell.height + _SCALE_STRIP + 0.05, cell.width, _BAR_HEIGHT)
+        bar = Cell(cell.left, cell.top + cell.height + _SCALE_STRIP + 0.07, cell.width, _BAR_HEIGHT)
         _colour_bar(sheet, bar, image, values, paint)
     return axes
 
@@ -160,11 +160,6 @@ def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: P
 def hatch_background(axes: Axes) -> None:
     """Lay the pattern of failed positions under an image, which shows through where the image has no value."""
     axes.patch.set(facecolor=FAILED_FACE, edgecolor=FAILED_LINE, hatch=FAILED_HATCH, linewidth=0)
-
-
-def failed_swatch(label: str) -> Patch:
-    """Entry of a legend for positions without a value."""
-    return Patch(facecolor=FAILED_FACE, edgecolor=FAILED_LINE, hatch=FAILED_HATCH * 2, linewidth=0, label=label)
 
 
 def say(axes: Axes, words: str) -> None:
@@ -197,6 +192,12 @@ def nice_length(longest: float) -> float:
     return float(max(m * power for m in (1, 2, 5) if m * power <= longest * (1 + 1e-9)))
 
 
+def _rounded_up(value: float) -> float:
+    """Round up to two digits, so that the ends of a colour bar can be read."""
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(np.ceil(value / unit - 1e-9) * unit)
+
+
 def _ratio(view: StrainView) -> float:
     """Height over width of the scanned area."""
     (rows, columns), (step_y, step_x) = view.shape, view.step
@@ -226,7 +227,7 @@ def _scale_bar(sheet: Sheet, cell: Cell, view: StrainView) -> None:
     strip.axis("off")
     strip.add_patch(Rectangle((0, 0), 1, 1, color=INK))
     sheet.text(
-        cell.left + drawn + 0.06, cell.top + 0.02, f"{length:g} {view.unit}{_stretch(view)}", fontsize=8, va="center"
+        cell.left + drawn + 0.06, cell.top + 0.022, f"{length:g} {view.unit}{_stretch(view)}", fontsize=8, va="center"
     )
 
 
@@ -234,8 +235,8 @@ def _stretch(view: StrainView) -> str:
     """Warning for maps too long to be drawn to scale."""
     ratio = _ratio(view)
     if ratio < 1 / _LONGEST:
-        return f"  (y drawn {1 / _LONGEST / ratio:.2g}× larger)"
-    return f"  (y drawn {ratio / _LONGEST:.2g}× smaller)" if ratio > _LONGEST else ""
+        return f", y stretched {1 / _LONGEST / ratio:.2g}×"
+    return f", y shrunk {ratio / _LONGEST:.2g}×" if ratio > _LONGEST else ""
 
 
 def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint: Paint) -> None:

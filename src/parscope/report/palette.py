@@ -5,18 +5,18 @@ from __future__ import annotations
 from parscope.core.solver import Status
 
 DIVERGING = "RdBu_r"
-"""Strain, rotation, residuals: blue below zero, white at zero, red above; red against blue survives every deficiency."""
+"""Strain, rotation, residuals: blue below zero, white at zero, red above: two hues every reader can tell apart."""
 
 SEQUENTIAL = "viridis"
 """Standard errors, misfit, intensities of disks: perceptually uniform, dark is small."""
 
-INTENSITY = "gray"
-"""Diffraction patterns and virtual images, as on a fluorescent screen."""
+INTENSITY = "YlGnBu_r"
+"""Diffraction patterns and virtual images, bright on dark; a grey scale would hide failed positions."""
 
-# Dark grey with light lines: neither map passes nearer than 10 CIELAB units to it, in normal vision or under
+# Neither colour map passes nearer than 10 CIELAB units to these greys or their mixtures, in normal vision or under
 # deuteranopia, protanopia or tritanopia; white would read as zero strain, a middle grey as the middle of viridis.
-FAILED_FACE = (0.35, 0.35, 0.35)
-FAILED_LINE = (0.62, 0.62, 0.62)
+FAILED_FACE = (0.38, 0.38, 0.38)
+FAILED_LINE = (0.25, 0.25, 0.25)
 FAILED_HATCH = "//////"
 
 INK = "#1b1b1b"

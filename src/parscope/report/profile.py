@@ -8,11 +8,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from parscope.report.maps import Cell, say
-from parscope.report.palette import FAILED_FACE, FAILED_HATCH, FAILED_LINE, LINES, QUIET
+from parscope.report.palette import FAILED_FACE, FAILED_HATCH, FAILED_LINE, INK, LINES, QUIET
 from parscope.report.sheet import Sheet
 from parscope.report.view import DISPLAY, STRAINS, Array, StrainView
 
-_FOR_LABELS = 0.5
+_FOR_LABELS = 0.56
 _WITH_DOTS = 200
 
 
@@ -56,10 +56,14 @@ def draw_profile(sheet: Sheet, cell: Cell, view: StrainView, variable: str) -> A
             hatch=FAILED_HATCH,
             linewidth=0,
         )
+    if view.reference.any() and not view.reference.all():
+        for first, last in _runs(view.reference.ravel()):
+            axes.axvspan((first - 0.5) * step, (last + 0.5) * step, ymax=0.025, color=INK, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(f"{along} ({view.unit})", color=QUIET)
-    axes.set_ylabel(DISPLAY[name][1], color=QUIET, labelpad=1)
+    quantity = "standard error" if name != variable else "strain" if name in STRAINS else "rotation"
+    axes.set_ylabel(f"{quantity} ({DISPLAY[name][1]})", color=QUIET, labelpad=1)
     if not view.fitted.any():
         say(axes, "no value anywhere")
     return axes

@@ -7,26 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from parscope.core.solver import Status
 from parscope.report.files import write_whole
+from parscope.report.legend import height as legend_height
+from parscope.report.legend import map_entries, place
 from parscope.report.maps import (
     BELOW_MAP,
     Cell,
     Paint,
     diverging,
     draw_map,
-    failed_swatch,
     map_size,
     outline_grains,
     outline_region,
     sequential,
 )
-from parscope.report.palette import HALO, INK, LINES
 from parscope.report.profile import draw_profile
 from parscope.report.sheet import Sheet, own_style, png
 from parscope.report.view import COMPONENTS, DISPLAY, STRAINS, StrainView
@@ -37,7 +33,8 @@ SYMBOL = {
     "e_xy": r"$\varepsilon_{xy}$",
     "rotation": "rotation",
 }
-_LEFT, _TOP, _SIDE, _GAP, _TITLE, _LINE = 0.3, 0.78, 2.7, 0.38, 0.24, 0.2
+_MEANING = {"e_xx": ", along x", "e_yy": ", along y", "e_xy": ", shear", "rotation": ""}
+_LEFT, _TOP, _SIDE, _GAP, _TITLE = 0.3, 0.78, 2.7, 0.38, 0.24
 
 
 @own_style
@@ -65,10 +62,9 @@ def strain_figure(dataset: xr.Dataset) -> Figure:
     view = StrainView(dataset)
     line_scan = 1 in view.shape
     height = 1.9 if line_scan else map_size(view, _SIDE)[1]
-    handles = _legend(view)
-    rows = math.ceil(len(handles) / 3)
+    entries = map_entries(view)
     block = _TITLE + height + BELOW_MAP
-    sheet = Sheet(2 * _LEFT + 4 * _SIDE + 3 * _GAP, _TOP + 2 * block + rows * _LINE + 0.2)
+    sheet = Sheet(2 * _LEFT + 4 * _SIDE + 3 * _GAP, _TOP + 2 * block + legend_height(entries, 3) + 0.2)
     sheet.heading(f"Strain of {view.title}", subtitle(view))
     for column, name in enumerate(COMPONENTS):
         left = _LEFT + column * (_SIDE + _GAP)
@@ -80,19 +76,7 @@ def strain_figure(dataset: xr.Dataset) -> Figure:
                 draw_profile(sheet, cell, view, variable)
             else:
                 _draw(sheet, cell, view, variable)
-    anchor = (_LEFT / sheet.width, (rows * _LINE + 0.14) / sheet.height)
-    sheet.figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=anchor,
-        ncols=3,
-        frameon=False,
-        borderaxespad=0,
-        borderpad=0,
-        columnspacing=2.5,
-        handlelength=2.2,
-        handleheight=1.1,
-    )
+    place(sheet, entries, _LEFT, _TOP + 2 * block, columns=3)
     return sheet.figure
 
 
@@ -133,24 +117,10 @@ def subtitle(view: StrainView) -> str:
     return " · ".join([*parts, view.source])
 
 
-def percentage(part: int, whole: int) -> str:
-    """Share in percent that never rounds something to nothing, nor nearly all to all.
-
-    Examples
-    --------
-    >>> percentage(1, 100000), percentage(99999, 100000), percentage(1, 8), percentage(0, 3)
-    ('< 0.1 %', '> 99.9 %', '12.5 %', '0 %')
-    """
-    if part in (0, whole):
-        return "0 %" if part == 0 else "100 %"
-    share = 100 * part / whole
-    return "< 0.1 %" if share < 0.1 else "> 99.9 %" if share > 99.9 else f"{share:.1f} %"
-
-
 def _heading(variable: str) -> str:
     """Title of one map."""
     name = variable.removesuffix("_std")
-    return SYMBOL[name] if name == variable else f"standard error of {SYMBOL[name]}"
+    return SYMBOL[name] + _MEANING[name] if name == variable else f"standard error of {SYMBOL[name]}"
 
 
 def _draw(sheet: Sheet, cell: Cell, view: StrainView, variable: str) -> None:
@@ -173,31 +143,3 @@ def _paint(view: StrainView, variable: str) -> Paint:
     if suffix:
         return sequential(together, f"standard error ({unit})")
     return diverging(together, f"{'strain' if name in STRAINS else 'rotation, from +x towards +y'} ({unit})")
-
-
-def _legend(view: StrainView) -> list[Artist]:
-    """Why positions have no value and how many; what the lines mean."""
-    total, counts = view.status.size, view.counts
-    fitted = int(view.fitted.sum())
-    handles: list[Artist] = [Patch(facecolor="none", linewidth=0, label=_count("fitted", fitted, total))]
-    for status, number in counts.items():
-        if status != Status.OK:
-            handles.append(failed_swatch(_count(status.sentence, number, total)))
-    lost = counts.get(Status.OK, 0) - fitted
-    if lost:
-        handles.append(failed_swatch(_count("fitted, but not a number", lost, total)))
-    if view.reference.all():
-        handles.append(Patch(facecolor="none", linewidth=0, label="zero strain: median of the whole map"))
-    elif view.reference.any():
-        edge = Patch(facecolor=HALO, edgecolor=INK, linewidth=1.3, label="zero strain: median of this region")
-        handles.append(edge)
-    if view.grains > 1:
-        handles.append(Line2D([], [], color=INK, linewidth=0.6, label=f"boundary of one of {view.grains} grains"))
-    if 1 in view.shape:
-        handles.append(Patch(facecolor=LINES["e_xx"], alpha=0.3, label="± one standard error"))
-    return handles
-
-
-def _count(words: str, number: int, total: int) -> str:
-    """Entry of the legend."""
-    return f"{words}: {number:,} ({percentage(number, total)})"

@@ -134,7 +134,7 @@ class StrainView:
         return np.asarray(self.dataset[name].values, dtype=np.float64)
 
     def shown(self, name: str) -> Array:
-        """A strain, the rotation or their standard error in the unit people read, shape (y, x); NaN where not fitted."""
+        """A strain, rotation or standard error in the unit people read, shape (y, x); NaN where not fitted."""
         factor, _ = DISPLAY[name.removesuffix("_std")]
         return self.where_fitted(name) * factor
 

@@ -1,0 +1,242 @@
+"""How good the strain map is: errors, misfit, distance from the limit, status, and images of the disks."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from parscope.core.solver import Status
+from parscope.report.legend import height as legend_height
+from parscope.report.legend import place, status_entries
+from parscope.report.maps import BELOW_MAP, Cell, Paint, draw_map, map_size, say, sequential
+from parscope.report.palette import INK, INTENSITY, LINES, MARK_G1, QUIET, STATUS, STROKES
+from parscope.report.sheet import Sheet, own_style
+from parscope.report.strain_figure import SYMBOL, subtitle
+from parscope.report.view import STRAINS, Array, StrainView
+
+_LEFT, _TOP, _SIDE, _GAP, _TITLE = 0.3, 0.78, 2.7, 0.38, 0.24
+_IMAGES, _IMAGE_SIDE = 6, 1.75
+_FOR_LABELS = 0.52
+
+
+@own_style
+def quality_figure(dataset: xr.Dataset) -> Figure:
+    """Draw what tells whether a strain map can be trusted.
+
+    Histogram of the strains; standard error against electrons per pattern with its inverse square root; maps and
+    histograms of misfit and of the standard error over the Cramér-Rao limit; the status of every position; and the
+    virtual images: bright field, sum of dark fields, and the strongest disks one by one.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A strain map with its set-up.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    FormatError
+        If the data set is no strain map.
+    """
+    view = StrainView(dataset)
+    height = map_size(view, _SIDE)[1]
+    row = _TITLE + max(height + BELOW_MAP, 2.2 + 0.55)
+    first = max(row, _TITLE + legend_height(status_entries(view)) + 0.3)
+    image_height = map_size(view, _IMAGE_SIDE)[1]
+    sheet = Sheet(2 * _LEFT + 4 * _SIDE + 3 * _GAP, _TOP + first + row + _TITLE + image_height + BELOW_MAP)
+    sheet.heading(f"Quality of the strain map of {view.title}", subtitle(view))
+    plot = Cell(0, 0, _SIDE, max(height, 2.2))
+    _strain_histogram(_plot(sheet, plot, 0, _TOP, "distribution of strain"), view)
+    _error_against_dose(_plot(sheet, plot, 1, _TOP, "standard error against dose"), view)
+    _status_map(sheet, view, _place(plot, 2, _TOP), height)
+    top = _TOP + first
+    for column, (name, title, words) in enumerate(_JUDGES):
+        cell = _place(plot, 2 * column, top)
+        sheet.text(cell.left, cell.top - _TITLE, title, fontsize=9.5, fontweight="bold")
+        values = view.raw(name)
+        draw_map(sheet, Cell(cell.left, cell.top, _SIDE, height), view, values, sequential(values, words), name)
+        _histogram(_plot(sheet, plot, 2 * column + 1, top, f"distribution of {title}"), values, words)
+    _virtual_images(sheet, view, top + row, image_height)
+    return sheet.figure
+
+
+_JUDGES = (
+    ("misfit", "misfit", "squared residual / expected (1)"),
+    ("limit_ratio", "ratio to the limit", "standard error / Cramér-Rao limit (1)"),
+)
+
+
+def virtual_images(view: StrainView, most: int = _IMAGES) -> list[tuple[str, Array]]:
+    """Bright field, sum of dark fields and the strongest single dark fields.
+
+    Parameters
+    ----------
+    view : StrainView
+        A strain map.
+    most : int, default 6
+        How many images at most.
+
+    Returns
+    -------
+    list of (str, ndarray of shape (y, x))
+        Titles and counts; NaN where there is no pattern.
+    """
+    amplitude = view.raw("amplitude")
+    miller = np.stack([view.raw("disk_h"), view.raw("disk_k")], -1).astype(np.int64)
+    direct = np.all(miller == 0, axis=-1)
+    lost = np.isnan(amplitude).all(axis=0)
+    images = [("bright field (0 0)", image) for image in amplitude[direct]]
+    if np.any(~direct):
+        images.append(("all dark fields", np.where(lost, np.nan, np.nansum(amplitude[~direct], axis=0))))
+    strength = np.where(direct, -np.inf, np.nansum(amplitude, axis=(1, 2)))
+    for disk in np.argsort(-strength, kind="stable")[: max(most - len(images), 0)]:
+        if not direct[disk]:
+            images.append((f"dark field ({_index(miller[disk])})".replace("-", "−"), amplitude[disk]))
+    return images
+
+
+def _index(miller: Array) -> str:
+    """Miller indices of a disk."""
+    return " ".join(str(int(i)) for i in miller)
+
+
+def _place(cell: Cell, column: int, top: float) -> Cell:
+    """A cell of the four columns, below its title."""
+    return Cell(_LEFT + column * (_SIDE + _GAP), top + _TITLE, cell.width, cell.height)
+
+
+def _plot(sheet: Sheet, cell: Cell, column: int, top: float, title: str) -> Axes:
+    """Axes of a plot, with room for its labels, and its title."""
+    cell = _place(cell, column, top)
+    sheet.text(cell.left, cell.top - _TITLE, title, fontsize=9.5, fontweight="bold")
+    axes = sheet.axes(cell.left + _FOR_LABELS, cell.top, cell.width - _FOR_LABELS, cell.height, title)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _strain_histogram(axes: Axes, view: StrainView) -> None:
+    """Draw how often each strain occurs, with median and robust scatter."""
+    values = {name: view.shown(name)[view.fitted] for name in STRAINS}
+    together = np.concatenate(list(values.values()))
+    if not together.size:
+        _nothing(axes)
+        return
+    low, high = np.percentile(together, (0.2, 99.8)).tolist()
+    reach = max(high - low, 1e-3)
+    bins = np.linspace(low - 0.05 * reach, high + 0.05 * reach, int(np.clip(together.size**0.5, 8, 80)))
+    for name, strain in values.items():
+        scatter = 1.4826 * float(np.median(np.abs(strain - np.median(strain))))
+        label = f"{SYMBOL[name]}: {np.median(strain):+.2f} ± {scatter:.2f}".replace("-", "−")
+        style = {"color": LINES[name], "linestyle": STROKES[name], "linewidth": 1.2}
+        axes.hist(np.clip(strain, bins[0], bins[-1]), bins=bins.tolist(), histtype="step", label=label, **style)  # type: ignore[arg-type]
+    axes.set_ylim(0, 1.8 * axes.get_ylim()[1])
+    axes.legend(loc="upper left", frameon=False, title="median ± scatter (%)", title_fontsize=8, alignment="left")
+    _label(axes, "strain (%)", "scan positions")
+
+
+def _error_against_dose(axes: Axes, view: StrainView) -> None:
+    """Draw the standard error of the strain over electrons per pattern, beside the 1/√N through its median."""
+    errors = view.shown("e_xx_std")
+    dose = view.where_fitted("electrons")
+    use = np.isfinite(errors) & np.isfinite(dose) & (errors > 0) & (dose > 0)
+    if not use.any():
+        _nothing(axes)
+        return
+    x, y = dose[use], errors[use]
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(_log_limits(x))
+    axes.set_ylim(_log_limits(y))
+    if x.size > 2000:
+        bins = [np.geomspace(*_log_limits(v), 90) for v in (x, y)]
+        axes.hist2d(x, y, bins=bins, norm=LogNorm(), cmap="Blues", rasterized=True)  # type: ignore[arg-type]
+    else:
+        axes.plot(x, y, ".", color=LINES["e_xx"], markersize=2.5, alpha=0.5)
+    line = np.geomspace(*axes.get_xlim(), 2)
+    through = float(np.median(y) * np.sqrt(np.median(x)))
+    axes.plot(line, through / np.sqrt(line), "--", color=INK, linewidth=1, label=r"∝ 1/$\sqrt{N}$")
+    axes.legend(loc="upper right", frameon=False)
+    _round_ticks(axes)
+    _label(axes, "electrons per pattern, N", r"standard error of $\varepsilon_{xx}$ (%)")
+
+
+def _status_map(sheet: Sheet, view: StrainView, cell: Cell, height: float) -> None:
+    """Draw why each position has a value or none, a colour each."""
+    sheet.text(cell.left, cell.top - _TITLE, "status", fontsize=9.5, fontweight="bold")
+    codes = view.status.astype(np.float64)
+    paint = Paint(INTENSITY, -0.5, len(Status) - 0.5)
+    axes = draw_map(sheet, Cell(cell.left, cell.top, _SIDE, height), view, codes, paint, "status")
+    image = axes.get_images()[0]
+    image.set_cmap(ListedColormap([STATUS[status] for status in Status]))
+    image.set_norm(BoundaryNorm(np.arange(len(Status) + 1) - 0.5, len(Status)))
+    place(sheet, status_entries(view), cell.left + _SIDE + 0.2, cell.top)
+
+
+def _histogram(axes: Axes, values: Array, words: str) -> None:
+    """Draw how often each value occurs; what lies beyond the plot is counted in the last bins."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        _nothing(axes)
+        return
+    low, high = np.percentile(finite, (0.2, 99.0)).tolist()
+    low, high = min(low, 1.0), max(high, 1.0)
+    reach = max(high - low, 1e-3)
+    bins = np.linspace(low - 0.08 * reach, high + 0.08 * reach, int(np.clip(finite.size**0.5, 8, 60)))
+    numbers, _, _ = axes.hist(np.clip(finite, bins[0], bins[-1]), bins=bins.tolist(), color="#7a9cc6")
+    peak, median = 1.05 * float(np.max(numbers)), float(np.median(finite))
+    axes.vlines(1, 0, peak, color=INK, linewidth=1.2, linestyle="--", label="perfect: 1")
+    axes.vlines(median, 0, peak, color=MARK_G1, linewidth=1.8, label=f"median: {median:.2f}")
+    axes.set_ylim(0, 1.2 * peak)
+    axes.legend(loc="upper right", frameon=False, ncols=2, columnspacing=1, handlelength=1.4)
+    _label(axes, words, "scan positions")
+
+
+def _virtual_images(sheet: Sheet, view: StrainView, top: float, height: float) -> None:
+    """Draw the row of images, brightness of its own each."""
+    gap = (sheet.width - 2 * _LEFT - _IMAGES * _IMAGE_SIDE) / (_IMAGES - 1)
+    for column, (title, image) in enumerate(virtual_images(view)):
+        cell = Cell(_LEFT + column * (_IMAGE_SIDE + gap), top + _TITLE, _IMAGE_SIDE, height)
+        sheet.text(cell.left, cell.top - _TITLE, title, fontsize=9.5, fontweight="bold")
+        draw_map(sheet, cell, view, image, sequential(image, "counts per disk", INTENSITY), title)
+
+
+def _log_limits(values: Array) -> tuple[float, float]:
+    """Ends of a logarithmic axis that shows the middle 99 % with some air."""
+    low, high = np.percentile(values, (0.5, 99.5)).tolist()
+    return low / 1.15, high * 1.15
+
+
+def _round_ticks(axes: Axes) -> None:
+    """Label few ticks with plain numbers: an axis of less than a decade would have none or too many."""
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        places = [
+            m * 10.0**p
+            for p in range(-9, 12)
+            for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+            if low <= m * 10.0**p <= high
+        ]
+        thinned = places[:: max(1, round(len(places) / 4))]
+        axis.set_ticks(thinned, [f"{place:,.6g}" for place in thinned])
+        axis.set_ticks([], minor=True)
+
+
+def _label(axes: Axes, x: str, y: str) -> None:
+    """Name both axes."""
+    axes.set_xlabel(x, color=QUIET, labelpad=2)
+    axes.set_ylabel(y, color=QUIET, labelpad=2)
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _nothing(axes: Axes) -> None:
+    """Say that there is nothing to plot."""
+    axes.set_axis_off()
+    say(axes, "no value anywhere")

@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = sorted(set(names) - set(TABLES))
     if unknown:
         parser.error(f"no table {', '.join(unknown)}; there are {', '.join(TABLES)}")
-    return int(any([make(name, options.quick, options.resume) for name in names]))
+    missed = [make(name, options.quick, options.resume) for name in names]
+    return int(any(missed))
 
 
 if __name__ == "__main__":

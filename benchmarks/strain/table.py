@@ -53,7 +53,7 @@ def measure(run: Run, cases: Iterable[Case]) -> tuple[list[Row], list[dict[str, 
 
 
 def entrants(case: Case, scene: scenes.Scene) -> Sequence[Method]:
-    """Who takes part: parscope without and with a given set-up, and the peers, on sums too where patterns are pooled."""
+    """Who takes part: parscope without and with a given set-up; the peers, on sums too where patterns are pooled."""
     ours = (methods.pooled_ours(case.pool),) if case.pool > 1 else (methods.OURS, methods.OURS_GIVEN)
     if not case.peers:
         return ours

@@ -1,0 +1,1 @@
+"""Patterns from a multislice calculation, made in an environment of its own."""

@@ -1,0 +1,131 @@
+"""Draw the tables of README.md and of the benchmark page from benchmarks/results/*.json, and from nothing else.
+
+``python docs/make_tables.py`` writes them; with ``--check`` it only says whether they are as the results have them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+BEGIN, END = "<!-- tables: begin, written by docs/make_tables.py -->", "<!-- tables: end -->"
+COLUMNS = ("case", "quantity", "unit", "parscope", "best other tool", "limit", "aim", "kept")
+NONE_YET = "Nothing has been measured yet; `make bench` does it.\n"
+INTRODUCTION = """# Benchmarks
+
+Every figure on this page comes from `make bench`, which runs parscope and its peers on the same patterns of the same
+run. The limit is the Cramér-Rao bound: no unbiased method can do better. A missed aim stays in the table.
+"""
+
+
+def figure(value: float | None) -> str:
+    """Three significant digits without an exponent, a dash for what is missing."""
+    if value is None:
+        return "-"
+    if value == 0 or 1e-3 <= abs(value) < 1e3:
+        return f"{value:.3g}"
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1e3 else f"{value:.2e}"
+
+
+def aim(target: dict[str, float | None] | None) -> str:
+    """The promise: at least, at most, or between."""
+    if target is None:
+        return "-"
+    low, high = target.get("at_least"), target.get("at_most")
+    if low is not None and high is not None:
+        return f"{figure(low)} to {figure(high)}"
+    return f"≥ {figure(low)}" if low is not None else f"≤ {figure(high)}"
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """One row of results as the columns of a table."""
+    other = f"{figure(row['peer_value'])} ({row['peer']})" if row["peer_value"] is not None else "-"
+    kept = {None: "", True: "yes", False: "**no**"}[row["met"]]
+    value = f"**{figure(row['value'])}**"
+    return (row["case"], row["metric"], row["unit"], value, other, figure(row["bound"]), aim(row["target"]), kept)
+
+
+def table(rows: Iterable[dict[str, Any]]) -> str:
+    """Markdown table; a case is named once."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS)]
+    last = None
+    for row in rows:
+        line = cells(row)
+        lines.append(("", *line[1:]) if line[0] == last else line)
+        last = line[0]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def origin(head: dict[str, Any]) -> str:
+    """Where, when and with what a table was measured, in one sentence."""
+    machine, load = head["machine"], f"{head['load_start']} to {head['load_end']}"
+    where = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+    what = ", ".join(f"{name} {version}" for name, version in flat(head["versions"]))
+    return f"Measured {head['date']} at commit `{head['commit']}` on: {where}; load {load}. Versions: {what}.\n"
+
+
+def flat(versions: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Names and versions, also when grouped by environment."""
+    for name, version in versions.items():
+        if isinstance(version, dict):
+            yield from flat(version)
+        else:
+            yield name, version
+
+
+def heading(name: str) -> str:
+    """Title of one table."""
+    return f"## {name.replace('_', ' ').capitalize()}\n"
+
+
+def page(results: dict[str, dict[str, Any]]) -> str:
+    """The benchmark page: every row of every table."""
+    parts = [INTRODUCTION]
+    for name, made in results.items():
+        parts += [heading(name), table(made["rows"]), origin(made["head"])]
+    return "\n".join(parts if results else [*parts, NONE_YET])
+
+
+def summary(results: dict[str, dict[str, Any]]) -> str:
+    """The region of the README: rows that promise something and have somebody to be compared with."""
+    parts = []
+    for made in results.values():
+        rows = [row for row in made["rows"] if row["target"] is not None and row["peer_value"] is not None]
+        counted = [row["met"] for row in made["rows"] if row["met"] is not None]
+        score = f"All figures, {sum(counted)} of {len(counted)} aims kept: docs/reference/benchmarks.md.\n"
+        parts += [table(rows), origin(made["head"]) + score]
+    return "\n".join(parts or [NONE_YET])
+
+
+def renewed(readme: str, region: str) -> str:
+    """The README with its marked region replaced; the region is appended where there is none."""
+    block = f"{BEGIN}\n{region}{END}"
+    if BEGIN not in readme:
+        return f"{readme.rstrip()}\n\n{block}\n"
+    return re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: block, readme, flags=re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    """Write both files, or check them; 1 if they are not as the results have them."""
+    results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))}
+    wanted = {README: renewed(README.read_text(encoding="utf-8"), summary(results)), PAGE: page(results)}
+    stale = [f for f, text in wanted.items() if not f.exists() or f.read_text(encoding="utf-8") != text]
+    if "--check" in arguments:
+        for file in stale:
+            print(f"{file.relative_to(ROOT)} differs from benchmarks/results; run python docs/make_tables.py")
+        return int(bool(stale))
+    for file in stale:
+        file.write_text(wanted[file], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

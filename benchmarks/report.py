@@ -67,8 +67,8 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None without a target."""
-        return None if self.target is None else self.target.met_by(self.value)
+        """Whether the target is met by the value as it is published; None without a target."""
+        return None if self.target is None else self.target.met_by(rounded(self.value))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, four significant digits, null for what is missing."""
@@ -142,7 +142,10 @@ def _row_faults(rows: Sequence[dict[str, Any]]) -> list[str]:
         if tuple(row) != ROW_FIELDS:
             found.append(f"{name}: fields are {list(row)}")
             continue
-        found += [f"{name}: {k} is {row[k]!r}" for k in ("value", "peer_value", "bound") if not _number(row[k])]
+        wrong = [f"{name}: {k} is {row[k]!r}" for k in ("value", "peer_value", "bound") if not _number(row[k])]
+        if wrong:
+            found += wrong
+            continue
         target = None if row["target"] is None else Target(**row["target"])
         if row["met"] != (None if target is None else target.met_by(row["value"])):
             found.append(f"{name}: met is {row['met']}, which does not follow from {row['value']}")
@@ -212,10 +215,10 @@ def text(made: dict[str, Any]) -> str:
 
 
 def _figure(value: float | None) -> str:
-    """Three significant digits, no exponent."""
+    """Four significant digits, no exponent."""
     if value is None:
         return "-"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _wanted(target: dict[str, float | None] | None) -> str:

@@ -12,6 +12,7 @@ from benchmarks.report import Row, rounded
 from benchmarks.strain import methods, scenes
 from benchmarks.strain.cases import METRICS, Case
 from benchmarks.strain.exchange import Answer, Method, Run
+from benchmarks.strain.polycrystal import polycrystal_scores
 from benchmarks.strain.score import Measured, disk_scores, score
 
 TOLERABLE = 0.05
@@ -73,8 +74,11 @@ def _scores(answer: Answer, scene: scenes.Scene, case: Case) -> Scores:
     if not arrays:
         return {}
     measured = Measured(arrays["lattice"], arrays.get("centre"), arrays.get("strain_std"))
-    bound = scene.bounds(case.electrons).get("strain_rms")
-    scores = score(measured, scene.truth, None if case.pool > 1 else bound)
+    bound = None if case.pool > 1 else scene.bounds(case.electrons).get("strain_rms")
+    if scene.phantom.design.grains:
+        scores = polycrystal_scores(measured, scene.truth, scene.phantom.share, arrays["boundary"], bound)
+    else:
+        scores = score(measured, scene.truth, bound)
     scores["speed"] = len(arrays["lattice"]) / float(arrays["seconds"])
     if "setup" in arrays:
         scores["setup"] = float(arrays["setup"])

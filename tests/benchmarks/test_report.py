@@ -93,8 +93,8 @@ def test_the_text_shows_verdicts_and_counts() -> None:
     missed = Row("B", "patterns per CPU second", 17_123.4, "1/s", target=Target(at_least=18_000))
     free = Row("C", "error over standard error", None, "1", target=None)
     shown = text(table(dict(HEAD), [ROW, missed, free], []))
-    assert "1.23" in shown
+    assert "1.235" in shown
     assert "<= 1.5" in shown
     assert "MISSED" in shown
-    assert "17120" in shown
+    assert "17120 " in shown
     assert shown.endswith("targets met: 1 of 2")

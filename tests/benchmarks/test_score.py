@@ -113,7 +113,7 @@ def test_free_disks_are_matched_once_each() -> None:
     lattice, centre = BASIS[None], np.array([[64.0, 64.0]])
     truth = Truth(lattice, centre, BASIS, INDICES, np.array([True]))
     true = centre[0] + INDICES @ BASIS
-    found = np.concatenate([true[:6] + [0.3, -0.4], true[:1] + 1.0, [[1.0, 1.0]]])
+    found = np.concatenate([true[:6] + np.array([0.3, -0.4]), true[:1] + 1.0, [[1.0, 1.0]]])
     scores = disk_scores([found], truth)
     assert scores["disk_rms"] == pytest.approx(np.sqrt(0.125))
     assert scores["disk_recall"] == pytest.approx(6 / 9)

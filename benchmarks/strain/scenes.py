@@ -1,0 +1,75 @@
+"""What the runners and the scoring need of a phantom: draws, truth, probe, hand-given values and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.dynamical import si110
+from benchmarks.strain import phantoms
+from benchmarks.strain.bounds import Limits, limits
+from benchmarks.strain.phantoms import Phantom
+from benchmarks.strain.score import Truth
+
+SEEDS = {"draw": 0, "rule": "seed of a draw = draw + number of electrons"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A phantom as the table uses it."""
+
+    phantom: Phantom
+
+    @property
+    def truth(self) -> Truth:
+        """Of all patterns."""
+        return self.phantom.truth
+
+    @property
+    def pattern_shape(self) -> tuple[int, int]:
+        """Detector pixels (y, x)."""
+        return self.phantom.design.pattern
+
+    @property
+    def probe_image(self) -> NDArray[np.float32]:
+        """Exact image of the probe, centred."""
+        return phantoms.probe_image(self.phantom.design)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What a person could have told a program: more than parscope gets without parameters."""
+        design, truth = self.phantom.design, self.truth
+        return {
+            "radius": design.radius,
+            "edge": design.edge,
+            "distortion": design.distortion.tolist(),
+            "centre": [n / 2 for n in design.pattern],
+            "basis": truth.basis.tolist(),
+            "indices": truth.indices.tolist(),
+        }
+
+    def draw(self, electrons: int) -> NDArray[np.uint16]:
+        """The Poisson draw that every method gets, shape (scan y, scan x, pattern y, pattern x)."""
+        return self.phantom.draw(electrons, SEEDS["draw"])
+
+    def bounds(self, electrons: int) -> dict[str, float]:
+        """Cramér-Rao limits of the RMS scores when the disks are known; empty for the multislice patterns."""
+        name = self.phantom.name
+        return {} if name == phantoms.DYNAMICAL else _limits(name).known.at(electrons)
+
+
+@cache
+def load(name: str) -> Scene:
+    """Make a phantom, once."""
+    dynamical = si110.file() if name == phantoms.DYNAMICAL else None
+    return Scene(phantoms.load(name, dynamical))
+
+
+@cache
+def _limits(name: str) -> Limits:
+    """Limits of a kinematic phantom, once."""
+    return limits(name)

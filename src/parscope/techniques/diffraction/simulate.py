@@ -6,6 +6,7 @@ detector with faults. What it is not: a multislice calculation; use a scattering
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,43 +182,58 @@ class Simulation:
         if not 0 <= start <= stop <= self.shape[0]:
             raise ShapeError(f"rows {start} to {stop} are not within 0 to {self.shape[0]}", "simulation")
 
-    def _patterns(self, y: int) -> Any:
+    def _patterns(self, y: int) -> Iterator[Array]:
         """Yield the expected patterns of one scan row; the array is reused."""
         design, truth = self.design, self.truth
         inverse = np.linalg.inv(design.distortion)
         probe = np.array([*inverse.ravel(), design.radius, design.edge])
-        components = [
-            self._component(y, self.crystals.first, truth.affine, truth.electrons),
-            self._component(y, self.crystals.second, truth.other_affine, truth.other_electrons),
-        ]
+        crystals = [self.row_disks(y), self.row_disks(y, second=True)]
         image = np.empty(design.pattern)
         for x in range(design.scan[1]):
             diffuse = design.electrons * design.background * (truth.grain[y, x] >= 0)
             fill_background(image, truth.centre[y, x], diffuse, design.background_width)
-            for positions, electrons, fringe in components:
+            for positions, electrons, fringe in crystals:
                 add_disks(image, positions[x], electrons[x], probe, fringe[x])
             image *= self.response
             image += self.excess
             yield image
 
-    def _component(
-        self, y: int, which: NDArray[np.int64], affine: Array, electrons: Array
-    ) -> tuple[Array, Array, Array]:
-        """Positions, electrons and fringes of one crystal along one scan row."""
-        design, truth, disks = self.design, self.truth, self.disks
+    def row_disks(self, y: int, second: bool = False) -> tuple[Array, Array, Array]:
+        """Disks along one scan row.
+
+        Parameters
+        ----------
+        y : int
+            Scan row.
+        second : bool, default False
+            Of the second crystal, in place of the first.
+
+        Returns
+        -------
+        positions : ndarray, shape (scan x, n, 2)
+            Centres (y, x), [px].
+        electrons : ndarray, shape (scan x, n)
+            Mean electrons per disk.
+        fringe : ndarray, shape (scan x, n, 6)
+            As `add_disks` takes it: depth, wave vector, phase and ramp.
+        """
+        design, truth, disks, crystals = self.design, self.truth, self.disks, self.crystals
+        affine = (truth.other_affine if second else truth.affine)[y]
+        which = (crystals.second if second else crystals.first)[y]
+        electrons = (truth.other_electrons if second else truth.electrons)[y]
         sy, sx = (c[y, :, None] for c in scan_coordinates(design))
-        here = np.where(np.isfinite(affine[y]), affine[y], np.eye(2))
+        here = np.where(np.isfinite(affine), affine, np.eye(2))
         positions = disk_positions(here, truth.centre[y], truth.basis, truth.indices)
         direct = (truth.indices == 0).all(1)
         specimen = (truth.grain[y] >= 0)[:, None]
         depth = design.contrast * np.where(direct, 0.4, 1.0) * specimen
-        phase = disks.phase + sy * disks.drift[0] + sx * disks.drift[1] + self.crystals.phase[which[y]]
+        phase = disks.phase + sy * disks.drift[0] + sx * disks.drift[1] + crystals.phase[which]
         ramp = 0.5 * depth * np.cos(sy * disks.drift[1] + sx * disks.drift[0] + disks.ramp_phase) / design.radius
         fringe = np.empty((*phase.shape, 6))
         fringe[..., 0], fringe[..., 3] = depth, phase
         fringe[..., 1:3] = disks.wave / design.radius
         fringe[..., 4:] = ramp[..., None] * disks.ramp
-        return positions, electrons[y], fringe
+        return positions, electrons, fringe
 
     def _detect(self, rng: np.random.Generator, mean: Array) -> NDArray[Any]:
         """Counts of one pattern: shot noise, gain, readout noise, and the type of the file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 from parscope.core.errors import OptionError
 
 Array = NDArray[np.float64]
-Field = Literal["layers", "inclusion", "none"]
-FIELDS: tuple[Field, ...] = ("layers", "inclusion", "none")
+FIELDS = ("layers", "inclusion", "none")
 KINDS = ("uint8", "uint16", "float32")
 
 
@@ -131,7 +129,7 @@ class ScanDesign:
     background_width: float = 14.0
     contrast: float = 0.5
     descan: float = 0.8
-    strain_field: Field = "layers"
+    strain_field: str = "layers"
     max_strain: float = 0.02
     max_rotation: float = 1.0
     grains: int = 0

@@ -14,6 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 export MPLBACKEND := agg
+export NO_MKDOCS_2_WARNING := 1
 
 help:  ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -33,7 +34,7 @@ bench: $(VENV)/.run  ## measure speed and accuracy, and redraw the tables; one c
 
 docs: $(VENV)/.docs  ## build the documentation into site/; a warning is an error
 	$(BIN)/python docs/make_tables.py --check
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 lock: $(VENV)/.run  ## write the lock files anew
 	$(PIP) install uv

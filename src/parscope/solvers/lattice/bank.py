@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.physics import Constellation
+from parscope.solvers.lattice.kernel import pitch
 
 Array = NDArray[np.float64]
 
@@ -146,14 +147,15 @@ def build(physics: Constellation, classes: Classes, edge: float, textured: bool)
     radius = physics.extent[0]
     half = window(radius, edge)
     side = np.arange(-half, half + 1, dtype=np.float64)
-    grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
+    wide = np.arange(-half, -half + pitch(half), dtype=np.float64)
+    grid = np.stack(np.meshgrid(side, wide, indexing="ij"), -1).reshape(-1, 2)
     bins = _bins(len(classes.amplitude), len(grid))
     shape = (len(classes.amplitude), bins, bins)
     filters = np.zeros((*shape, 4, len(grid)), np.float32)
     tables = np.zeros((3, *shape, 3))
     templates = np.zeros((bins, bins, len(grid)), np.float32)
     depth = physics.contrast.depth if textured else 0.0
-    points = _inducing(radius, physics.contrast.length * radius) if depth > 0 else None
+    points = inducing(radius, physics.contrast.length * radius) if depth > 0 else None
     for i in range(bins):
         for j in range(bins):
             offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
@@ -188,8 +190,19 @@ def features(offsets: Array, points: Array, length: float) -> Array:
     return basis
 
 
-def _inducing(radius: float, length: float) -> tuple[Array, float]:
-    """Points of a square grid finer than the correlation length that covers the template, and that length."""
+def inducing(radius: float, length: float) -> tuple[Array, float]:
+    """Points of a square grid finer than the correlation length that covers the template, and that length.
+
+    Parameters
+    ----------
+    radius, length : float
+        Of the template and of the process, [px].
+
+    Returns
+    -------
+    points : ndarray, shape (m, 2)
+    length : float
+    """
     step = max(0.9 * length, radius / 6)
     n = math.ceil((radius + 0.7 * length) / step)
     side = step * np.arange(-n, n + 1)
@@ -217,7 +230,9 @@ class _Local:
         self.physics, self.offset, self.edge = physics, offset, edge
         self.value, self.gradient = physics.template(offset, edge)
         radius = physics.extent[0]
-        self.inside = np.linalg.norm(offset, axis=1) <= 1.02 * radius + 2.6 * edge + 1.0
+        self.inside = (offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5) & (
+            np.linalg.norm(offset, axis=1) <= 1.02 * radius + 2.6 * edge + 1.0
+        )
         self.basis = None if points is None else self.value[:, None] * features(offset, *points)
 
     def solve(self, classes: Classes, c: int, depth: float) -> tuple[Array, Array]:

@@ -79,7 +79,7 @@ class LatticeFilters:
         ValueError
             If the patterns have another shape than the physics.
         """
-        return self._fit(signals, start, warm=False)
+        return self._fit(signals, start, run=1)
 
     def rows(self, signals: NDArray[Any], start: Array | None = None) -> Estimate:
         """Fit scan rows, each pattern beginning at its neighbour to the left.
@@ -101,11 +101,10 @@ class LatticeFilters:
         ValueError
             If the patterns have another shape than the physics.
         """
-        begin = [None] * len(signals) if start is None else list(start)
-        parts = [self._fit(row, first, warm=True) for row, first in zip(signals, begin, strict=True)]
-        return concatenate(parts)
+        flat = signals.reshape(-1, *signals.shape[2:])
+        return self._fit(flat, None if start is None else start.reshape(-1, 6), run=signals.shape[1])
 
-    def _fit(self, signals: NDArray[Any], start: Array | None, warm: bool) -> Estimate:
+    def _fit(self, signals: NDArray[Any], start: Array | None, run: int) -> Estimate:
         """Run the kernel on one batch."""
         if signals.shape[1:] != self.physics.signal_shape:
             raise ValueError(f"patterns {signals.shape[1:]} do not match the physics {self.physics.signal_shape}")
@@ -119,7 +118,7 @@ class LatticeFilters:
             np.full((n, kernel.DIAGNOSTICS), np.nan),
             np.zeros((n, 6, 6)),
         )
-        kernel.fit(frames, begin, warm, *self._arguments, out)
+        kernel.fit(frames, begin, run, *self._arguments, out)
         return self._judge(out)
 
     @cached_property

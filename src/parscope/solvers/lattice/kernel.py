@@ -18,9 +18,19 @@ AMP, LVL, DY, DX = 0, 1, 2, 3
 # Slots of the diagnostics of one pattern.
 MISFIT, LIMIT, STEP, TOTAL, SCALE, SPREAD = 0, 1, 2, 3, 4, 5
 DIAGNOSTICS = 6
+# Empty columns right of a pattern, where the last run of eight of a window may end.
+PADDING = 8
+# NumPy's rules for division (no exception on zero) are what lets the compiler use vector instructions.
+_FAST: dict[str, Any] = {"fastmath": True, "cache": True, "error_model": "numpy"}
 
 
-@nb.njit(fastmath=True, cache=True, inline="never")  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+def pitch(half: int) -> int:
+    """Length of a row of a window: a multiple of eight, so that vector instructions leave no remainder."""
+    return (2 * half + 8) // 8 * 8
+
+
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _measure(buf: Any, filters: Any, out: Any) -> None:
     """Four dot products of one window: amplitude, two displacements, level."""
     s0 = np.float32(0)
@@ -40,27 +50,27 @@ def _measure(buf: Any, filters: Any, out: Any) -> None:
     out[3] = s3
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
-def _gather(frame: Any, iy: int, ix: int, half: int, buf: Any) -> None:
-    """Copy the window round (iy, ix) as 32-bit floats."""
-    n = 2 * half + 1
-    for r in range(n):
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
+def _gather(frame: Any, iy: int, ix: int, half: int, pitch: int, buf: Any) -> None:
+    """Copy the window round (iy, ix), in runs of eight that the compiler turns into vector moves."""
+    for r in range(2 * half + 1):
         row = frame[iy - half + r]
-        base = r * n
+        base = r * pitch
         first = ix - half
-        for c in range(n):
-            buf[base + c] = row[first + c]
+        for c in range(0, pitch, 8):
+            for k in range(8):
+                buf[base + c + k] = row[first + c + k]
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _fill_masked(mask: Any, iy: int, ix: int, half: int, buf: Any, template: Any, amplitude: float, level: float) -> float:
     """Replace unusable pixels of a window by what the model expects there; return the share of edge that is left."""
-    n = 2 * half + 1
+    row = pitch(half)
     lost = 0.0
     whole = 1e-12
-    for r in range(n):
-        for c in range(n):
-            k = r * n + c
+    for r in range(2 * half + 1):
+        for c in range(2 * half + 1):
+            k = r * row + c
             edge = template[k] * (1 - template[k])
             whole += edge
             if mask[iy - half + r, ix - half + c]:
@@ -69,7 +79,7 @@ def _fill_masked(mask: Any, iy: int, ix: int, half: int, buf: Any, template: Any
     return 1.0 - lost / whole
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _accumulate(H: Any, g: Any, qy: float, qx: float, w: Any, ey: float, ex: float) -> None:
     """Add one copy's information (w: yy, yx, xx) and displacement to the normal equations."""
     h0 = w[0] * ey + w[1] * ex
@@ -103,7 +113,7 @@ def _accumulate(H: Any, g: Any, qy: float, qx: float, w: Any, ey: float, ex: flo
     H[5, 5] += w[2] * qx * qx
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: Any, g: Any) -> float:
     """One pass over all copies: displacements from the prediction `p`, normal equations of the step.
 
@@ -126,13 +136,13 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
         cx = p[1] + p[4] * qy + p[5] * qx
         iy = int(math.floor(cy + 0.5))
         ix = int(math.floor(cx + 0.5))
-        if iy < half or ix < half or iy >= frame.shape[0] - half or ix >= frame.shape[1] - half:
+        if iy < half or ix < half or iy >= frame.shape[0] - half or ix >= frame.shape[1] - PADDING - half:
             continue
         iu = min(int((cy - iy + 0.5) * bins), bins - 1)
         iv = min(int((cx - ix + 0.5) * bins), bins - 1)
         k = member[n]
-        window = buf[: template.shape[2]]
-        _gather(frame, iy, ix, half, window)
+        window = buf[n, : template.shape[2]]
+        _gather(frame, iy, ix, half, pitch(half), window)
         left = 1.0
         if flagged[n]:
             left = _fill_masked(mask, iy, ix, half, window, template[iu, iv], cells[n, AMP], cells[n, LVL])
@@ -177,7 +187,7 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
     return seen / expected
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _factor(H: Any, L: Any) -> None:
     """Cholesky factor of a 6x6 matrix given by its lower triangle."""
     for i in range(6):
@@ -191,7 +201,7 @@ def _factor(H: Any, L: Any) -> None:
                 L[i, j] = s / L[j, j]
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _solve(L: Any, g: Any, d: Any) -> None:
     """Solve L L^T d = g."""
     for i in range(6):
@@ -207,7 +217,7 @@ def _solve(L: Any, g: Any, d: Any) -> None:
         d[i] = s / L[i, i]
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _invert(H: Any, L: Any, inverse: Any) -> None:
     """Inverse of a 6x6 matrix given by its lower triangle."""
     _factor(H, L)
@@ -221,14 +231,14 @@ def _invert(H: Any, L: Any, inverse: Any) -> None:
             inverse[j, i] = column[j]
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
-def _step(p: Any, q: Any, prior: Any, tied: bool, longest: float, scratch: Any) -> float:
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
+def _step(p: Any, q: Any, prior: Any, longest: float, scratch: Any) -> float:
     """Solve for the step, shorten it to the filters' reach, move `p`; return the largest displacement of a copy."""
     H, g, d, L, _ = scratch
     centre, weight = prior
     for i in range(6):
-        H[i, i] += weight[i] if tied else 1e-9 * weight[i]
-        g[i] += (weight[i] if tied else 1e-9 * weight[i]) * (centre[i] - p[i])
+        H[i, i] += weight[i]
+        g[i] += weight[i] * (centre[i] - p[i])
     _factor(H, L)
     _solve(L, g, d)
     far = 0.0
@@ -243,38 +253,39 @@ def _step(p: Any, q: Any, prior: Any, tied: bool, longest: float, scratch: Any) 
     return far
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
-def _misfit(frame: Any, lattice: Any, bank: Any, depth: float, work: Any) -> float:
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
+def _residual(window: Any, shape: Any, a: Any, level: Any, noise: Any, texture: Any) -> Any:
+    """Sum over one window of squared residuals over the variance from counting noise and contrast."""
+    ground = noise * np.float32(0.02) * a + np.float32(1e-6)
+    chi = np.float32(0)
+    for i in range(shape.shape[0]):
+        t = shape[i]
+        mean = a * t + level
+        rest = window[i] - mean
+        chi += rest * rest / (noise * mean + texture * t * t + ground)
+    return chi
+
+
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
+def _misfit(lattice: Any, bank: Any, depth: float, work: Any) -> float:
     """Mean squared residual over the variance that counting noise and contrast explain, inside the windows."""
-    gain = lattice[5]
-    half, template = bank[0], bank[5]
-    cells = work[0]
+    template = bank[5]
+    cells, buf = work[0], work[1]
     chi = 0.0
     count = 1e-9
-    side = 2 * half + 1
+    pixels = template.shape[2]
     for n in range(cells.shape[0]):
         if cells[n, 4] == 0.0:
             continue
         a = np.float32(cells[n, AMP])
-        level = np.float32(cells[n, LVL])
-        iy = int(cells[n, 10])
-        ix = int(cells[n, 11])
         shape = template[int(cells[n, 7]), int(cells[n, 8])]
-        texture = np.float32((depth * a) ** 2)
-        ground = np.float32(gain * 0.02 * a + 1e-6)
-        noise = np.float32(gain)
-        for r in range(side):
-            row = frame[iy - half + r]
-            for c in range(side):
-                t = shape[r * side + c]
-                mean = a * t + level
-                rest = np.float32(row[ix - half + c]) - mean
-                chi += rest * rest / (noise * mean + texture * t * t + ground)
-        count += side * side
+        texture = np.float32((depth * cells[n, AMP]) ** 2)
+        chi += _residual(buf[n], shape, a, np.float32(cells[n, LVL]), np.float32(lattice[5]), texture)
+        count += pixels
     return chi / count
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _limit(q: Any, member: Any, fisher: Any, cells: Any, scratch: Any) -> float:
     """Sum of the Cramér-Rao variances of the three strains for a uniform template."""
     H, g, _, L, inverse = scratch
@@ -294,45 +305,55 @@ def _limit(q: Any, member: Any, fisher: Any, cells: Any, scratch: Any) -> float:
     return _strain_variance(inverse)
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _strain_variance(c: Any) -> float:
     """Sum of the variances of e_yy, e_xx, e_xy for small strain, from the covariance of the affine map."""
     return float(c[2, 2] + c[5, 5] + 0.25 * (c[3, 3] + c[4, 4] + 2 * c[3, 4]))
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
-def _total(frame: Any) -> float:
-    """Sum of a pattern; NaN when any of it is, which is why this one is not compiled for speed at any price."""
+@nb.njit(fastmath={"reassoc", "nsz", "contract"}, cache=True)  # type: ignore[untyped-decorator]
+def _load(frame: Any, copy: Any) -> float:
+    """Convert a pattern to 32-bit floats; return its sum.
+
+    The sum may be taken in any order but is NaN when any pixel is: the full fastmath set would assume there is none.
+    """
     s = 0.0
     for r in range(frame.shape[0]):
+        row = frame[r]
+        target = copy[r]
+        part = np.float32(0)
         for c in range(frame.shape[1]):
-            s += frame[r, c]
+            v = np.float32(row[c])
+            target[c] = v
+            part += v
+        s += part
     return s
 
 
-@nb.njit(fastmath=True, cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _settle(frame: Any, p: Any, bank: Any, rule: Any, lattice: Any, prior: Any, mask: Any, work: Any, scratch: Any) -> Any:
     """Repeat passes of one bank until the step is below the rule's or the passes are used up."""
-    least, most, enough, tied = rule
+    least, most, enough = rule
     longest = 1.5 * bank[6] + 0.3
     far = 1e9
     scale = 0.0
     for t in range(most):
         scale = _pass(frame, p, lattice, bank, mask, work, scratch[0], scratch[1])
-        far = _step(p, lattice[0], prior, tied, longest, scratch)
+        far = _step(p, lattice[0], prior, longest, scratch)
         if t + 1 >= least and far < enough:
             break
     return far, scale
 
 
-@nb.njit(fastmath=True, cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def fit(frames: Any, start: Any, warm: bool, lattice: Any, banks: Any, prior: Any, depth: float, mask: Any, out: Any) -> None:
+@nb.njit(**_FAST, nogil=True)  # type: ignore[untyped-decorator]
+def fit(frames: Any, start: Any, run: int, lattice: Any, banks: Any, prior: Any, depth: float, mask: Any, out: Any) -> None:
     """Fit patterns one after the other.
 
     Parameters
     ----------
     frames : array, shape (n, q_y, q_x)
-    start : array, shape (n, 6): where to begin; with `warm` only the first is used, the others follow their neighbour.
+    start : array, shape (n, 6): where to begin
+    run : length of a run of neighbours, the first begins at its start, the others at their neighbour's result
     lattice, banks, prior : tuples as `_pass` and `_step` take them
     depth : contrast inside the template, relative
     mask : array of bool, shape (q_y, q_x)
@@ -342,21 +363,22 @@ def fit(frames: Any, start: Any, warm: bool, lattice: Any, banks: Any, prior: An
     wide, middle, fine = banks
     q = lattice[0]
     cells = np.zeros((q.shape[0], 12))
-    buf = np.zeros((2 * wide[0] + 1) ** 2, np.float32)
+    buf = np.zeros((q.shape[0], (2 * wide[0] + 1) * pitch(wide[0])), np.float32)
     work = (cells, buf, np.zeros(4))
     scratch = (np.zeros((6, 6)), np.zeros(6), np.zeros(6), np.zeros((6, 6)), np.zeros((6, 6)))
     p = start[0].copy()
     origin = np.zeros(6)
     cold = True
     reach = fine[6] + 0.5
+    frame = np.zeros((frames.shape[1], frames.shape[2] + PADDING), np.float32)
     for s in range(frames.shape[0]):
-        frame = frames[s]
-        total = _total(frame)
+        total = _load(frames[s], frame)
         diagnostics[s, TOTAL] = total
+        cold = cold or s % run == 0
         if not total > 0.0:
             cold = True
             continue
-        if cold or not warm:
+        if cold:
             p[:] = start[s]
         for n in range(q.shape[0]):
             cells[n, AMP] = lattice[3][n]
@@ -365,13 +387,13 @@ def fit(frames: Any, start: Any, warm: bool, lattice: Any, banks: Any, prior: An
             origin[i] = p[i]
         far = 1e9
         scale = 0.0
-        if warm and not cold:
-            far, scale = _settle(frame, p, fine, (1, 1, 0.0, False), lattice, prior, mask, work, scratch)
+        if not cold:
+            far, scale = _settle(frame, p, fine, (1, 1, 0.0), lattice, prior, mask, work, scratch)
         if far > reach:
             p[:] = origin
-            _settle(frame, p, wide, (2, 8, 0.7, True), lattice, prior, mask, work, scratch)
-            _settle(frame, p, middle, (1, 3, 0.4, True), lattice, prior, mask, work, scratch)
-        far, scale = _settle(frame, p, fine, (2 if far > reach else 1, 5, 0.12, False), lattice, prior, mask, work, scratch)
+            _settle(frame, p, wide, (2, 8, 0.7), lattice, prior, mask, work, scratch)
+            _settle(frame, p, middle, (1, 3, 0.4), lattice, prior, mask, work, scratch)
+        far, scale = _settle(frame, p, fine, (2 if far > reach else 1, 5, 0.12), lattice, prior, mask, work, scratch)
         H, _, _, L, inverse = scratch
         # The normal matrix of the last pass belongs to the point before its step, which is shorter than a bin.
         for i in range(6):
@@ -380,19 +402,21 @@ def fit(frames: Any, start: Any, warm: bool, lattice: Any, banks: Any, prior: An
                 normal[s, j, i] = H[i, j]
         _invert(H, L, inverse)
         spread = 0.0
+        freedom = -6.0
         for n in range(q.shape[0]):
             amplitude[s, n] = cells[n, 9]
             if cells[n, 4] > 0:
                 far_n = cells[n, 4] * cells[n, DY] ** 2 + 2 * cells[n, 5] * cells[n, DY] * cells[n, DX] + cells[n, 6] * cells[n, DX] ** 2
                 spread += far_n
+                freedom += 2.0
         for i in range(6):
             theta[s, i] = p[i]
             for j in range(6):
                 covariance[s, i, j] = inverse[i, j]
         ours = _strain_variance(inverse)
-        diagnostics[s, MISFIT] = _misfit(frame, lattice, fine, depth, work)
+        diagnostics[s, MISFIT] = _misfit(lattice, fine, depth, work)
         diagnostics[s, LIMIT] = math.sqrt(ours / _limit(q, lattice[1], fine[7], cells, scratch)) if ours > 0 else np.nan
         diagnostics[s, STEP] = far
         diagnostics[s, SCALE] = scale
-        diagnostics[s, SPREAD] = spread
+        diagnostics[s, SPREAD] = spread / max(freedom, 1.0)
         cold = not far < 1.0

@@ -77,7 +77,8 @@ wheel-check: $(VENV)/.check
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check -qq install --no-compile \
 	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[dask,em]"
-	cd build/wheel && venv/bin/parscope --version && venv/bin/parscope --help > help.txt
+	cd build/wheel && venv/bin/parscope --version
+	cd build/wheel && for verb in strain simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed
 
 # The parts of the virtual environment.

@@ -1,0 +1,173 @@
+"""Memory and time of the whole command on a scan of 20 GB; run by hand: ``python -m benchmarks.strain.memory``.
+
+The file is HDF5 with compressed chunks. A block of simulated rows is compressed once and stored again and again, which
+is cheap to write and small on disk, while a reader has to decompress and stream all 20 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.environments import CACHE
+from benchmarks.report import RESULTS, Row, Target, table, text, write
+from parscope.techniques.diffraction.simulate import ScanDesign, simulate
+
+SIZE = 20e9
+COLUMNS, TILE, RUN = 800, 16, 32
+"""Scan columns; simulated rows; patterns in a chunk."""
+ELECTRONS = 2_000.0
+LIMIT = Target(at_most=1.0)
+TIME_LIMIT = 3 * 3600.0
+SPARE = 4e9
+"""Disk space that is left alone, [bytes]."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command took: peak memory of all its processes [bytes], wall and CPU time [s]."""
+
+    memory: float
+    wall: float
+    cpu: float
+
+
+def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
+    """Write a scan of at least `size` bytes of patterns.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5 file to make.
+    size : float, default 20e9
+        Bytes of uint16 patterns after decompression.
+
+    Returns
+    -------
+    tuple of int
+        Scan positions (y, x).
+
+    Raises
+    ------
+    OSError
+        If the disk has not room for a tenth of it and some to spare.
+    """
+    if shutil.disk_usage(path.parent).free < 0.3 * size + SPARE:
+        raise OSError(f"{path.parent}: not enough room for a scan of {size / 1e9:.0f} GB")
+    block = simulate(ScanDesign(scan=(TILE, COLUMNS), electrons=ELECTRONS)).rows(0, TILE)
+    tiles = int(np.ceil(size / block.nbytes))
+    shape, chunk = (tiles * TILE, *block.shape[1:]), (1, RUN, *block.shape[2:])
+    with h5py.File(path.with_suffix(".part"), "w", libver="latest") as part:
+        small = part.create_dataset("block", data=block, chunks=chunk, compression=hdf5plugin.Bitshuffle(cname="lz4"))
+        chunks = {
+            (y, x): small.id.read_direct_chunk((y, x, 0, 0))[1] for y in range(TILE) for x in range(0, COLUMNS, RUN)
+        }
+    path.with_suffix(".part").unlink()
+    with h5py.File(path, "w", libver="latest") as target:
+        data = target.create_dataset(
+            "data", shape, block.dtype, chunks=chunk, compression=hdf5plugin.Bitshuffle(cname="lz4")
+        )
+        for tile in range(tiles):
+            for (y, x), stored in chunks.items():
+                data.id.write_direct_chunk((tile * TILE + y, x, 0, 0), stored)
+    return shape[0], shape[1]
+
+
+def measure(command: list[str], time_limit: float = TIME_LIMIT) -> Usage:
+    """Run a command and watch the memory of all its processes.
+
+    Parameters
+    ----------
+    command : list of str
+        Program and arguments.
+    time_limit : float, default 3 h
+        After which it is stopped, [s].
+
+    Returns
+    -------
+    Usage
+        The peak is the larger of the sum over processes, looked at ten times a second, and of what the system says
+        of the largest one.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the command fails or is stopped.
+    """
+    start, peak, done = time.monotonic(), 0.0, 0
+    process = subprocess.Popen(command, start_new_session=True)
+    while not done:
+        peak = max(peak, _resident(process.pid))
+        if time.monotonic() - start > time_limit:
+            os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        done, status, usage = os.wait4(process.pid, os.WNOHANG)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Usage(max(peak, usage.ru_maxrss * 1024.0), time.monotonic() - start, usage.ru_utime + usage.ru_stime)
+
+
+def _resident(group: int) -> float:
+    """Resident bytes of all processes of a process group."""
+    total, page = 0, os.sysconf("SC_PAGE_SIZE")
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                total += int(fields[21]) * page
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+    return float(total)
+
+
+def main() -> int:
+    """Make the scan, map its strain in a process of its own, write the row, delete the scan."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--size", type=float, default=SIZE / 1e9, help="GB of patterns; below 20 nothing is published")
+    size = parser.parse_args().size * 1e9
+    name = f"{machine.now().replace(':', '')}-{machine.commit()}"
+    head = {"date": machine.now(), "load_start": machine.load()}
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="memory-") as folder:
+        file = Path(folder) / "scan.h5"
+        rows, columns = write_scan(file, size)
+        parscope = Path(sys.executable).with_name("parscope")
+        command = [str(parscope), "strain", str(file), "--output", str(Path(folder) / "result")]
+        usage = measure(command)
+    case = f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB"
+    head |= {
+        "run": name,
+        "versions": machine.versions("parscope", "numpy", "numba", "h5py", "hdf5plugin"),
+        "machine": machine.machine(),
+        "load_end": machine.load(),
+        "commit": machine.commit(),
+        "seeds": {"simulation": ScanDesign().seed},
+        "commands": ["python -m benchmarks.strain.memory", "parscope strain scan.h5 --output result"],
+    }
+    lines = [
+        Row(case, "peak memory, whole command", usage.memory / 1e9, "GB", target=LIMIT),
+        Row(case, "patterns per second, whole command", rows * columns / usage.wall, "1/s"),
+        Row(case, "patterns per CPU second, whole command", rows * columns / usage.cpu, "1/s"),
+    ]
+    made = table(head, lines, [])
+    write(made, (RESULTS if size >= SIZE else CACHE) / "strain_memory.json")
+    print(text(made))
+    return int(lines[0].met is False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The large scan and the watching of a command, in small."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import hdf5plugin  # noqa: F401  its filters read the file back
+import numpy as np
+import pytest
+
+from benchmarks.strain import memory
+
+
+def test_the_scan_is_as_large_as_asked_and_repeats_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "COLUMNS", 32)
+    monkeypatch.setattr(memory, "TILE", 2)
+    monkeypatch.setattr(memory, "SPARE", 0.0)
+    scan = memory.write_scan(tmp_path / "scan.h5", size=5e6)
+    with h5py.File(tmp_path / "scan.h5") as file:
+        data = file["data"]
+        assert data.nbytes >= 5e6
+        assert data.shape[:2] == scan == (6, 32)
+        np.testing.assert_array_equal(data[:2], data[4:])
+        assert 1500 < data[0, 0].sum() < 2500
+    assert (tmp_path / "scan.h5").stat().st_size < data_bytes(scan) / 3
+    assert [f.name for f in tmp_path.iterdir()] == ["scan.h5"]
+
+
+def data_bytes(scan: tuple[int, int]) -> int:
+    return scan[0] * scan[1] * 128 * 128 * 2
+
+
+def test_a_command_is_watched_with_its_children() -> None:
+    child = "x = bytearray(60_000_000); import time; time.sleep(0.5)"
+    parent = f"import subprocess, sys; x = bytearray(60_000_000); subprocess.run([sys.executable, '-c', {child!r}])"
+    usage = memory.measure([sys.executable, "-c", parent])
+    assert 120e6 < usage.memory < 250e6
+    assert usage.wall > 0.5
+
+
+def test_a_failing_command_is_an_error_and_a_slow_one_is_stopped() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        memory.measure([sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(subprocess.CalledProcessError):
+        memory.measure([sys.executable, "-c", "import time; time.sleep(60)"], time_limit=0.3)

@@ -177,12 +177,6 @@ def load(name: str, dynamical: Path | None = None) -> Phantom:
     )
 
 
-def draw(expected: Images, electrons: float, seed: int = 0) -> NDArray[np.uint16]:
-    """Poisson draw of expected patterns of sum 1, any shape; the seed is `seed` plus the number of electrons."""
-    rng = np.random.default_rng(seed + int(electrons))
-    return rng.poisson(expected.astype(np.float64) * electrons).astype(np.uint16)
-
-
 def probe_image(design: ScanDesign) -> Images:
     """Exact image of the probe without specimen, of sum 1, centred at half the length of each axis."""
     vacuum = replace(design, scan=(1, 1), electrons=1.0, vacuum=1.0, descan=0.0, grains=0)

@@ -246,7 +246,7 @@ def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint
     below, above = bool(np.any(finite < paint.low)), bool(np.any(finite > paint.high))
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
     bar = sheet.figure.colorbar(image, cax=axes, orientation="horizontal", extend=extend, extendfrac=0.03)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.5)
     bar.locator = MaxNLocator(5)
     bar.ax.tick_params(length=2, width=0.5, pad=1.5)
     bar.set_label(paint.label, labelpad=1.5, color=QUIET)

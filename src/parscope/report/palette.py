@@ -26,7 +26,7 @@ HALO = "#ffffff"
 # Okabe and Ito, https://jfly.uni-koeln.de/color: distinguishable by colour-blind readers.
 LINES = {"e_xx": "#0072B2", "e_yy": "#D55E00", "e_xy": "#009E73", "rotation": "#CC79A7"}
 STROKES = {"e_xx": "-", "e_yy": "--", "e_xy": "-.", "rotation": ":"}
-MARK_CENTRE, MARK_DISK, MARK_G1, MARK_G2 = "#F0E442", "#56B4E9", "#E69F00", "#CC79A7"
+MARK_CENTRE, MARK_DISK, MARK_G1, MARK_G2 = "#000000", "#D55E00", "#E69F00", "#CC79A7"
 
 STATUS = {
     Status.OK: "#ececec",

@@ -156,7 +156,7 @@ def _error_against_dose(axes: Axes, view: StrainView) -> None:
     axes.set_ylim(_log_limits(y))
     if x.size > 2000:
         bins = [np.geomspace(*_log_limits(v), 90) for v in (x, y)]
-        axes.hist2d(x, y, bins=bins, norm=LogNorm(), cmap="Blues", rasterized=True)  # type: ignore[arg-type]
+        axes.hist2d(x, y, bins=bins, norm=LogNorm(), cmap="Blues", rasterized=True)
     else:
         axes.plot(x, y, ".", color=LINES["e_xx"], markersize=2.5, alpha=0.5)
     line = np.geomspace(*axes.get_xlim(), 2)

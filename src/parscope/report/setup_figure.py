@@ -17,8 +17,19 @@ from matplotlib.patheffects import withStroke
 
 from parscope.report.legend import LINE, Entry, place
 from parscope.report.maps import hatch_background
-from parscope.report.palette import FAILED_FACE, FAILED_HATCH, FAILED_LINE, HALO, INK, INTENSITY, QUIET
-from parscope.report.palette import MARK_CENTRE, MARK_DISK, MARK_G1, MARK_G2
+from parscope.report.palette import (
+    FAILED_FACE,
+    FAILED_HATCH,
+    FAILED_LINE,
+    HALO,
+    INK,
+    INTENSITY,
+    MARK_CENTRE,
+    MARK_DISK,
+    MARK_G1,
+    MARK_G2,
+    QUIET,
+)
 from parscope.report.sheet import Sheet, own_style, wrapped
 from parscope.report.strain_figure import subtitle
 from parscope.report.view import Array, StrainView
@@ -124,15 +135,19 @@ def _draw_choices(axes: Axes, view: StrainView) -> list[Entry]:
     basis = lattice_vectors(view)
     disks = view.raw("reference_position") + centre
     circle = PolyCollection(list(_outlines(disks, view)), facecolors="none", edgecolors=MARK_DISK, linewidths=1.1)
+    circle.set_path_effects([withStroke(linewidth=2.6, foreground=HALO)])
     axes.add_collection(circle)
-    ring = Circle((centre[1], centre[0]), float(np.linalg.norm(basis[0])), fill=False, ls=":", lw=0.9, ec=HALO)
+    ring = Circle((centre[1], centre[0]), float(np.linalg.norm(basis[0])), fill=False, ls=":", lw=1.1, ec=INK)
+    ring.set_path_effects([withStroke(linewidth=2.2, foreground=HALO)])
     axes.add_patch(ring)
     for vector, colour, name in ((basis[0], MARK_G1, "g1"), (basis[1], MARK_G2, "g2")):
         tip = centre + vector
         arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
         if np.isfinite(tip).all():
             axes.annotate("", tip[::-1].tolist(), centre[::-1].tolist(), arrowprops=arrow)
-            place_name = centre + vector * (1 + 0.12 * np.sign(1))
+            place_name = tip + vector / np.linalg.norm(vector) * (
+                view.number("probe_radius") + 0.03 * max(axes.get_xlim())
+            )
             axes.text(
                 place_name[1],
                 place_name[0],
@@ -144,7 +159,7 @@ def _draw_choices(axes: Axes, view: StrainView) -> list[Entry]:
                 va="center",
                 path_effects=[withStroke(linewidth=2.5, foreground=INK)],
             )
-    cross = axes.plot(centre[1], centre[0], "+", color=MARK_CENTRE, markersize=11, markeredgewidth=1.8, zorder=5)
+    cross = axes.plot(centre[1], centre[0], "+", color=MARK_CENTRE, markersize=11, markeredgewidth=1.6, zorder=5)
     return _entries(view, centre, basis, cross[0])
 
 
@@ -183,8 +198,7 @@ def _draw_table(sheet: Sheet, rows: list[list[list[str]]]) -> None:
     for row in rows:
         for left, lines in zip(_COLUMNS, row, strict=True):
             for n, line in enumerate(lines):
-                sheet.text(_TABLE + left, top + n * _ROW, line, fontsize=8.5, color=QUIET if left > 2 else INK)
+                colour = QUIET if left == _COLUMNS[-1] else INK
+                sheet.text(_TABLE + left, top + (n + 0.75) * _ROW, line, va="baseline", color=colour)
         top += max(map(len, row)) * _ROW + _ROW_GAP
-        rule = sheet.axes(_TABLE, top - 0.5 * _ROW_GAP - 0.01, _WIDTH - _TABLE - _LEFT, 0.004)
-        rule.set(facecolor="#d0d0d0", xticks=[], yticks=[])
-        rule.spines[:].set_visible(False)
+        sheet.rule(_TABLE, top - 0.5 * _ROW_GAP, _WIDTH - _TABLE - _LEFT)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from parscope.report.palette import INK, QUIET
@@ -87,8 +88,14 @@ class Sheet:
 
     def text(self, left: float, top: float, words: str, **style: Any) -> Text:
         """Write words whose top left corner is at (left, top), [inch]; a dollar sign stays a dollar sign."""
-        style = {"ha": "left", "va": "top", "parse_math": False} | style
+        style = {"ha": "left", "va": "top", "parse_math": False, **style}
         return self.figure.text(left / self.width, 1 - top / self.height, words, **style)
+
+    def rule(self, left: float, top: float, width: float) -> None:
+        """Draw a thin horizontal rule of `width` from (left, top), [inch]."""
+        height = 1 - top / self.height
+        ends = [left / self.width, (left + width) / self.width]
+        self.figure.add_artist(Line2D(ends, [height, height], color="#cfcfcf", linewidth=0.6))
 
     def heading(self, title: str, subtitle: str) -> None:
         """Write the title of the sheet and one quiet line below it, cut to its width."""

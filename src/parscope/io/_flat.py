@@ -55,7 +55,8 @@ class FlatScan(StackScan):
         super().__init__(path, shape, records.dtype)
         self.records = records
 
-    def _frames(self, start: int, stop: int) -> NDArray[Any]:
+    def frames(self, start: int, stop: int) -> NDArray[Any]:
+        """Read patterns start to stop of the stack."""
         stored, count = self.records, stop - start
         samples = math.prod(self.shape[2:])
         size = samples * stored.dtype.itemsize

@@ -148,7 +148,7 @@ class Contents:
         """Paths of the numeric data sets with so many dimensions, none of them empty."""
         return [k for k, (s, d) in self.datasets.items() if len(s) in ranks and 0 not in s and d.kind in "buif"]
 
-    def listing(self, limit: int = 6) -> str:
+    def listing(self, limit: int = 3) -> str:
         """The largest data sets, for an error message."""
         ordered = sorted(self.datasets.items(), key=lambda item: -int(np.prod(item[1][0], dtype=object)))
         shown = [f"{k} {s} {d}" for k, (s, d) in ordered[:limit] if s]
@@ -361,7 +361,8 @@ class H5Stack(StackScan):
     def _open(self) -> _One:
         return _One()
 
-    def _frames(self, start: int, stop: int) -> NDArray[Any]:
+    def frames(self, start: int, stop: int) -> NDArray[Any]:
+        """Read patterns start to stop of the stack."""
         frames = np.empty((stop - start, *self.shape[2:]), self.dtype)
         place = start
         with self._lock:

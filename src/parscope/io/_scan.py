@@ -126,16 +126,16 @@ class StackScan(LazyScan):
     """A scan that is stored as one long stack of patterns, scan rows one after the other."""
 
     @abstractmethod
-    def _frames(self, start: int, stop: int) -> NDArray[Any]:
-        """Read patterns start to stop of the stack, shape (n, pattern y, pattern x)."""
+    def frames(self, start: int, stop: int) -> NDArray[Any]:
+        """Read patterns start to stop of the stack, shape (n, pattern y, pattern x); faults come as they are."""
 
     def _read(self, ys: Window, xs: Window) -> NDArray[Any]:
         width, pattern = self.shape[1], self.shape[2:]
         if xs == (0, width):
-            return self._frames(ys[0] * width, ys[1] * width).reshape(-1, width, *pattern)
+            return self.frames(ys[0] * width, ys[1] * width).reshape(-1, width, *pattern)
         block = np.empty((ys[1] - ys[0], xs[1] - xs[0], *pattern), self.dtype)
         for row, y in enumerate(range(*ys)):
-            block[row] = self._frames(y * width + xs[0], y * width + xs[1])
+            block[row] = self.frames(y * width + xs[0], y * width + xs[1])
         return block
 
 

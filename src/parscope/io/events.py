@@ -39,7 +39,8 @@ class EventsReader:
     ) -> Frames:
         """Open the events; see `parscope.core.contracts.Reader.read`.
 
-        The samples are uint16 unless the file or `dtype` says otherwise; a pixel hit more often than that holds is an error, never a wrong number.
+        The samples are uint16 unless the file or `dtype` says otherwise; a pixel hit more often than that holds is
+        an error, never a wrong number.
         """
         with opened(path) as file:
             frames, positions = file[_FRAMES], file[_POSITIONS]

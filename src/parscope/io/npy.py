@@ -184,7 +184,8 @@ class ZippedScan(StackScan):
         with zipfile.ZipFile(self.path) as archive:
             return archive.open(self.member)
 
-    def _frames(self, start: int, stop: int) -> NDArray[Any]:
+    def frames(self, start: int, stop: int) -> NDArray[Any]:
+        """Read patterns start to stop of the stack."""
         samples = math.prod(self.shape[2:])
         frames = np.empty((stop - start, *self.shape[2:]), self.dtype)
         with self._lock:

@@ -1,0 +1,63 @@
+"""What the documentation says is true: its examples run and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parscope.core import Reader
+from parscope.core.errors import TruncatedError
+
+ROOT = Path(__file__).parents[1]
+
+
+def examples(page: str, language: str = "python") -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_python_examples_are_python(page: Path) -> None:
+    for example in examples(str(page.relative_to(ROOT))):
+        compile(example, page.name, "exec")
+
+
+def test_the_reader_of_the_how_to_reads(tmp_path: Path) -> None:
+    space: dict[str, type] = {}
+    exec(examples("docs/how-to/write-a-reader.md")[0], space)
+    reader = space["HouseReader"]()
+    assert isinstance(reader, Reader)
+    patterns = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
+    file = tmp_path / "scan.house"
+    file.write_bytes(b"HOUS\0\0\0\0" + np.array(patterns.shape, np.uint16).tobytes() + patterns.tobytes())
+    assert reader.accepts(file)
+    np.testing.assert_array_equal(reader.read(file).data[1, 2], patterns[1, 2])
+    file.write_bytes(file.read_bytes()[:-2])
+    with pytest.raises(TruncatedError, match="copy it again"):
+        reader.read(file)
+
+
+def test_tables_are_what_the_results_say() -> None:
+    space: dict[str, object] = {"__name__": "make_tables", "__file__": str(ROOT / "docs" / "make_tables.py")}
+    exec((ROOT / "docs" / "make_tables.py").read_text(encoding="utf-8"), space)
+    row = {"case": "flat disks", "metric": "strain error", "value": 0.00123, "unit": "1", "peer": "other 1.2"}
+    row |= {"peer_value": 0.00178, "bound": 0.00118, "target": {"at_least": None, "at_most": 0.0013}, "met": True}
+    missed = {**row, "metric": "speed", "value": 18340.0, "unit": "1/s", "bound": None, "met": False}
+    missed["target"] = {"at_least": 20000.0, "at_most": None}
+    head = {"machine": {"processor": "P"}, "versions": {"peers": {"other": "1.2"}}, "date": "D", "commit": "C"}
+    results = {"strain": {"head": head | {"load_start": 0.1, "load_end": 0.2}, "rows": [row, missed]}}
+    drawn = space["page"](results)  # type: ignore[operator]
+    assert "| flat disks | strain error | 1 | **0.00123** | 0.00178 (other 1.2) | 0.00118 | ≤ 0.0013 | yes |" in drawn
+    assert "|  | speed | 1/s | **18 340** | 0.00178 (other 1.2) | - | ≥ 20 000 | **no** |" in drawn
+    once = space["renewed"]("# parscope\n", space["summary"](results))  # type: ignore[operator]
+    assert "1 of 2 aims kept" in once
+    assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]

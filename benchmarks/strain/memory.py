@@ -109,12 +109,16 @@ def measure(command: list[str], time_limit: float = TIME_LIMIT) -> Usage:
     """
     start, peak, done = time.monotonic(), 0.0, 0
     process = subprocess.Popen(command, start_new_session=True)
-    while not done:
-        peak = max(peak, _resident(process.pid))
-        if time.monotonic() - start > time_limit:
-            os.killpg(process.pid, signal.SIGKILL)
-        time.sleep(0.1)
-        done, status, usage = os.wait4(process.pid, os.WNOHANG)
+    try:
+        while not done:
+            peak = max(peak, _resident(process.pid))
+            if time.monotonic() - start > time_limit:
+                os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.1)
+            done, status, usage = os.wait4(process.pid, os.WNOHANG)
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from benchmarks.dynamical import si110
 from benchmarks.strain import phantoms
@@ -36,8 +37,12 @@ class Scene:
 
     @property
     def probe_image(self) -> NDArray[np.float32]:
-        """Exact image of the probe, centred."""
-        return phantoms.probe_image(self.phantom.design)
+        """Exact image of the probe, of sum 1, centred at half the length of each axis."""
+        design = self.phantom.design
+        y, x = np.meshgrid(*(np.arange(n) - n / 2 for n in design.pattern), indexing="ij")
+        round_offsets = np.stack([y, x], -1) @ np.linalg.inv(design.distortion).T
+        disk = ndtr((design.radius - np.linalg.norm(round_offsets, axis=-1)) / design.edge)
+        return np.asarray(disk / disk.sum(), dtype=np.float32)
 
     @property
     def given(self) -> dict[str, Any]:

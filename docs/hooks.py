@@ -15,7 +15,7 @@ from parscope.core.solver import Status
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in ``<!-- help: strain -->`` and ``<!-- statuses -->``."""
     markdown = markdown.replace("<!-- statuses -->", _statuses())
-    return re.sub(r"<!-- help: ?(\S*) -->", lambda found: _help(found.group(1)), markdown)
+    return re.sub(r"<!-- help: ?(.*?) -->", lambda found: _help(found.group(1)), markdown)
 
 
 def _statuses() -> str:

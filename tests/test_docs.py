@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -44,6 +46,17 @@ def test_the_reader_of_the_how_to_reads(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-2])
     with pytest.raises(TruncatedError, match="copy it again"):
         reader.read(file)
+
+
+def test_the_tutorial_runs_and_maps_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    for example in examples("docs/tutorials/first-strain-map.md"):
+        exec(example, space)
+    plt.close("all")
+    assert space["strain"].e_xx.shape == (12, 16)
+    assert float((space["strain"].status == 0).mean()) > 0.9
+    assert (tmp_path / "strain.nc").exists()
 
 
 def test_tables_are_what_the_results_say() -> None:

@@ -1,0 +1,119 @@
+"""The verb `simulate`: scans whose strain is known, in any format that is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from parscope.core.errors import OptionError
+from parscope.techniques.diffraction.simulate_design import FIELDS, KINDS, Detector, ScanDesign
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+DEFAULT = ScanDesign()
+
+
+@app.callback()
+def simulate() -> None:
+    """Simulate a 4D-STEM scan whose strain is known."""
+
+
+@app.command("4dstem")
+def simulate_4dstem(  # noqa: PLR0913 - every option of a command line is an argument
+    out: Annotated[Path, typer.Argument(help="File to write; its suffix chooses the format.")],
+    electrons: Annotated[float, typer.Option(help="Mean electrons per pattern.")] = DEFAULT.electrons,
+    scan: Annotated[str, typer.Option(help="Scan positions, Y,X.")] = "64,64",
+    pattern: Annotated[str, typer.Option(help="Detector pixels, Y,X; disks and lattice scale with them.")] = "128,128",
+    field: Annotated[str, typer.Option(help=f"Strain field: {', '.join(FIELDS)}.")] = DEFAULT.strain_field,
+    max_strain: Annotated[float, typer.Option(help="Largest strain.")] = DEFAULT.max_strain,
+    max_rotation: Annotated[
+        float, typer.Option(help="Largest rotation of the lattice (degrees).")
+    ] = DEFAULT.max_rotation,
+    grains: Annotated[int, typer.Option(help="Grains of a polycrystal in place of the field; 0 for none.")] = 0,
+    overlap: Annotated[float, typer.Option(help="Share of a second crystal under the last rows.")] = 0.0,
+    vacuum: Annotated[float, typer.Option(help="Share of the columns without specimen.")] = 0.0,
+    contrast: Annotated[float, typer.Option(help="Depth of the fringes inside the disks.")] = DEFAULT.contrast,
+    background: Annotated[float, typer.Option(help="Share of the electrons between the disks.")] = DEFAULT.background,
+    descan: Annotated[float | None, typer.Option(help="Wander of the pattern centre (px).")] = None,
+    ellipse: Annotated[float, typer.Option(help="Elliptical distortion.")] = DEFAULT.ellipse[0],
+    radius: Annotated[float | None, typer.Option(help="Radius of the disks (px).")] = None,
+    dtype: Annotated[str, typer.Option(help=f"Type of a pixel: {', '.join(KINDS)}.")] = DEFAULT.detector.kind,
+    gain: Annotated[float, typer.Option(help="Detector counts per electron.")] = 1.0,
+    readout: Annotated[float, typer.Option(help="Readout noise (counts).")] = 0.0,
+    hot: Annotated[int, typer.Option(help="Hot pixels.")] = 0,
+    dead: Annotated[int, typer.Option(help="Dead pixels.")] = 0,
+    beam_stop: Annotated[float, typer.Option(help="Radius of a beam stop (px); 0 for none.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = DEFAULT.seed,
+    format_: Annotated[str | None, typer.Option("--format", help="Format, where the suffix does not tell.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Simulate a nanobeam 4D-STEM scan, and write its truth beside it as NAME.truth.nc."""
+    base = DEFAULT.sized(pair(pattern, "--pattern"))
+    design = replace(
+        base,
+        scan=pair(scan, "--scan"),
+        electrons=electrons,
+        seed=seed,
+        strain_field=field,
+        max_strain=max_strain,
+        max_rotation=max_rotation,
+        grains=grains,
+        overlap=overlap,
+        vacuum=vacuum,
+        contrast=contrast,
+        background=background,
+        descan=base.descan if descan is None else descan,
+        ellipse=(ellipse, base.ellipse[1]),
+        radius=base.radius if radius is None else radius,
+        detector=Detector(dtype, gain, readout, hot, dead, beam_stop),
+    )
+    _write(out, design, format_, overwrite)
+
+
+def pair(text: str, option: str) -> tuple[int, int]:
+    """Read two lengths.
+
+    Parameters
+    ----------
+    text : str
+        ``Y,X`` or ``YxX``.
+    option : str
+        Where it was given.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    OptionError
+        If it is not two whole numbers.
+
+    Examples
+    --------
+    >>> pair("64,32", "--scan")
+    (64, 32)
+    """
+    try:
+        y, x = (int(part) for part in text.lower().replace("x", ",").split(","))
+    except ValueError:
+        raise OptionError(f"{text!r} is not two whole numbers", option, "write it as 64,64") from None
+    return y, x
+
+
+def _write(out: Path, design: ScanDesign, format_: str | None, overwrite: bool) -> None:
+    """Write the scan under a progress bar."""
+    from parscope.workflows.simulate import simulate_scan, truth_path
+
+    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("simulating", total=design.scan[0])
+        made = simulate_scan(
+            out, design, format=format_, overwrite=overwrite, progress=lambda done, _: bar.update(task, completed=done)
+        )
+    print(f"{made}: {design.scan[0]} x {design.scan[1]} patterns of {design.pattern[0]} x {design.pattern[1]} pixels")
+    print(f"{truth_path(out)}: the truth")

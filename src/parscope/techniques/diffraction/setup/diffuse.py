@@ -1,0 +1,76 @@
+"""Diffuse scattering between the disks of the mean pattern."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import nnls
+
+from parscope.techniques.diffraction.pattern import Background
+from parscope.techniques.diffraction.setup.fitting import Disks
+from parscope.techniques.diffraction.setup.moments import Array
+from parscope.techniques.diffraction.setup.pixels import Mask
+
+WIDTHS = 24
+
+
+def diffuse(image: Array, valid: Mask, model: Disks, variance: Array) -> Background:
+    """Fit level, width and floor to the pixels that no disk reaches.
+
+    Parameters
+    ----------
+    image : ndarray, shape (q_y, q_x)
+        Mean pattern, [counts].
+    valid : ndarray of bool, shape (q_y, q_x)
+        Pixels to use.
+    model : Disks
+        Disks on every lattice position of the detector.
+    variance : ndarray, shape (q_y, q_x)
+        Of `image`, [counts^2].
+
+    Returns
+    -------
+    Background
+        A flat one where the pixels between the disks do not determine a peak.
+    """
+    grid = np.stack(np.indices(image.shape), axis=-1) - model.centre
+    radius = np.sqrt((grid**2).sum(axis=-1))
+    between = valid & ~covered(image.shape, model)
+    if between.sum() < 60:
+        inside = image[valid]
+        return Background(0.0, 1.0, float(max(np.quantile(inside, 0.02), 0.0)))
+    r, value, weight = _rings(radius[between], image[between], variance[between])
+    best: tuple[float, Background] | None = None
+    shift = min(float(value.min()), 0.0)
+    for width in np.geomspace(2.0, 1.5 * float(r.max()), WIDTHS):
+        columns = np.stack([1 / (1 + (r / width) ** 2), np.ones_like(r)], axis=1)
+        solution, misfit = nnls(columns * weight[:, None], (value - shift) * weight)
+        if best is None or misfit < best[0]:
+            best = (float(misfit), Background(float(solution[0]), float(width), float(solution[1] + shift)))
+    return best[1] if best else Background(0.0, 1.0, float(np.median(value)))
+
+
+def covered(shape: tuple[int, ...], model: Disks) -> Mask:
+    """Pixels that a disk, soft edge included, reaches."""
+    result = np.zeros(shape, dtype=bool)
+    edges = model.edges()
+    for (y, x), edge in zip(model.positions, edges, strict=True):
+        reach = model.shared[6] + 3 * edge + 0.5
+        rows = np.arange(max(int(y - reach), 0), min(int(y + reach) + 2, shape[0]))
+        columns = np.arange(max(int(x - reach), 0), min(int(x + reach) + 2, shape[1]))
+        near = (rows[:, None] - y) ** 2 + (columns[None, :] - x) ** 2 < reach**2
+        result[rows[:, None], columns[None, :]] |= near
+    return result
+
+
+def _rings(radius: Array, value: Array, variance: Array) -> tuple[Array, Array, Array]:
+    """Mean radius, trimmed mean and weight of rings of pixels."""
+    order = np.argsort(radius)
+    count = int(np.clip(len(order) // 12, 5, 60))
+    rows = []
+    for part in np.array_split(order, count):
+        low, high = np.quantile(value[part], [0.0, 0.9])
+        kept = part[(value[part] >= low) & (value[part] <= high)] if len(part) > 20 else part
+        level = value[kept].mean()
+        rows.append((radius[kept].mean(), level, np.sqrt(variance[kept].mean() / len(kept)) + 0.05 * abs(level)))
+    table = np.array(rows)
+    return table[:, 0], table[:, 1], 1 / np.maximum(table[:, 2], 1e-12)

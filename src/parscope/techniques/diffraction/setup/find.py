@@ -1,0 +1,251 @@
+"""Everything the fit of a scan needs, found from a sample of its patterns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import InputError, NoLatticeError, ShapeError
+from parscope.techniques.diffraction.pattern import Background, DiffractionPattern, Probe
+from parscope.techniques.diffraction.setup.align import Wander, aligned_mean, wander
+from parscope.techniques.diffraction.setup.choice import Choice, Given, Setup
+from parscope.techniques.diffraction.setup.diffuse import diffuse
+from parscope.techniques.diffraction.setup.finder import Lattice, find_lattice
+from parscope.techniques.diffraction.setup.fitting import EDGE, GEOMETRY, RADIUS, SPREAD, Disks, disks, fit_disks, render
+from parscope.techniques.diffraction.setup.gain import counts_per_electron
+from parscope.techniques.diffraction.setup.moments import Array, moments
+from parscope.techniques.diffraction.setup.pixels import BadPixels, Mask, bad_pixels, fill
+from parscope.techniques.diffraction.setup.probe import ProbeFit, first_probe, image_variance, probe_in_place, vacuum_probe
+from parscope.techniques.diffraction.setup.select import hidden_share, lattice_points, useful_disks
+
+MOST_POINTS = 400
+
+
+@dataclass
+class _Work:
+    """What is known so far, handed from step to step."""
+
+    patterns: NDArray[Any]
+    given: Given
+    bad: BadPixels
+    gain: float
+    mean: Array
+    share: Array
+    choices: list[Choice] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Patterns in the sample."""
+        return len(self.patterns)
+
+    @property
+    def valid(self) -> Mask:
+        """Pixels of `mean` that enough patterns contribute to."""
+        return np.asarray(self.share > 0.5)
+
+    def note(self, name: str, value: str, how: str, std: float = float("nan")) -> None:
+        """Remember a choice for the report."""
+        self.choices.append(Choice(name, value, how, std))
+
+
+def find_setup(
+    patterns: NDArray[Any],
+    *,
+    vacuum: NDArray[Any] | None = None,
+    mask: Mask | None = None,
+    given: Given | None = None,
+) -> Setup:
+    """Find the probe, the lattice, the disks, the background and the bad pixels of a scan from some of its patterns.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (n, q_y, q_x)
+        64 to 1024 patterns from all over the scan, of any real type, in counts.
+    vacuum : ndarray, shape (q_y, q_x), optional
+        Pattern of the probe in vacuum, from which the probe is then taken.
+    mask : ndarray of bool, shape (q_y, q_x), optional
+        True where the pixel is known to be bad.
+    given : Given, optional
+        What is known beforehand; default nothing.
+
+    Returns
+    -------
+    Setup
+
+    Raises
+    ------
+    InputError
+        If the patterns hold no counts, one value only, or values that are not finite.
+    ShapeError
+        If the arrays do not fit together.
+    NoLatticeError
+        If no lattice of disks stands out.
+    """
+    work = _detector(np.asarray(patterns), mask, Given() if given is None else given)
+    if vacuum is not None and np.shape(vacuum) != work.mean.shape:
+        raise ShapeError(f"has shape {np.shape(vacuum)}, not {work.mean.shape}", "vacuum")
+    known = None if vacuum is None else vacuum_probe(np.asarray(vacuum, dtype=np.float64), work.bad.mask)
+    probe, middle = _first_look(work, known)
+    lattice = _lattice(work, probe, middle)
+    direct_seen = _direct_seen(work, probe, lattice)
+    drift = _align(work, probe, lattice) if direct_seen else None
+    fitted, background = _fit_mean(work, probe, lattice, fit_probe=known is None)
+    found = known if known is not None else probe_in_place(
+        work.mean, work.valid & ~work.bad.mask, fitted, background, work.gain / work.count, direct_seen
+    )
+    found = _overridden(work, found, drift)
+    return _finish(work, found, fitted, background)
+
+
+def _detector(patterns: NDArray[Any], mask: Mask | None, given: Given) -> _Work:
+    """Bad pixels and gain."""
+    sample = moments(patterns)
+    if mask is not None and mask.shape != sample.mean.shape:
+        raise ShapeError(f"has shape {mask.shape}, not {sample.mean.shape}", "mask")
+    if sample.high.max() <= 0:
+        raise InputError("hold no counts", "patterns", "check the file and the detector")
+    if not sample.variance.any() and np.ptp(sample.mean) == 0:
+        raise InputError("hold one value only", "patterns", "check the file and the detector")
+    bad = bad_pixels(sample, mask)
+    if bad.mask.mean() > 0.9:
+        raise InputError("have hardly a usable pixel", "patterns", "check the mask and the detector")
+    gain, how = counts_per_electron(sample, bad.mask)
+    if given.gain is not None:
+        gain, how = given.gain, "given"
+    work = _Work(patterns, given, bad, gain, fill(sample.mean, bad.mask), (~bad.mask).astype(np.float64))
+    work.note("bad pixels", str(int(bad.mask.sum())), f"{bad.sentence()}, by their statistics over the sample")
+    work.note("gain", f"{gain:.3g} counts per electron", how)
+    return work
+
+
+def _first_look(work: _Work, known: ProbeFit | None) -> tuple[Probe, Array]:
+    """Probe good enough to find disks with, and where the strongest disk is."""
+    rough, middle = first_probe(work.mean, ~work.bad.mask, work.gain / work.count)
+    radius = work.given.probe_radius or (known.probe.radius if known else rough.radius)
+    edge = work.given.probe_edge or (known.probe.edge if known else rough.edge)
+    return Probe(radius, edge), middle
+
+
+def _lattice(work: _Work, probe: Probe, middle: Array) -> Lattice:
+    """Lattice of the mean pattern; if its disks are smeared, of the mean of the patterns laid over each other."""
+    per_image = work.gain / work.count
+    centre = work.given.centre
+    try:
+        return find_lattice(work.mean, probe, work.bad.mask, gain=per_image, centre=centre)
+    except NoLatticeError:
+        moved = wander(work.patterns, probe, middle, work.bad.mask, work.gain)
+        if not moved.spread > 0.3:
+            raise
+        image, _ = aligned_mean(work.patterns, moved.shift, work.bad.mask)
+        return find_lattice(image, probe, work.bad.mask, gain=per_image, centre=centre)
+
+
+def _direct_seen(work: _Work, probe: Probe, lattice: Lattice) -> bool:
+    """Whether the direct disk can be used to follow the pattern."""
+    one = disks(lattice.centre, lattice.basis, np.zeros((1, 2), dtype=np.int64), probe.radius, probe.edge)
+    return bool(hidden_share(one, work.bad.given | work.bad.blocked)[0] < 0.2)
+
+
+def _align(work: _Work, probe: Probe, lattice: Lattice) -> Wander:
+    """Take the wander of the pattern out of the mean, if there is any."""
+    moved = wander(work.patterns, probe, lattice.centre, work.bad.given | work.bad.hot | work.bad.dead, work.gain)
+    if moved.spread > 0.1:
+        work.mean, work.share = aligned_mean(work.patterns, moved.shift, work.bad.mask)
+        how = "direct disk of every pattern found by matched filter; patterns laid over each other"
+    else:
+        how = "direct disk of every pattern found by matched filter; too small to matter"
+    work.note("descan", f"{moved.spread:.2f} px standard deviation", how, moved.left)
+    return moved
+
+
+def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> tuple[Disks, Background]:
+    """Fit lattice, disks and background to the mean pattern, in turn."""
+    given = work.given
+    basis = lattice.basis if given.g1 is None else np.array([given.g1, given.g2])
+    centre = lattice.centre if given.centre is None else np.array(given.centre)
+    on = lattice.peaks.position[: max(lattice.disks, 3)] - centre
+    farthest = float(np.sqrt((on**2).sum(axis=1)).max()) + 1.2 * float(np.sqrt((basis**2).sum(axis=1)).max())
+    numbers = lattice_points(centre, basis, work.mean.shape, -probe.radius, min(given.max_q or np.inf, farthest))
+    model = disks(centre, basis, numbers[:MOST_POINTS], probe.radius, probe.edge, 0.01**2)
+    valid = work.valid & ~work.bad.mask
+    free: tuple[int, ...] = (*GEOMETRY, SPREAD, *((RADIUS, EDGE) if fit_probe else ()))
+    if given.g1 is not None:
+        free = tuple(i for i in free if i not in (2, 3, 4, 5))
+    variance = image_variance(work.mean, work.gain / work.count)
+    background = diffuse(work.mean, valid, model, variance)
+    for _ in range(2):
+        image = work.mean - _under(background, model, work.mean.shape)
+        fit = fit_disks(image, variance, valid, model, free)
+        model = fit.disks
+        background = diffuse(work.mean, valid, model, variance)
+    std = float(np.nanmax(fit.std[2:6])) if np.isfinite(fit.std[2:6]).any() else float("nan")
+    for name, vector in zip(("g1", "g2"), model.basis, strict=True):
+        work.note(
+            name,
+            f"({vector[0]:.2f}, {vector[1]:.2f}) px, length {np.hypot(*vector):.2f} px",
+            "given" if given.g1 else f"lattice through {lattice.disks} disks holding {lattice.score:.0%} of the "
+            "diffracted intensity, refined on the mean pattern",
+            std,
+        )
+    return model, background
+
+
+def _under(background: Background, model: Disks, shape: tuple[int, ...]) -> Array:
+    """Background on the whole detector."""
+    return background.at(np.stack(np.indices(shape), axis=-1) - model.centre)
+
+
+def _overridden(work: _Work, found: ProbeFit, drift: Wander | None) -> ProbeFit:
+    """Put in what is given, and undo what laying the patterns over each other did to the edge.
+
+    Each pattern is placed by its own noisy edge. An error of variance v blurs the mean by v, but the noise that
+    caused it has been lined up with the edge as well and sharpens the mean by 2 v; together it is too sharp by v.
+    """
+    given, probe = work.given, found.probe
+    edge = probe.edge
+    if drift is not None and not found.from_vacuum and np.isfinite(drift.left):
+        edge = float(np.sqrt(edge**2 + min(drift.left, edge) ** 2))
+    probe = Probe(given.probe_radius or probe.radius, given.probe_edge or edge, probe.distortion)
+    found = replace(found, probe=probe)
+    how = "given" if given.probe_radius else found.how
+    work.note("probe radius", f"{probe.radius:.2f} px", how, found.radius_std)
+    work.note("probe edge", f"{probe.edge:.2f} px", "given" if given.probe_edge else found.how, found.edge_std)
+    work.note("ellipse", found.ellipse_value(), found.ellipse_how)
+    return found
+
+
+def _finish(work: _Work, found: ProbeFit, fitted: Disks, background: Background) -> Setup:
+    """Choose the disks, fit their amplitudes with the final probe, and judge the result."""
+    probe = found.probe
+    final = replace(fitted, shared=found.shared(fitted.shared))
+    valid = work.valid & ~work.bad.mask
+    per_image = work.gain / work.count
+    variance = image_variance(work.mean, per_image)
+    fit = fit_disks(work.mean - _under(background, final, work.mean.shape), variance, valid, final, (), steps=1)
+    margin = probe.radius + 3 * probe.edge + 1
+    use, how = useful_disks(fit.disks, fit.amplitude_std, background, work.bad.mask, margin)
+    if use.sum() < 3:
+        raise NoLatticeError(f"have {int(use.sum())} usable disks", "patterns", "check the mask and max_q")
+    shape = (work.mean.shape[0], work.mean.shape[1])
+    model = render(fit.disks, shape) + _under(background, fit.disks, shape)
+    misfit = float(np.mean(((work.mean - model) ** 2 / variance)[valid]))
+    work.note("centre", f"({final.centre[0]:.2f}, {final.centre[1]:.2f}) px", "given" if work.given.centre else
+              "fitted to the mean pattern with the lattice")
+    work.note("disks", str(int(use.sum())), how)
+    work.note("background", f"{background.level:.3g} / (1 + (q / {background.width:.1f} px)^2) + {background.floor:.3g}",
+              "fitted to the pixels between the disks of the mean pattern")
+    physics = DiffractionPattern(
+        shape=shape,
+        probe=probe,
+        centre=(float(final.centre[0]), float(final.centre[1])),
+        basis=final.basis.copy(),
+        indices=fit.disks.indices[use],
+        amplitude=fit.disks.amplitude[use],
+        background=background,
+        gain=work.gain,
+        mask=work.bad.mask if work.bad.mask.any() else None,
+    )
+    return Setup(physics, tuple(work.choices), work.mean, work.bad, misfit)

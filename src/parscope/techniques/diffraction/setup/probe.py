@@ -1,0 +1,178 @@
+"""Radius, edge and ellipse of the probe's image, from a vacuum pattern or from the disks of a mean pattern."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from parscope.core.errors import NoLatticeError
+from parscope.techniques.diffraction.pattern import Background, Probe
+from parscope.techniques.diffraction.setup.brightest import strongest_disk
+from parscope.techniques.diffraction.setup.fitting import (
+    CENTRE,
+    EDGE,
+    FLOOR,
+    GEOMETRY,
+    RADIUS,
+    SPREAD,
+    STRETCH,
+    Disks,
+    disks,
+    fit_disks,
+)
+from parscope.techniques.diffraction.setup.moments import Array
+from parscope.techniques.diffraction.setup.pixels import Mask, fill
+
+MODEL_ERROR = 0.04
+SIGNIFICANT = 4.0
+
+
+@dataclass(frozen=True)
+class ProbeFit:
+    """The probe with its standard errors and how it was found."""
+
+    probe: Probe
+    radius_std: float
+    edge_std: float
+    how: str
+    stretch: tuple[float, float] = (0.0, 0.0)
+    ellipse_how: str = "not significant: round"
+    from_vacuum: bool = False
+
+    def shared(self, start: Array) -> Array:
+        """`Disks.shared` with this probe put in."""
+        result = start.copy()
+        result[RADIUS], result[EDGE] = self.probe.radius, self.probe.edge
+        result[list(STRETCH)] = self.stretch
+        return result
+
+    def ellipse_value(self) -> str:
+        """Axis ratio and angle, for the report."""
+        a, b = self.stretch
+        size = float(np.hypot(a, b))
+        if size == 0:
+            return "1 (round)"
+        angle = 0.5 * np.degrees(np.arctan2(b, -a))
+        return f"{np.exp(2 * size):.4f} at {angle:.0f} deg"
+
+
+def image_variance(image: Array, per_image: float) -> Array:
+    """Variance of a mean pattern: counting noise, and a share of the signal nearby for all the model leaves out."""
+    typical = max(float(np.mean(np.clip(image, 0, None))), 1e-30)
+    counts = np.clip(image, 0.02 * typical, None)
+    nearby = ndimage.uniform_filter(ndimage.maximum_filter(counts, 5), 3)
+    return np.asarray(per_image * counts + (MODEL_ERROR * nearby) ** 2)
+
+
+def first_probe(image: Array, valid: Mask, per_image: float) -> tuple[Probe, Array]:
+    """Probe and position (y, x) of the strongest disk of a pattern about which nothing is known.
+
+    Raises
+    ------
+    NoLatticeError
+        If no disk stands out of the noise.
+    """
+    y, x, radius = strongest_disk(fill(image, ~valid), per_image)
+    fit = _lone_fit(image, valid, np.array([y, x]), radius, per_image)
+    return Probe(fit.shared[RADIUS], fit.shared[EDGE]), fit.centre
+
+
+def vacuum_probe(image: Array, bad: Mask) -> ProbeFit:
+    """Probe from a pattern of the probe in vacuum.
+
+    Raises
+    ------
+    NoLatticeError
+        If no disk stands out of the noise.
+    """
+    y, x, radius = strongest_disk(fill(image, bad), 1.0)
+    start = _lone_fit(image, ~bad, np.array([y, x]), radius, 1.0)
+    return _probe_fit(image, ~bad, start, 1.0, "vacuum pattern", lone=True)
+
+
+def probe_in_place(
+    image: Array, valid: Mask, model: Disks, background: Background, per_image: float, direct_seen: bool
+) -> ProbeFit:
+    """Probe from the direct disk of the mean pattern, or from all disks if the direct one is hidden.
+
+    Parameters
+    ----------
+    image : ndarray, shape (q_y, q_x)
+        Mean pattern, [counts].
+    valid : ndarray of bool, shape (q_y, q_x)
+        Pixels to use.
+    model : Disks
+        Fitted to it.
+    background : Background
+        Beneath.
+    per_image : float
+        Variance of a pixel of `image` over its mean, [counts].
+    direct_seen : bool
+        Whether the direct disk is visible.
+
+    Returns
+    -------
+    ProbeFit
+    """
+    under = background.at(np.stack(np.indices(image.shape), axis=-1) - model.centre)
+    if not direct_seen:
+        return _probe_fit(image - under, valid, model, per_image, "diffracted disks of the mean pattern", lone=False)
+    return _probe_fit(image - under, valid, model, per_image, "direct disk of the mean pattern", lone=True)
+
+
+def _lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
+    """One disk on a floor."""
+    reach = radius + max(3.0, 0.3 * radius)
+    near = valid & _within(image.shape, place, reach)
+    if near.sum() < 12:
+        raise NoLatticeError("have too few good pixels about the strongest disk", "patterns", "check the mask")
+    best: tuple[float, Disks] | None = None
+    for edge in (0.7, 1.5, 2.5):
+        start = disks(place, np.eye(2), np.zeros((1, 2), dtype=np.int64), max(radius - 0.5 * (edge - 0.7), 0.7), edge)
+        start.shared[FLOOR] = float(np.quantile(image[near], 0.1))
+        fit = fit_disks(image, image_variance(image, per_image), near, start, (*CENTRE, RADIUS, EDGE, FLOOR), 20)
+        if best is None or fit.misfit < best[0] - 1e-9:
+            best = (fit.misfit, fit.disks)
+    return best[1] if best else start
+
+
+def _probe_fit(image: Array, valid: Mask, model: Disks, per_image: float, where: str, lone: bool) -> ProbeFit:
+    """Radius and edge, with the ellipse if it is significant."""
+    variance = image_variance(image, per_image)
+    use = valid
+    free: tuple[int, ...] = (*GEOMETRY, RADIUS, EDGE, SPREAD)
+    if lone:
+        use = valid & _within(image.shape, model.centre, model.shared[RADIUS] * 1.05 + 3 * model.shared[EDGE] + 1.5)
+        near = ((model.positions - model.centre) ** 2).sum(axis=1) < (2.2 * model.shared[RADIUS] + 8) ** 2
+        model = replace(model, indices=model.indices[near], amplitude=model.amplitude[near])
+        free = (*CENTRE, RADIUS, EDGE, FLOOR)
+    round_fit = fit_disks(image, variance, use, model, free, 12)
+    fit = fit_disks(image, variance, use, round_fit.disks, (*free, *STRETCH), 12)
+    a, b = fit.disks.shared[list(STRETCH)]
+    std = float(np.hypot(*fit.std[list(STRETCH)])) / np.sqrt(2)
+    size = float(np.hypot(a, b))
+    elliptic = size > SIGNIFICANT * std and size < 0.15
+    kept = fit if elliptic else round_fit
+    shared = kept.disks.shared
+    how = f"shape of the {where}"
+    ellipse_how = (
+        f"{how}, {size / std:.0f} standard errors" if elliptic else f"{how} is round within {2 * std:.4f}: none taken"
+    )
+    stretch = (float(a), float(b)) if elliptic else (0.0, 0.0)
+    return ProbeFit(
+        Probe(float(shared[RADIUS]), float(shared[EDGE]), kept.disks.distortion if elliptic else np.eye(2)),
+        float(kept.std[RADIUS]),
+        float(kept.std[EDGE]),
+        f"disk with a Gaussian-blurred edge fitted to the {where}",
+        stretch,
+        ellipse_how,
+        where.startswith("vacuum"),
+    )
+
+
+def _within(shape: tuple[int, ...], place: Array, reach: float) -> Mask:
+    """Pixels within `reach` of `place`, [px]."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((y - place[0]) ** 2 + (x - place[1]) ** 2 < reach**2)

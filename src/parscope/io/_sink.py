@@ -1,19 +1,85 @@
-"""What every writer is: a place that takes blocks of scan rows until it is finished or abandoned."""
+"""What every writer is given, and what it is: a place that takes scan rows until it is finished or abandoned."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.axes import Axis
 from parscope.core.errors import OutputError
+from parscope.core.frames import Frames
+from parscope.io._meta import plain_axes
 
-if TYPE_CHECKING:
-    from parscope.io.write import Layout
+
+@dataclass(frozen=True)
+class Layout:
+    """What a scan will look like, before its patterns exist.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        ``y``, ``x``, ``q_y``, ``q_x``.
+    dtype : dtype
+        Of a sample.
+    metadata : mapping, optional
+        Written where the format has a place for it.
+    mask : ndarray of bool, shape (pattern y, pattern x), optional
+        True where a pixel is unusable; written where the format has a place for it.
+
+    Examples
+    --------
+    >>> Layout.plain((2, 3, 8, 8), "uint16").shape
+    (2, 3, 8, 8)
+    """
+
+    axes: tuple[Axis, ...]
+    dtype: np.dtype[Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(scan y, scan x, pattern y, pattern x)."""
+        y, x, q_y, q_x = (axis.size for axis in self.axes)
+        return y, x, q_y, q_x
+
+    @classmethod
+    def of(cls, frames: Frames) -> Layout:
+        """Layout of a scan that exists.
+
+        Parameters
+        ----------
+        frames : Frames
+            The scan.
+
+        Returns
+        -------
+        Layout
+        """
+        return cls(frames.axes, np.dtype(frames.data.dtype), frames.metadata, frames.mask)
+
+    @classmethod
+    def plain(cls, shape: tuple[int, int, int, int], dtype: str) -> Layout:
+        """Layout without calibration.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (scan y, scan x, pattern y, pattern x).
+        dtype : str
+            NumPy name of the sample type.
+
+        Returns
+        -------
+        Layout
+        """
+        return cls(plain_axes(shape), np.dtype(dtype))
 
 
 class Sink(ABC):

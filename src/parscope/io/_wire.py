@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 _LENGTH = struct.Struct(">I")
 _LONGEST = 64 << 20
 
 
+@runtime_checkable
 class Stream(Protocol):
     """A pipe, or what stands in for one."""
 
@@ -17,12 +18,23 @@ class Stream(Protocol):
         """At most `size` bytes; nothing at the end."""
 
 
-def send(stream: BinaryIO, message: dict[str, Any], payload: Any = b"") -> None:
+@runtime_checkable
+class Outlet(Protocol):
+    """The writing end of a pipe, or what stands in for one."""
+
+    def write(self, data: Any, /) -> Any:
+        """Take the bytes."""
+
+    def flush(self) -> None:
+        """Pass on what was taken."""
+
+
+def send(stream: Outlet, message: dict[str, Any], payload: Any = b"") -> None:
     """Send a message.
 
     Parameters
     ----------
-    stream : binary stream
+    stream : Outlet
         The pipe.
     message : dict
         JSON-able.

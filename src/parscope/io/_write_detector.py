@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.io._sink import Layout
 from parscope.io._write_flat import RawSink
 from parscope.io.em import Helper
-
-if TYPE_CHECKING:
-    from parscope.io.write import Layout
 
 _PIXELS = {"uint8": "U08", "uint16": "U16", "uint32": "U32"}
 _TAIL = "1970-01-01 00:00:00.000000,0.001000,0,0,0"
@@ -119,20 +117,21 @@ class BloSink(RawSink):
         raw = self.folder / "raw"
         self._path().rename(raw)
         helper = Helper(self._path())
+        request = {
+            "do": "write",
+            "plugin": "blockfile",
+            "path": str(self._path()),
+            "raw": str(raw),
+            "shape": self.layout.shape,
+            "dtype": "uint8",
+            "axes": [self._axis(i) for i in range(4)],
+        }
         try:
-            helper.ask(
-                {
-                    "do": "write",
-                    "plugin": "blockfile",
-                    "path": str(self._path()),
-                    "raw": str(raw),
-                    "shape": self.layout.shape,
-                    "dtype": "uint8",
-                    "axes": [self._axis(i) for i in range(4)],
-                }
-            )
-        finally:
+            helper.ask(request)
+        except BaseException:
             helper.end()
+            raise
+        helper.close()
         raw.unlink()
 
     def _axis(self, place: int) -> dict[str, Any]:

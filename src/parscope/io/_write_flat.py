@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from parscope.io._sink import Sink
-
-if TYPE_CHECKING:
-    from parscope.io.write import Layout
+from parscope.io._sink import Layout, Sink
 
 
 class RawSink(Sink):
@@ -21,14 +18,14 @@ class RawSink(Sink):
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         super().__init__(folder, name, layout)
-        self.stream: IO[bytes] = self._open()
+        self.stream: Any = self._open()
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> Any:
         return (self.folder / self.name).open("wb")
 
     def append(self, block: NDArray[Any], row: int) -> None:
         """Write scan rows from `row` on."""
-        self.stream.write(memoryview(np.ascontiguousarray(block).reshape(-1).view(np.uint8)))
+        self.stream.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8))
 
     def finish(self) -> None:
         """Complete the file."""
@@ -46,7 +43,7 @@ class RawSink(Sink):
 class NpySink(RawSink):
     """Writes NumPy's own format."""
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> Any:
         stream = super()._open()
         _npy_header(stream, self.layout)
         return stream
@@ -55,7 +52,7 @@ class NpySink(RawSink):
 class NpzSink(RawSink):
     """Writes a NumPy archive with one stored array, ``data``, which readers can map."""
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> Any:
         self.archive = zipfile.ZipFile(self.folder / self.name, "w", zipfile.ZIP_STORED)
         stream = self.archive.open("data.npy", "w", force_zip64=True)
         _npy_header(stream, self.layout)
@@ -76,7 +73,7 @@ class NpzSink(RawSink):
             return
 
 
-def _npy_header(stream: IO[bytes], layout: Layout) -> None:
+def _npy_header(stream: Any, layout: Layout) -> None:
     header = {
         "descr": npy_format.dtype_to_descr(layout.dtype),
         "fortran_order": False,

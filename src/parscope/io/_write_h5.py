@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
-from parscope.io._sink import Sink
-
-if TYPE_CHECKING:
-    from parscope.io.write import Layout
+from parscope.io._sink import Layout, Sink
 
 
 class H5Sink(Sink):

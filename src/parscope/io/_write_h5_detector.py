@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.io._sink import Sink
+from parscope.io._sink import Layout, Sink
 from parscope.io._write_h5 import let_go, note_metadata
-
-if TYPE_CHECKING:
-    from parscope.io.write import Layout
 
 _PER_FILE = 100_000
 _COUNTS = ("uint8", "uint16", "uint32")
 
 
 class DectrisSink(Sink):
-    """Writes a master file and data files of bitshuffle-LZ4 patterns; ``nimages_per_file`` of the metadata is heeded."""
+    """Writes a master and data files of bitshuffle-LZ4 patterns, as many in each as ``nimages_per_file`` says."""
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         super().__init__(folder, name, layout)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zarr
 from numpy.typing import NDArray
 
 from parscope.io._meta import flatten
-from parscope.io._sink import Sink
-
-if TYPE_CHECKING:
-    from parscope.io.write import Layout
+from parscope.io._sink import Layout, Sink
 
 _CHUNK = 4 << 20
 
@@ -24,7 +21,7 @@ class ZarrSink(Sink):
         super().__init__(folder, name, layout)
         _, x, q_y, q_x = layout.shape
         along = max(1, min(x, _CHUNK // (q_y * q_x * layout.dtype.itemsize)))
-        axes = [{"name": a.name, "unit": a.unit, "scale": a.scale, "offset": a.offset} for a in layout.axes]
+        axes: list[Any] = [{"name": a.name, "unit": a.unit, "scale": a.scale, "offset": a.offset} for a in layout.axes]
         self.array: Any = zarr.create_array(
             store=zarr.storage.LocalStore(folder / name),
             shape=layout.shape,

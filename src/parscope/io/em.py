@@ -140,7 +140,7 @@ class _Process:
 
     def __init__(self) -> None:
         # a file, not a pipe: nobody has to drain it
-        self.words = tempfile.TemporaryFile()
+        self.words = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as the process
         self.pid = os.getpid()
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "parscope.io.em_worker"],

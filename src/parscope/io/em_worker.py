@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from parscope.io._meta import flatten
-from parscope.io._wire import receive, send
+from parscope.io._wire import Outlet, receive, send
 
 
 class Session:
@@ -22,11 +22,11 @@ class Session:
 
     Parameters
     ----------
-    out : binary stream
+    out : Outlet
         Where answers go.
     """
 
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: Outlet) -> None:
         self.out = out
         self.signals: list[dict[str, Any]] = []
 

@@ -78,7 +78,7 @@ def _scan(path: Path, header: _Header, shape: tuple[int, ...]) -> FlatScan | For
     return FortranScan(path, shape, records)
 
 
-def _header(stream: IO[bytes], where: str) -> _Header:
+def _header(stream: Any, where: str) -> _Header:
     try:
         version = npy_format.read_magic(stream)
         reader = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0

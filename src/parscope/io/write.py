@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.axes import Axis
 from parscope.core.errors import OptionError, OutputError, ParscopeError, ShapeError
 from parscope.core.frames import Frames
-from parscope.io._meta import plain_axes
 from parscope.io._scan import first_line
+from parscope.io._sink import Layout as Layout
 from parscope.io._sink import Sink
 
 _SINKS = {
@@ -51,71 +48,6 @@ _SUFFIXES = {
     ".nxs": "nexus",
     ".zarr": "zarr",
 }
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a scan will look like, before its patterns exist.
-
-    Parameters
-    ----------
-    axes : tuple of Axis
-        ``y``, ``x``, ``q_y``, ``q_x``.
-    dtype : dtype
-        Of a sample.
-    metadata : mapping, optional
-        Written where the format has a place for it.
-    mask : ndarray of bool, shape (pattern y, pattern x), optional
-        True where a pixel is unusable; written where the format has a place for it.
-
-    Examples
-    --------
-    >>> Layout.plain((2, 3, 8, 8), "uint16").shape
-    (2, 3, 8, 8)
-    """
-
-    axes: tuple[Axis, ...]
-    dtype: np.dtype[Any]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    mask: NDArray[np.bool_] | None = None
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(scan y, scan x, pattern y, pattern x)."""
-        y, x, q_y, q_x = (axis.size for axis in self.axes)
-        return y, x, q_y, q_x
-
-    @classmethod
-    def of(cls, frames: Frames) -> Layout:
-        """Layout of a scan that exists.
-
-        Parameters
-        ----------
-        frames : Frames
-            The scan.
-
-        Returns
-        -------
-        Layout
-        """
-        return cls(frames.axes, np.dtype(frames.data.dtype), frames.metadata, frames.mask)
-
-    @classmethod
-    def plain(cls, shape: tuple[int, int, int, int], dtype: str) -> Layout:
-        """Layout without calibration.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            (scan y, scan x, pattern y, pattern x).
-        dtype : str
-            NumPy name of the sample type.
-
-        Returns
-        -------
-        Layout
-        """
-        return cls(plain_axes(shape), np.dtype(dtype))
 
 
 def row_blocks(frames: Frames, limit: int = 64 << 20) -> Iterator[NDArray[Any]]:
@@ -196,8 +128,10 @@ def write_frames(
             sink = sink_type(folder, target.name, layout)
         _feed(target, sink, blocks)
         with _faults(target):
-            for made in sorted(folder.iterdir(), key=lambda p: p.name == names[-1]):
-                _move(made, target.parent / made.name, overwrite)
+            made = sorted(folder.iterdir(), key=lambda p: p.name == names[-1])
+            _free(target, tuple(p.name for p in made), overwrite)
+            for file in made:
+                _move(file, target.parent / file.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return target.parent / names[-1]
@@ -256,10 +190,8 @@ def _faults(target: Path) -> Iterator[None]:
         raise OutputError(reason, str(target), "free space, or choose another folder") from error
 
 
-def _move(made: Path, final: Path, overwrite: bool) -> None:
-    if final.exists() and not overwrite:
-        raise OutputError("came into being meanwhile", str(final), "choose another name")
+def _move(made: Path, final: Path) -> None:
     if final.is_dir():
         # a folder cannot be replaced in one step: the old one goes where the rest is deleted
-        os.replace(final, made.parent / f".old-{final.name}")
-    os.replace(made, final)
+        final.replace(made.parent / f".old-{final.name}")
+    made.replace(final)

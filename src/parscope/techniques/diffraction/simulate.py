@@ -244,7 +244,8 @@ class Simulation:
         if detector.readout:
             counts = counts + rng.normal(0.0, detector.readout, mean.shape)
         if self.dtype.kind == "u":
-            counts = np.clip(np.rint(counts), 0, np.iinfo(self.dtype).max)
+            whole = np.rint(counts) if counts.dtype.kind == "f" else counts
+            counts = np.clip(whole, 0, np.iinfo(self.dtype).max)
         return counts.astype(self.dtype)
 
 

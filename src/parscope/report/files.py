@@ -31,10 +31,13 @@ def write_whole(path: Path, content: bytes) -> Path:
     beside = path.with_name(f".{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(path)
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        beside.unlink(missing_ok=True)
         advice = "choose a folder you may write to"
         raise OutputError(f"cannot be written ({error.strerror})", str(path), advice) from error
     return path

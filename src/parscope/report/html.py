@@ -148,12 +148,12 @@ def command_to_repeat(view: StrainView) -> str:
 
 
 def text(words: object) -> str:
-    """Escape for HTML, without the control characters that HTML forbids.
+    r"""Escape for HTML, without the control characters that HTML forbids.
 
     Examples
     --------
-    >>> text("<b>\\x00&")
-    '&lt;b&gt;\\ufffd&amp;'
+    >>> text("<b>\x00&")
+    '&lt;b&gt;\ufffd&amp;'
     """
     plain = "".join(c if c >= " " or c in "\n\t" else "\ufffd" for c in str(words))
     return escape(plain)

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -23,7 +22,7 @@ from parscope.report.palette import (
     QUIET,
     SEQUENTIAL,
 )
-from parscope.report.sheet import Sheet
+from parscope.report.sheet import TIMES, Sheet
 from parscope.report.view import Array, StrainView
 
 BELOW_MAP = 0.95
@@ -148,7 +147,8 @@ def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: P
     image = axes.imshow(shown, cmap=paint.colours, norm=Normalize(paint.low, paint.high), aspect="auto")
     axes.set_xticks([])
     axes.set_yticks([])
-    _scale_bar(sheet, Cell(left, cell.top + cell.height + 0.1, width, _SCALE_STRIP), view)
+    start = left if width > cell.width / 2 else cell.left
+    _scale_bar(sheet, Cell(start, cell.top + cell.height + 0.1, width, _SCALE_STRIP), view)
     if shown.count() == 0:
         say(axes, "no value anywhere")
     elif paint.label:
@@ -221,11 +221,9 @@ def _edges(labels: NDArray[np.int64], ignore: int | None = None) -> Array:
 def _scale_bar(sheet: Sheet, cell: Cell, view: StrainView) -> None:
     """Draw a bar of a round length below the map, where it hides no data."""
     extent = view.shape[1] * view.step[1]
-    length = nice_length(extent / 3) if view.shape[1] > 2 else view.step[1]
+    length = nice_length(extent / 3)
     drawn = cell.width * length / extent
-    strip = sheet.axes(cell.left, cell.top, drawn, 0.045)
-    strip.axis("off")
-    strip.add_patch(Rectangle((0, 0), 1, 1, color=INK))
+    sheet.bar(cell.left, cell.top, drawn, 0.045)
     sheet.text(
         cell.left + drawn + 0.06, cell.top + 0.022, f"{length:g} {view.unit}{_stretch(view)}", fontsize=8, va="center"
     )
@@ -235,8 +233,8 @@ def _stretch(view: StrainView) -> str:
     """Warning for maps too long to be drawn to scale."""
     ratio = _ratio(view)
     if ratio < 1 / _LONGEST:
-        return f", y stretched {1 / _LONGEST / ratio:.2g}×"
-    return f", y shrunk {ratio / _LONGEST:.2g}×" if ratio > _LONGEST else ""
+        return f", y stretched {1 / _LONGEST / ratio:.2g}{TIMES}"
+    return f", y shrunk {ratio / _LONGEST:.2g}{TIMES}" if ratio > _LONGEST else ""
 
 
 def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint: Paint) -> None:

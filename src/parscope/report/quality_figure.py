@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from parscope.core.solver import Status
 from parscope.report.legend import height as legend_height
 from parscope.report.legend import place, status_entries
 from parscope.report.maps import BELOW_MAP, Cell, Paint, draw_map, map_size, say, sequential
 from parscope.report.palette import INK, INTENSITY, LINES, MARK_G1, QUIET, STATUS, STROKES
-from parscope.report.sheet import Sheet, own_style
+from parscope.report.sheet import MINUS, Sheet, own_style
 from parscope.report.strain_figure import SYMBOL, subtitle
 from parscope.report.view import STRAINS, Array, StrainView
 
@@ -96,15 +97,13 @@ def virtual_images(view: StrainView, most: int = _IMAGES) -> list[tuple[str, Arr
     if np.any(~direct):
         images.append(("all dark fields", np.where(lost, np.nan, np.nansum(amplitude[~direct], axis=0))))
     strength = np.where(direct, -np.inf, np.nansum(amplitude, axis=(1, 2)))
-    for disk in np.argsort(-strength, kind="stable")[: max(most - len(images), 0)]:
-        if not direct[disk]:
-            images.append((f"dark field ({_index(miller[disk])})".replace("-", "−"), amplitude[disk]))
-    return images
+    strongest = [disk for disk in np.argsort(-strength, kind="stable") if not direct[disk]]
+    return images + [(_dark_field(miller[d]), amplitude[d]) for d in strongest[: max(most - len(images), 0)]]
 
 
-def _index(miller: Array) -> str:
-    """Miller indices of a disk."""
-    return " ".join(str(int(i)) for i in miller)
+def _dark_field(miller: NDArray[np.int64]) -> str:
+    """Title of the image of one disk."""
+    return f"dark field ({' '.join(str(int(i)) for i in miller)})".replace("-", MINUS)
 
 
 def _place(cell: Cell, column: int, top: float) -> Cell:
@@ -133,7 +132,7 @@ def _strain_histogram(axes: Axes, view: StrainView) -> None:
     bins = np.linspace(low - 0.05 * reach, high + 0.05 * reach, int(np.clip(together.size**0.5, 8, 80)))
     for name, strain in values.items():
         scatter = 1.4826 * float(np.median(np.abs(strain - np.median(strain))))
-        label = f"{SYMBOL[name]}: {np.median(strain):+.2f} ± {scatter:.2f}".replace("-", "−")
+        label = f"{SYMBOL[name]}: {np.median(strain):+.2f} ± {scatter:.2f}".replace("-", MINUS)
         style = {"color": LINES[name], "linestyle": STROKES[name], "linewidth": 1.2}
         axes.hist(np.clip(strain, bins[0], bins[-1]), bins=bins.tolist(), histtype="step", label=label, **style)  # type: ignore[arg-type]
     axes.set_ylim(0, 1.8 * axes.get_ylim()[1])

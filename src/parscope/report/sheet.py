@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from parscope.report.palette import INK, QUIET
@@ -21,6 +22,8 @@ from parscope.report.palette import INK, QUIET
 P = ParamSpec("P")
 
 FONT = "DejaVu Sans"
+TIMES = "\N{MULTIPLICATION SIGN}"
+MINUS = "\N{MINUS SIGN}"
 _STYLE = {
     "axes.edgecolor": INK,
     "axes.facecolor": "white",
@@ -91,6 +94,11 @@ class Sheet:
         style = {"ha": "left", "va": "top", "parse_math": False, **style}
         return self.figure.text(left / self.width, 1 - top / self.height, words, **style)
 
+    def bar(self, left: float, top: float, width: float, height: float) -> None:
+        """Draw a black bar whose top left corner is at (left, top), [inch]."""
+        corner = (left / self.width, 1 - (top + height) / self.height)
+        self.figure.add_artist(Rectangle(corner, width / self.width, height / self.height, color=INK, linewidth=0))
+
     def rule(self, left: float, top: float, width: float) -> None:
         """Draw a thin horizontal rule of `width` from (left, top), [inch]."""
         height = 1 - top / self.height
@@ -123,12 +131,12 @@ def png(figure: Figure, dpi: float) -> bytes:
 
 
 def printable(words: str) -> str:
-    """Replace what the font has no glyph for (control characters, scripts it lacks), which would warn on drawing.
+    r"""Replace what the font has no glyph for (control characters, scripts it lacks), which would warn on drawing.
 
     Examples
     --------
-    >>> printable("scan\\x00 α.h5")
-    'scan? α.h5'
+    >>> printable("scan\x00 é.h5")
+    'scan? é.h5'
     """
     return "".join(c if ord(c) in _glyphs() and c >= " " else "?" for c in words)
 

@@ -24,7 +24,7 @@ from parscope.report.maps import (
     sequential,
 )
 from parscope.report.profile import draw_profile
-from parscope.report.sheet import Sheet, own_style, png
+from parscope.report.sheet import TIMES, Sheet, own_style, png
 from parscope.report.view import COMPONENTS, DISPLAY, STRAINS, StrainView
 
 SYMBOL = {
@@ -111,8 +111,8 @@ def subtitle(view: StrainView) -> str:
     """One line that says what was scanned and how it was fitted."""
     rows, columns = view.shape
     pool = int(view.number("pool")) if math.isfinite(view.number("pool")) else 1
-    parts = [f"{rows} × {columns} scan positions (y × x), step {view.step[1]:.4g} {view.unit}"]
-    parts += [f"pooled {pool} × {pool}"] if pool > 1 else []
+    parts = [f"{rows} {TIMES} {columns} scan positions (y {TIMES} x), step {view.step[1]:.4g} {view.unit}"]
+    parts += [f"pooled {pool} {TIMES} {pool}"] if pool > 1 else []
     parts += [f"parscope {view.text('parscope_version')}"] if view.text("parscope_version") else []
     return " · ".join([*parts, view.source])
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from parscope.core.solver import Status
 from parscope.report.legend import percentage
+from parscope.report.sheet import TIMES
 from parscope.report.view import STRAINS, Array, StrainView
 
 _COARSE = 0.001
@@ -104,7 +105,7 @@ def _fitted(view: StrainView) -> str:
     if not number:
         return f"No strain was obtained at any of the {total:,} scan positions."
     pool = view.number("pool")
-    pooled = f", each pooled with its neighbours ({pool:.0f} × {pool:.0f} patterns)" if pool > 1 else ""
+    pooled = f", each pooled with its neighbours ({_square(int(pool))} patterns)" if pool > 1 else ""
     return f"Strain was fitted at {number:,} of {total:,} scan positions ({percentage(number, total)}){pooled}."
 
 
@@ -219,7 +220,7 @@ def _about_dose(view: StrainView) -> list[str]:
     if error > _COARSE and not ratio > 2:
         gain = _patterns(view, pool + 2) / _patterns(view, pool)
         if pool < _LARGEST_POOL and gain > 1:
-            words = f"pooling {pool + 2} × {pool + 2} patterns would bring it to about {in_percent(error / gain**0.5)}"
+            words = f"pooling {_square(pool + 2)} patterns would bring it to about {in_percent(error / gain**0.5)}"
         else:
             words = "a longer dwell time or a larger current would help"
         advice.append(f"The dose limits the precision: {words}.")
@@ -227,6 +228,11 @@ def _about_dose(view: StrainView) -> list[str]:
     if view.fitted.sum() > _ENOUGH and scatter < 1.2 * error:
         advice.append("Some strains vary no more than their standard error: do not read structure into their maps.")
     return advice
+
+
+def _square(pool: int) -> str:
+    """A square of patterns, in one word that no line break tears."""
+    return f"{pool}\N{NO-BREAK SPACE}{TIMES}\N{NO-BREAK SPACE}{pool}"
 
 
 def _patterns(view: StrainView, pool: int) -> int:

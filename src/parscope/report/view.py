@@ -23,7 +23,7 @@ DISPLAY = {"e_xx": (100.0, "%"), "e_yy": (100.0, "%"), "e_xy": (100.0, "%"), "ro
 """Factor from the stored unit to the one people read, and the name of the latter."""
 
 _MAPS = (*COMPONENTS, *(f"{name}_std" for name in COMPONENTS), "status", "misfit", "limit_ratio", "electrons")
-_DIMENSIONS = {name: ("y", "x") for name in _MAPS} | {
+_DIMENSIONS = dict.fromkeys(_MAPS, ("y", "x")) | {
     "amplitude": ("disk", "y", "x"),
     "reference_position": ("disk", "axis"),
     "mean_pattern": ("q_y", "q_x"),

@@ -85,8 +85,8 @@ def failures(shape: tuple[int, int], grain: NDArray, rng: np.random.Generator) -
 def choices(model: DiffractionPattern, pool: int) -> list[dict]:
     """The set-up page."""
     rows = [
-        ("probe_radius", model.probe.radius, "px", "half-height radius of the direct disk of the mean pattern"),
-        ("probe_edge", model.probe.edge, "px", "rise of the direct disk's edge"),
+        ("probe radius", model.probe.radius, "px", "half-height radius of the direct disk of the mean pattern"),
+        ("probe edge", model.probe.edge, "px", "rise of the direct disk's edge"),
         ("centre", [round(c, 2) for c in model.centre], "px", "symmetry of the lattice of the mean pattern"),
         ("distortion", model.probe.distortion.tolist(), "1", "ellipse through the edge of the direct disk"),
         ("basis", model.basis.round(2).tolist(), "px", "strongest pair of peaks of the autocorrelation"),
@@ -95,9 +95,11 @@ def choices(model: DiffractionPattern, pool: int) -> list[dict]:
         ("gain", 1.0, "counts/electron", "variance over mean of 4096 pixels far from the disks"),
         ("mask", int(model.mask.sum()), "px", "dead and beam-stop pixels: never above 0.1 % of the mean"),
         ("reference", "flattest 10 %", "", "region of least strain gradient; override for a substrate you know"),
-        ("contrast_depth", 0.12, "1", "scatter inside disks beyond Poisson noise"),
+        ("contrast depth", 0.12, "1", "scatter inside disks beyond Poisson noise"),
     ]
-    return [dict(zip(("name", "value", "unit", "how"), row, strict=True)) for row in rows]
+    listed = [dict(zip(("name", "value", "unit", "how"), row, strict=True)) for row in rows]
+    listed[0]["std"], listed[1]["std"], listed[8]["option"] = 0.004, float("nan"), "--mask-file"
+    return listed
 
 
 def scan_maps(shape: tuple[int, int], status: NDArray, truth: dict, dose: NDArray, pool: int, rng: Any) -> dict:
@@ -161,7 +163,8 @@ def patterns(model: DiffractionPattern, shape: tuple[int, int], worst: int, elec
 
 def attributes(model: DiffractionPattern, pool: int, source: str, calibrated: bool) -> dict:
     """Set-up and provenance."""
-    settings = {"pool": pool, "probe_radius": model.probe.radius, "reference": None, "workers": 8, "keep_going": True}
+    options = ("probe_radius", "probe_edge", "centre", "gain", "contrast_depth")
+    settings = {"pool": pool, **dict.fromkeys(options), "reference": [12, 3, 20, 10], "workers": 8, "resume": True}
     attrs = {
         "source": source,
         "parscope_version": "0.1.0",

@@ -204,16 +204,20 @@ def _figure_section(
 
 def _choices(view: StrainView) -> str:
     """Every choice with the option that overrides it."""
+    options = view.parsed("settings", {})
     rows = [
-        (chosen["name"], value_text(chosen), chosen.get("how", ""), _overriding(chosen))
+        (chosen["name"], value_text(chosen), chosen.get("how", ""), _overriding(chosen, options))
         for chosen in view.parsed("choices", [])
     ]
     return _table(("choice", "value", "how it was chosen", "override with"), rows) if rows else ""
 
 
-def _overriding(chosen: Mapping[str, Any]) -> str:
-    """Name of the option that overrides a choice."""
-    return str(chosen.get("option") or _option(str(chosen["name"]), "")[0])
+def _overriding(chosen: Mapping[str, Any], options: Iterable[str]) -> str:
+    """Name of the option that overrides a choice: the one it names, else the setting of its name, else none."""
+    name = str(chosen["name"]).replace(" ", "_")
+    return str(
+        chosen.get("option") or (_option(name, "")[0] if name in options else "nothing: it follows from the data")
+    )
 
 
 def _provenance(view: StrainView) -> str:

@@ -25,9 +25,7 @@ def map_entries(view: StrainView) -> list[Entry]:
     """Why positions have no value and how many, and what the lines mean."""
     total, counts = view.status.size, view.counts
     fitted = int(view.fitted.sum())
-    ends = colormaps[DIVERGING]((0.15, 0.5, 0.85))
-    colours = tuple(Patch(facecolor=tuple(colour), edgecolor=INK, linewidth=0.4) for colour in ends)
-    entries: list[Entry] = [(colours, _count("fitted", fitted, total))]
+    entries: list[Entry] = [(_fitted_swatch(view), _count("fitted", fitted, total))]
     for status, number in counts.items():
         if status != Status.OK:
             entries.append((_hatched(), _count(status.sentence, number, total)))
@@ -98,6 +96,14 @@ def _line_entries(view: StrainView) -> list[Entry]:
     if line_scan:
         entries.append((Patch(facecolor=LINES["e_xx"], alpha=0.3), "± one standard error"))
     return entries
+
+
+def _fitted_swatch(view: StrainView) -> Artist | tuple[Artist, ...]:
+    """A line for a line scan, else the ends and the middle of the colours."""
+    if 1 in view.shape:
+        return Line2D([], [], color=LINES["e_xx"], linewidth=0.9, marker=".", markersize=3)
+    ends = colormaps[DIVERGING]((0.15, 0.5, 0.85))
+    return tuple(Patch(facecolor=tuple(colour), edgecolor=INK, linewidth=0.4) for colour in ends)
 
 
 def _hatched() -> Patch:

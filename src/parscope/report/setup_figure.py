@@ -73,7 +73,7 @@ def setup_figure(dataset: xr.Dataset) -> Figure:
 
 
 def value_text(chosen: Mapping[str, Any]) -> str:
-    """Value and unit of one choice, numbers with four digits.
+    """Value, standard error and unit of one choice, numbers with four digits.
 
     Examples
     --------
@@ -84,7 +84,9 @@ def value_text(chosen: Mapping[str, Any]) -> str:
     """
     unit = chosen.get("unit") or ""
     words = _words(chosen.get("value"))
-    return words if unit == "1" else f"{words} {unit}".rstrip()
+    words = words if unit == "1" else f"{words} {unit}".rstrip()
+    std = chosen.get("std")
+    return f"{words} (± {std:.2g})" if isinstance(std, float) and std > 0 else words
 
 
 def lattice_vectors(view: StrainView) -> Array:

@@ -119,13 +119,21 @@ def _unlit(sample: Moments, still: Mask, ignore: Mask) -> tuple[Mask, Mask]:
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         grown = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in box)
         part = labels[grown] == label
-        ring = ndimage.binary_dilation(part, RING, iterations=3) & ~part & ~ignore[grown]
-        size = int(part.sum())
-        if not ring.any():
-            continue
-        around = float(np.quantile(sample.mean[grown][ring] - sample.mean[grown][part].mean(), 0.6)) * sample.count
-        thick = bool(ndimage.binary_erosion(part, RING).any())
-        if around < (2 if thick else 4) or size * around < 25:
-            continue
-        (blocked if size > 12 else dead)[grown] |= part
+        around = _counts_around(sample.mean[grown] * sample.count, part, ignore[grown])
+        if around >= 4 and int(part.sum()) * around >= 25:
+            (blocked if part.sum() > 12 else dead)[grown] |= part
     return dead, blocked
+
+
+def _counts_around(counts: Array, part: Mask, ignore: Mask) -> float:
+    """Typical counts of the lit pixels round a still region, above its own; 0 if too little of its rim is lit."""
+    outside = ~part & ~ignore
+    ring = ndimage.binary_dilation(part, RING, iterations=3) & outside
+    level = float(counts[part].mean())
+    full = ndimage.uniform_filter((outside & (counts > level)).astype(np.float64), 7, mode="constant")
+    every = ndimage.uniform_filter(outside.astype(np.float64), 7, mode="constant")
+    # where counting statistics alone leave pixels empty, an empty region means nothing
+    lit = ring & (full > 0.93 * every)
+    if lit.sum() < max(0.25 * ring.sum(), 3):
+        return 0.0
+    return float(np.quantile(counts[lit], 0.5)) - level

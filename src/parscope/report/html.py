@@ -215,9 +215,7 @@ def _choices(view: StrainView) -> str:
 def _overriding(chosen: Mapping[str, Any], options: Iterable[str]) -> str:
     """Name of the option that overrides a choice: the one it names, else the setting of its name, else none."""
     name = str(chosen["name"]).replace(" ", "_")
-    return str(
-        chosen.get("option") or (_option(name, "")[0] if name in options else "nothing: it follows from the data")
-    )
+    return str(chosen.get("option") or (_option(name, "")[0] if name in options else "(found from the data)"))
 
 
 def _provenance(view: StrainView) -> str:

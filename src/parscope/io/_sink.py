@@ -102,6 +102,7 @@ class Sink(ABC):
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         self.folder, self.name, self.layout = folder, name, layout
+        self.check()
 
     @classmethod
     def names(cls, name: str) -> tuple[str, ...]:
@@ -117,6 +118,9 @@ class Sink(ABC):
         tuple of str
         """
         return (name,)
+
+    def check(self) -> None:  # noqa: B027 most formats take everything
+        """Refuse what the format has no place for, before any file is made."""
 
     @abstractmethod
     def append(self, block: NDArray[Any], row: int) -> None:

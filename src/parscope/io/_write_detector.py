@@ -23,10 +23,13 @@ class MerlinSink(RawSink):
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         super().__init__(folder, Path(name).with_suffix(".mib").name, layout)
-        self.demand(_PIXELS)
         height, width = layout.shape[2:]
         # four chips have a longer header than one
         self.chips, self.length = (4, 768) if (height, width) == (512, 512) else (1, 384)
+
+    def check(self) -> None:
+        """Refuse what is no count."""
+        self.demand(_PIXELS)
 
     @classmethod
     def names(cls, name: str) -> tuple[str, ...]:
@@ -69,6 +72,9 @@ class EmpadSink(RawSink):
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         super().__init__(folder, Path(name).with_suffix(".raw").name, layout)
+
+    def check(self) -> None:
+        """Refuse what is not of this detector."""
         self.demand(("float32",), _EMPAD)
 
     @classmethod
@@ -104,9 +110,9 @@ class EmpadSink(RawSink):
 class BloSink(RawSink):
     """Writes NanoMEGAS .blo through RosettaSciIO, from a raw file that is deleted afterwards."""
 
-    def __init__(self, folder: Path, name: str, layout: Layout) -> None:
-        super().__init__(folder, name, layout)
-        self.demand(("uint8",), (layout.shape[2], layout.shape[2]))
+    def check(self) -> None:
+        """Refuse what is not of 8 bit, or not square."""
+        self.demand(("uint8",), (self.layout.shape[2], self.layout.shape[2]))
 
     def _path(self) -> Path:
         return self.folder / self.name
@@ -128,10 +134,8 @@ class BloSink(RawSink):
         }
         try:
             helper.ask(request)
-        except BaseException:
-            helper.end()
-            raise
-        helper.close()
+        finally:
+            helper.close()
         raw.unlink()
 
     def _axis(self, place: int) -> dict[str, Any]:

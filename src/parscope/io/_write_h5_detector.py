@@ -22,11 +22,14 @@ class DectrisSink(Sink):
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         super().__init__(folder, name, layout)
-        self.demand(_COUNTS)
         self.stem = name.removesuffix(".h5").removesuffix("_master")
         self.per_file = max(1, int(layout.metadata.get("nimages_per_file", _PER_FILE)))
         self.part: h5py.File | None = None
         self.links: list[str] = []
+
+    def check(self) -> None:
+        """Refuse what is no count."""
+        self.demand(_COUNTS)
 
     def append(self, block: NDArray[Any], row: int) -> None:
         """Write scan rows from `row` on."""
@@ -45,7 +48,7 @@ class DectrisSink(Sink):
             self.part.close()
         y, x, *pattern = self.layout.shape
         self.links.append(f"{self.stem}_data_{len(self.links) + 1:06d}.h5")
-        self.part = h5py.File(self.folder / self.links[-1], "w")
+        self.part = h5py.File(self.folder / self.links[-1], "w", rdcc_nbytes=0)
         self.part.create_dataset(
             "entry/data/data",
             (min(self.per_file, y * x - place), *pattern),
@@ -82,7 +85,6 @@ class EventsSink(Sink):
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         super().__init__(folder, name, layout)
-        self.demand(_COUNTS)
         y, x, q_y, q_x = layout.shape
         self.file = h5py.File(folder / name, "w")
         group = self.file.create_group("electron_events")
@@ -93,15 +95,18 @@ class EventsSink(Sink):
         positions = group.create_dataset("scan_positions", data=np.arange(y * x, dtype=np.int32))
         positions.attrs["Nx"], positions.attrs["Ny"] = x, y
 
+    def check(self) -> None:
+        """Refuse what is no count."""
+        self.demand(_COUNTS)
+
     def append(self, block: NDArray[Any], row: int) -> None:
         """Write scan rows from `row` on."""
         flat = block.reshape(len(block) * block.shape[1], -1)
-        lists = np.empty(len(flat), object)
-        for place, pattern in enumerate(flat):
+        for place, pattern in enumerate(flat, row * block.shape[1]):
             hit = np.flatnonzero(pattern)
-            lists[place] = np.repeat(hit.astype(np.uint32), pattern[hit])
-        first = row * block.shape[1]
-        self.frames[first : first + len(lists)] = lists
+            if len(hit):
+                # one by one: h5py takes several lists of one length for a rectangle
+                self.frames[place] = np.repeat(hit.astype(np.uint32), pattern[hit])
 
     def finish(self) -> None:
         """Complete the file."""

@@ -130,7 +130,7 @@ def open_signals(path: Path, plugin: str) -> tuple[Helper, list[dict[str, Any]]]
     try:
         signals = helper.ask({"do": "open", "plugin": plugin, "path": str(path.resolve())})["signals"]
     except BaseException:
-        helper.end()
+        helper.close()
         raise
     return helper, list(signals)
 
@@ -160,7 +160,8 @@ class _Process:
 
 # starting takes seconds because of the imports: one process that has nothing to do is kept for the next file
 _idle: list[_Process] = []
-_idle_lock = threading.Lock()
+# the garbage collector may return a process while one is being taken
+_idle_lock = threading.RLock()
 
 
 class Helper:
@@ -184,6 +185,7 @@ class Helper:
         with _idle_lock:
             kept = _idle.pop() if _idle else None
         self.process = kept if kept is not None and kept.usable else _Process()
+        self._end = weakref.finalize(self, _keep, self.process)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and receive the answer; its payload is read by `payload`.
@@ -233,6 +235,7 @@ class Helper:
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
             if not selector.select(_PATIENCE):
+                self.end()
                 raise UnreadableError(
                     f"its reader gave no answer in {_PATIENCE:.0f} s", str(self.path), "check the file and the disk"
                 )
@@ -245,6 +248,7 @@ class Helper:
             code = None
         process.words.seek(0)
         said = process.words.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+        self.end()
         last = f": {said[-1][:200]}" if said else ""
         return UnreadableError(
             f"the process that reads it ended with code {code}{last}",
@@ -254,15 +258,20 @@ class Helper:
 
     def close(self) -> None:
         """Let go of the file; the process is kept for the next one."""
-        with _idle_lock:
-            if not _idle and self.process.usable:
-                _idle.append(self.process)
-                return
-        self.process.end()
+        self._end()
 
     def end(self) -> None:
         """End the process, which may be in no state to go on."""
+        self._end.detach()
         self.process.end()
+
+
+def _keep(process: _Process) -> None:
+    with _idle_lock:
+        if not _idle and process.usable:
+            _idle.append(process)
+            return
+    process.end()
 
 
 def _stop(popen: subprocess.Popen[bytes], words: Any) -> None:
@@ -275,12 +284,12 @@ def _stop(popen: subprocess.Popen[bytes], words: Any) -> None:
 
 
 def _window(helper: Helper, signal: int, window: list[Window]) -> NDArray[Any]:
+    told = helper.ask({"do": "read", "signal": signal, "window": window})
+    block: NDArray[Any] = np.empty(told["shape"], np.dtype(told["dtype"]))
     try:
-        told = helper.ask({"do": "read", "signal": signal, "window": window})
-        block: NDArray[Any] = np.empty(told["shape"], np.dtype(told["dtype"]))
         helper.payload(block.reshape(-1).view(np.uint8))
     except BaseException:
-        # half an answer may be left in its pipe
+        # the other half of the answer may still come
         helper.end()
         raise
     return block

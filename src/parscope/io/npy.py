@@ -7,7 +7,7 @@ import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -179,7 +179,7 @@ class ZippedScan(StackScan):
         super().__init__(path, shape, stored)
         self.member, self.offset, self.stored = member, offset, stored
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> Any:
         # the archive stays open as long as the stream of its member is
         with zipfile.ZipFile(self.path) as archive:
             return archive.open(self.member)

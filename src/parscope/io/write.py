@@ -34,6 +34,7 @@ _SINKS = {
     "electron-events": "_write_h5_detector:EventsSink",
     "zarr": "_write_zarr:ZarrSink",
 }
+_MARGIN = 4 << 20
 _SUFFIXES = {
     ".npy": "npy",
     ".npz": "npz",
@@ -165,6 +166,7 @@ def _feed(target: Path, sink: Sink, blocks: Iterable[NDArray[Any]]) -> None:
                 raise ShapeError(f"block {block.shape} after {rows} rows does not fit {layout.shape}", str(target))
             if block.dtype != layout.dtype:
                 raise OutputError(f"was promised {layout.dtype}, and given {block.dtype}", str(target))
+            _room(target, block.nbytes)
             with _faults(target):
                 sink.append(block, rows)
             rows += len(block)
@@ -176,6 +178,12 @@ def _feed(target: Path, sink: Sink, blocks: Iterable[NDArray[Any]]) -> None:
     finally:
         if not done:
             sink.abandon()
+
+
+def _room(target: Path, need: int) -> None:
+    # HDF5 cannot be closed in peace on a full disk: stop before it is
+    if shutil.disk_usage(target.parent).free < need + _MARGIN:
+        raise OutputError("the disk is full", str(target), "free space, or choose another folder")
 
 
 @contextmanager

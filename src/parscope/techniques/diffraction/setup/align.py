@@ -28,11 +28,14 @@ class Wander:
         Standard deviation of the true displacement along one axis, [px].
     left : float
         Standard deviation along one axis that is left after `shift` is taken out, [px].
+    reliable : bool
+        Whether the displacements are large enough, and enough above the noise, for taking them out to help.
     """
 
     shift: Array
     spread: float
     left: float
+    reliable: bool
 
 
 def wander(
@@ -62,11 +65,14 @@ def wander(
     crop, corner = _crop(patterns, probe, centre, mask, reach)
     half = int(np.ceil(probe.radius + 2 * probe.edge + 2.5))
     place = _coarse(crop, probe, centre - corner, half, reach)
-    for wide in (max(1.5, probe.edge), max(1.0, probe.edge)):
+    for wide in _edges(probe):
         place, variance = _fine(crop, probe, place, wide, half)
+        noise = float(np.nanmedian(variance)) * gain if np.isfinite(variance).any() else float("nan")
+        if not noise < (0.6 * wide) ** 2:
+            break
     ok = np.isfinite(place).all(axis=1)
-    if ok.sum() < 8:
-        return Wander(np.zeros((len(patterns), 2)), float("nan"), float("nan"))
+    if ok.sum() < max(8, 0.25 * len(ok)):
+        return Wander(np.zeros((len(patterns), 2)), float("nan"), float("nan"), False)
     middle = np.median(place[ok], axis=0)
     moved = np.where(ok[:, None], place - middle, 0.0)
     near = ok & (np.abs(moved) < reach).all(axis=1)
@@ -76,7 +82,7 @@ def wander(
     keep = true / total if total > 0 else 0.0
     shift = np.where(near[:, None], keep * moved, 0.0)
     shift -= shift.mean(axis=0)
-    return Wander(shift, float(np.sqrt(true)), float(np.sqrt(true * (1 - keep))))
+    return Wander(shift, float(np.sqrt(true)), float(np.sqrt(true * (1 - keep))), true > 0.1**2 and keep > 0.75)
 
 
 def aligned_mean(patterns: NDArray[Any], shift: Array, mask: Mask) -> tuple[Array, Array]:
@@ -120,6 +126,12 @@ def aligned_mean(patterns: NDArray[Any], shift: Array, mask: Mask) -> tuple[Arra
         cover += count
     mean = fill(total / np.maximum(cover, 1), cover == 0)
     return mean, cover / len(patterns)
+
+
+def _edges(probe: Probe) -> list[float]:
+    """Widths of the edge for successive steps: wide ones catch, narrow ones locate, [px]."""
+    wanted = (0.2 * probe.radius, 0.1 * probe.radius, 1.5, 1.0)
+    return sorted({max(float(w), probe.edge, 1.0) for w in wanted}, reverse=True)
 
 
 def _crop(

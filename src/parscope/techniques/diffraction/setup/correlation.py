@@ -14,6 +14,8 @@ from parscope.techniques.diffraction.pattern import Probe
 from parscope.techniques.diffraction.setup.moments import Array
 from parscope.techniques.diffraction.setup.pixels import Mask, fill
 
+THRESHOLD = 5.0
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -39,7 +41,7 @@ class Peaks:
 
 
 def find_peaks(
-    pattern: NDArray[Any], probe: Probe, mask: Mask | None = None, gain: float = 1.0, threshold: float = 5.0
+    pattern: NDArray[Any], probe: Probe, mask: Mask | None = None, gain: float = 1.0, sharp: bool = False
 ) -> Peaks:
     """Find the disks of one pattern.
 
@@ -56,8 +58,8 @@ def find_peaks(
         Pixels not to be used.
     gain : float, default 1.0
         Variance of a pixel over its mean, [counts].
-    threshold : float, default 5.0
-        Least significance, [1].
+    sharp : bool, default False
+        Correlate with the edge of the probe only: for disks that overlap.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def find_peaks(
     image = np.asarray(pattern, dtype=np.float32)
     if mask is not None and mask.any():
         image = fill(image.astype(np.float64), mask).astype(np.float32)
-    filters = _filters(image.shape, probe.radius, probe.edge)
+    filters = _filters(image.shape, probe.radius, probe.edge, sharp)
     pad = filters.pad
     padded = np.pad(image, pad, mode="symmetric")
     spectrum = fft.rfft2(padded, s=filters.shape)
@@ -76,7 +78,7 @@ def find_peaks(
     least = gain * filters.area * 0.25 / max(filters.area, 1.0) ** 2
     significance = response / np.sqrt(np.maximum(gain * noise, least))
     local = ndimage.maximum_filter(response, size=2 * filters.apart + 1, mode="constant", cval=-np.inf)
-    good = (response >= local) & (significance > threshold)
+    good = (response >= local) & (significance > THRESHOLD)
     if mask is not None and mask.any():
         good &= ndimage.uniform_filter(mask.astype(np.float32), 2 * int(probe.radius) + 1, mode="nearest") < 0.5
     y, x = np.nonzero(good)
@@ -98,9 +100,10 @@ class _Filters:
 
 
 @lru_cache(maxsize=8)
-def _filters(image_shape: tuple[int, int], radius: float, edge: float) -> _Filters:
-    """Disk less surrounding ring, normalised so that a disk of unit height responds with 1."""
-    outer = np.sqrt(2.0) * radius + edge + 1.0
+def _filters(image_shape: tuple[int, int], radius: float, edge: float, sharp: bool) -> _Filters:
+    """Disk, or the rim inside its edge, less surrounding ring, normalised so that a disk of unit height responds with 1."""
+    width = min(max(2.0, 2 * edge), radius)
+    outer = radius + edge + width if sharp else np.sqrt(2.0) * radius + edge + 1.0
     pad = int(np.ceil(outer + 2 * edge)) + 1
     pad = min(pad, min(image_shape))
     shape = (
@@ -114,7 +117,8 @@ def _filters(image_shape: tuple[int, int], radius: float, edge: float) -> _Filte
     disk = 0.5 - 0.5 * np.tanh(0.8 * (r - radius) / soft)
     hole = 0.5 - 0.5 * np.tanh(0.8 * (r - radius - edge) / soft)
     ring = (0.5 - 0.5 * np.tanh(0.8 * (r - outer) / soft)) - hole
-    kernel = disk / disk.sum() - ring / ring.sum()
+    inner = disk - (0.5 - 0.5 * np.tanh(0.8 * (r - radius + width) / soft)) if sharp else disk
+    kernel = inner / inner.sum() - ring / ring.sum()
     kernel = kernel / (kernel * disk).sum()
     match, square = fft.rfft2(kernel.astype(np.float32)), fft.rfft2((kernel**2).astype(np.float32))
     apart = max(int(np.round(0.9 * radius)), 2)

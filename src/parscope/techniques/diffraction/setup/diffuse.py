@@ -41,7 +41,8 @@ def diffuse(image: Array, valid: Mask, model: Disks, variance: Array) -> Backgro
     r, value, weight = _rings(radius[between], image[between], variance[between])
     best: tuple[float, Background] | None = None
     shift = min(float(value.min()), 0.0)
-    for width in np.geomspace(2.0, 1.5 * float(r.max()), WIDTHS):
+    # a peak narrower than the innermost pixel seen would be made up, not measured
+    for width in np.geomspace(max(float(r.min()), 1.0), 2.0 * float(r.max()), WIDTHS):
         columns = np.stack([1 / (1 + (r / width) ** 2), np.ones_like(r)], axis=1)
         solution, misfit = nnls(columns * weight[:, None], (value - shift) * weight)
         if best is None or misfit < best[0]:

@@ -18,7 +18,7 @@ from parscope.techniques.diffraction.setup.fitting import EDGE, GEOMETRY, RADIUS
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import Array, moments
 from parscope.techniques.diffraction.setup.pixels import BadPixels, Mask, bad_pixels, fill
-from parscope.techniques.diffraction.setup.probe import ProbeFit, first_probe, image_variance, probe_in_place, vacuum_probe
+from parscope.techniques.diffraction.setup.probe import ProbeFit, first_probe, image_variance, lone_probe, probe_in_place, vacuum_probe
 from parscope.techniques.diffraction.setup.select import hidden_share, lattice_points, useful_disks
 
 MOST_POINTS = 400
@@ -42,9 +42,14 @@ class _Work:
         return len(self.patterns)
 
     @property
+    def noise(self) -> float:
+        """Variance of a pixel of `mean` over its mean, [counts]."""
+        return self.gain / self.count
+
+    @property
     def valid(self) -> Mask:
         """Pixels of `mean` that enough patterns contribute to."""
-        return np.asarray(self.share > 0.5)
+        return np.asarray((self.share > 0.5) & ~self.bad.mask)
 
     def note(self, name: str, value: str, how: str, std: float = float("nan")) -> None:
         """Remember a choice for the report."""
@@ -92,9 +97,11 @@ def find_setup(
     lattice = _lattice(work, probe, middle)
     direct_seen = _direct_seen(work, probe, lattice)
     drift = _align(work, probe, lattice) if direct_seen else None
-    fitted, background = _fit_mean(work, probe, lattice, fit_probe=known is None)
+    if known is None and drift is not None:
+        probe = _overriding(work.given, lone_probe(work.mean, work.valid, lattice.centre, probe, work.noise))
+    fitted, background = _fit_mean(work, probe, lattice, fit_probe=known is None and not direct_seen)
     found = known if known is not None else probe_in_place(
-        work.mean, work.valid & ~work.bad.mask, fitted, background, work.gain / work.count, direct_seen
+        work.mean, work.valid, fitted, background, work.noise, direct_seen
     )
     found = _overridden(work, found, drift)
     return _finish(work, found, fitted, background)
@@ -123,15 +130,18 @@ def _detector(patterns: NDArray[Any], mask: Mask | None, given: Given) -> _Work:
 
 def _first_look(work: _Work, known: ProbeFit | None) -> tuple[Probe, Array]:
     """Probe good enough to find disks with, and where the strongest disk is."""
-    rough, middle = first_probe(work.mean, ~work.bad.mask, work.gain / work.count)
-    radius = work.given.probe_radius or (known.probe.radius if known else rough.radius)
-    edge = work.given.probe_edge or (known.probe.edge if known else rough.edge)
-    return Probe(radius, edge), middle
+    rough, middle = first_probe(work.mean, ~work.bad.mask, work.noise)
+    return _overriding(work.given, known.probe if known else rough), middle
+
+
+def _overriding(given: Given, probe: Probe) -> Probe:
+    """Probe with what is given put in."""
+    return replace(probe, radius=given.probe_radius or probe.radius, edge=given.probe_edge or probe.edge)
 
 
 def _lattice(work: _Work, probe: Probe, middle: Array) -> Lattice:
     """Lattice of the mean pattern; if its disks are smeared, of the mean of the patterns laid over each other."""
-    per_image = work.gain / work.count
+    per_image = work.noise
     centre = work.given.centre
     try:
         return find_lattice(work.mean, probe, work.bad.mask, gain=per_image, centre=centre)
@@ -152,11 +162,11 @@ def _direct_seen(work: _Work, probe: Probe, lattice: Lattice) -> bool:
 def _align(work: _Work, probe: Probe, lattice: Lattice) -> Wander:
     """Take the wander of the pattern out of the mean, if there is any."""
     moved = wander(work.patterns, probe, lattice.centre, work.bad.given | work.bad.hot | work.bad.dead, work.gain)
-    if moved.spread > 0.1:
+    if moved.reliable:
         work.mean, work.share = aligned_mean(work.patterns, moved.shift, work.bad.mask)
         how = "direct disk of every pattern found by matched filter; patterns laid over each other"
     else:
-        how = "direct disk of every pattern found by matched filter; too small to matter"
+        how = "direct disk of every pattern found by matched filter; too small or too noisy to be taken out"
     work.note("descan", f"{moved.spread:.2f} px standard deviation", how, moved.left)
     return moved
 
@@ -170,11 +180,11 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
     farthest = float(np.sqrt((on**2).sum(axis=1)).max()) + 1.2 * float(np.sqrt((basis**2).sum(axis=1)).max())
     numbers = lattice_points(centre, basis, work.mean.shape, -probe.radius, min(given.max_q or np.inf, farthest))
     model = disks(centre, basis, numbers[:MOST_POINTS], probe.radius, probe.edge, 0.01**2)
-    valid = work.valid & ~work.bad.mask
+    valid = work.valid
     free: tuple[int, ...] = (*GEOMETRY, SPREAD, *((RADIUS, EDGE) if fit_probe else ()))
     if given.g1 is not None:
         free = tuple(i for i in free if i not in (2, 3, 4, 5))
-    variance = image_variance(work.mean, work.gain / work.count)
+    variance = image_variance(work.mean, work.noise)
     background = diffuse(work.mean, valid, model, variance)
     for _ in range(2):
         image = work.mean - _under(background, model, work.mean.shape)
@@ -207,8 +217,9 @@ def _overridden(work: _Work, found: ProbeFit, drift: Wander | None) -> ProbeFit:
     given, probe = work.given, found.probe
     edge = probe.edge
     if drift is not None and not found.from_vacuum and np.isfinite(drift.left):
-        edge = float(np.sqrt(edge**2 + min(drift.left, edge) ** 2))
-    probe = Probe(given.probe_radius or probe.radius, given.probe_edge or edge, probe.distortion)
+        excess = drift.left**2 if drift.reliable else -(drift.spread**2)
+        edge = float(np.sqrt(np.clip(edge**2 + excess, (0.6 * edge) ** 2, 2 * edge**2)))
+    probe = _overriding(given, replace(probe, edge=edge))
     found = replace(found, probe=probe)
     how = "given" if given.probe_radius else found.how
     work.note("probe radius", f"{probe.radius:.2f} px", how, found.radius_std)
@@ -221,8 +232,8 @@ def _finish(work: _Work, found: ProbeFit, fitted: Disks, background: Background)
     """Choose the disks, fit their amplitudes with the final probe, and judge the result."""
     probe = found.probe
     final = replace(fitted, shared=found.shared(fitted.shared))
-    valid = work.valid & ~work.bad.mask
-    per_image = work.gain / work.count
+    valid = work.valid
+    per_image = work.noise
     variance = image_variance(work.mean, per_image)
     fit = fit_disks(work.mean - _under(background, final, work.mean.shape), variance, valid, final, (), steps=1)
     margin = probe.radius + 3 * probe.edge + 1

@@ -84,12 +84,24 @@ def find_lattice(
     NoLatticeError
         If fewer than three disks, or no lattice through them, stand out of the noise.
     """
-    peaks = find_peaks(pattern, probe, mask, gain)
-    if len(peaks) < 3:
-        raise NoLatticeError(
-            f"show {len(peaks)} disks, too few for a lattice", "patterns", "add patterns or give g1 and g2"
-        )
-    return lattice_of(peaks, probe, np.shape(pattern), centre)
+    found: list[Lattice] = []
+    failure = NoLatticeError("show no lattice", "patterns")
+    for sharp in (False, True):
+        try:
+            peaks = find_peaks(pattern, probe, mask, gain, sharp)
+            found.append(lattice_of(peaks, probe, np.shape(pattern), centre))
+        except NoLatticeError as error:
+            failure = error
+        if found and not _crowded(found[0], probe):
+            break
+    if not found:
+        raise failure
+    return max(found, key=lambda lattice: lattice.evidence)
+
+
+def _crowded(lattice: Lattice, probe: Probe) -> bool:
+    """Whether the disks overlap or nearly do, so that their edges alone may tell more than their areas."""
+    return bool(np.hypot(*lattice.g1) < 2.2 * probe.radius or lattice.evidence < 4 * LEAST_EVIDENCE)
 
 
 def lattice_of(
@@ -102,6 +114,10 @@ def lattice_of(
     NoLatticeError
         If no lattice through the disks is likelier than chance.
     """
+    if len(peaks) < 3:
+        raise NoLatticeError(
+            f"show {len(peaks)} disks, too few for a lattice", "patterns", "add patterns or give g1 and g2"
+        )
     weights = confidence(peaks)
     keep = np.argsort(-weights * (1 + 1e-6 * np.arange(len(peaks), 0, -1)), kind="stable")[:120]
     keep = np.sort(keep)

@@ -114,7 +114,9 @@ def fit_disks(
     NoLatticeError
         If no valid pixel lies under the disks.
     """
-    current = _linear(image, variance, valid, start)
+    box, corner = _box(start, image.shape)
+    image, variance, valid = image[box], variance[box], valid[box]
+    current = _linear(image, variance, valid, _displaced(start, -corner))
     for _ in range(steps):
         normal, right, _ = _normal(image, variance, valid, current)
         move = _solve(normal, right, free)
@@ -126,7 +128,7 @@ def fit_disks(
     inverse = np.linalg.pinv(_regular(normal[np.ix_(keep, keep)]))
     std = np.full(SHARED + len(current.indices), np.nan)
     std[keep] = np.sqrt(np.clip(np.diag(inverse), 0, None) * max(misfit, 1.0))
-    return Fit(current, std[:SHARED], std[SHARED:], misfit)
+    return Fit(_displaced(current, corner), std[:SHARED], std[SHARED:], misfit)
 
 
 def render(model: Disks, shape: tuple[int, int]) -> Array:
@@ -135,6 +137,21 @@ def render(model: Disks, shape: tuple[int, int]) -> Array:
     for n, (pixels, value, _) in enumerate(_windows(model, shape)):
         result[pixels] += model.amplitude[n] * value
     return result.reshape(shape)
+
+
+def _box(model: Disks, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], Array]:
+    """Part of the detector that the disks reach, and its corner (y, x), [px]."""
+    reach = 1.05 * model.shared[RADIUS] + 4 * model.edges().max() + 8
+    low = np.maximum(np.floor(model.positions.min(axis=0) - reach), 0).astype(int)
+    high = np.minimum(np.ceil(model.positions.max(axis=0) + reach).astype(int) + 1, shape)
+    return (slice(low[0], high[0]), slice(low[1], high[1])), low.astype(np.float64)
+
+
+def _displaced(model: Disks, by: Array) -> Disks:
+    """The same disks with the origin moved."""
+    shared = model.shared.copy()
+    shared[:2] += by
+    return replace(model, shared=shared)
 
 
 def _linear(image: Array, variance: Array, valid: Mask, start: Disks) -> Disks:

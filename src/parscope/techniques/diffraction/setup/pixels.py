@@ -90,11 +90,14 @@ def _hot(sample: Moments) -> Mask:
     mean = sample.mean - min(float(np.percentile(sample.mean, 1)), 0.0)
     third = ndimage.rank_filter(mean, rank=-3, footprint=NEIGHBOURS, mode="reflect")
     noise = np.sqrt((sample.variance + third) / sample.count)
-    stands_out = mean - third > 6 * noise + 1e-12
-    typical = ndimage.median_filter(sample.variance, footprint=NEIGHBOURS, mode="reflect")
-    constant = sample.variance < 0.3 * typical * np.maximum(mean, third) / np.maximum(third, 1e-12)
-    counted = mean * sample.count > 12
-    return np.asarray(stands_out & counted & ((mean > 3.5 * third) | (constant & (mean > 1.4 * third))))
+    candidate = (mean - third > 6 * noise + 1e-12) & (mean * sample.count > 12) & (mean > 1.4 * third)
+    result = candidate & (mean > 3.5 * third)
+    # what rises with the pattern but is less than the probe allows is signal; what does not vary with it is not
+    for y, x in np.argwhere(candidate & ~result)[:2000]:
+        around = sample.variance[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        expected = float(np.median(around)) * mean[y, x] / max(float(third[y, x]), 1e-12)
+        result[y, x] = sample.variance[y, x] < 0.3 * expected
+    return np.asarray(result)
 
 
 def _saturated(sample: Moments, ignore: Mask) -> Mask:

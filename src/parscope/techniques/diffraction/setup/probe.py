@@ -61,8 +61,9 @@ class ProbeFit:
 def image_variance(image: Array, per_image: float) -> Array:
     """Variance of a mean pattern: counting noise, and a share of the signal nearby for all the model leaves out."""
     typical = max(float(np.mean(np.clip(image, 0, None))), 1e-30)
-    counts = np.clip(image, 0.02 * typical, None)
-    nearby = ndimage.uniform_filter(ndimage.maximum_filter(counts, 5), 3)
+    # smoothed, so that a pixel is not trusted more for having few counts by chance
+    counts = np.clip(ndimage.uniform_filter(image, 3), 0.02 * typical, None)
+    nearby = ndimage.maximum_filter(counts, 5)
     return np.asarray(per_image * counts + (MODEL_ERROR * nearby) ** 2)
 
 
@@ -75,8 +76,16 @@ def first_probe(image: Array, valid: Mask, per_image: float) -> tuple[Probe, Arr
         If no disk stands out of the noise.
     """
     y, x, radius = strongest_disk(fill(image, ~valid), per_image)
-    fit = _lone_fit(image, valid, np.array([y, x]), radius, per_image)
-    return Probe(fit.shared[RADIUS], fit.shared[EDGE]), fit.centre
+    fit = lone_fit(image, valid, np.array([y, x]), radius, per_image)
+    return Probe(float(fit.shared[RADIUS]), float(fit.shared[EDGE])), fit.centre
+
+
+def lone_probe(image: Array, valid: Mask, centre: Array, start: Probe, per_image: float) -> Probe:
+    """Probe from the disk at `centre` (y, x), [px], or `start` where the fit strays from it by more than a quarter."""
+    shared = lone_fit(image, valid, centre, start.radius, per_image).shared
+    if abs(shared[RADIUS] - start.radius) > 0.25 * start.radius + 1:
+        return start
+    return Probe(float(shared[RADIUS]), float(shared[EDGE]))
 
 
 def vacuum_probe(image: Array, bad: Mask) -> ProbeFit:
@@ -88,7 +97,7 @@ def vacuum_probe(image: Array, bad: Mask) -> ProbeFit:
         If no disk stands out of the noise.
     """
     y, x, radius = strongest_disk(fill(image, bad), 1.0)
-    start = _lone_fit(image, ~bad, np.array([y, x]), radius, 1.0)
+    start = lone_fit(image, ~bad, np.array([y, x]), radius, 1.0)
     return _probe_fit(image, ~bad, start, 1.0, "vacuum pattern", lone=True)
 
 
@@ -122,20 +131,25 @@ def probe_in_place(
     return _probe_fit(image - under, valid, model, per_image, "direct disk of the mean pattern", lone=True)
 
 
-def _lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
-    """One disk on a floor."""
+def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
+    """One round disk of unknown edge on a floor, near `place` (y, x), [px].
+
+    Raises
+    ------
+    NoLatticeError
+        If too few pixels about it are good.
+    """
     reach = radius + max(3.0, 0.3 * radius)
     near = valid & _within(image.shape, place, reach)
     if near.sum() < 12:
         raise NoLatticeError("have too few good pixels about the strongest disk", "patterns", "check the mask")
-    best: tuple[float, Disks] | None = None
+    variance = image_variance(image, per_image)
+    fits = []
     for edge in (0.7, 1.5, 2.5):
         start = disks(place, np.eye(2), np.zeros((1, 2), dtype=np.int64), max(radius - 0.5 * (edge - 0.7), 0.7), edge)
         start.shared[FLOOR] = float(np.quantile(image[near], 0.1))
-        fit = fit_disks(image, image_variance(image, per_image), near, start, (*CENTRE, RADIUS, EDGE, FLOOR), 20)
-        if best is None or fit.misfit < best[0] - 1e-9:
-            best = (fit.misfit, fit.disks)
-    return best[1] if best else start
+        fits.append(fit_disks(image, variance, near, start, (*CENTRE, RADIUS, EDGE, FLOOR), 20))
+    return min(fits, key=lambda fit: fit.misfit).disks
 
 
 def _probe_fit(image: Array, valid: Mask, model: Disks, per_image: float, where: str, lone: bool) -> ProbeFit:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterator
+from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ def members(kind: type, label: str) -> Iterator[str]:
     for name, value in sorted(vars(kind).items()):
         if name.startswith("_") or name in fields:
             continue
+        if isinstance(value, Enum):
+            yield f"{label}.{name} = {value.value}"
+            continue
         inner = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         yield f"{label}.{name}{signature(inner)}" if callable(inner) else f"{label}.{name}"
 
@@ -32,7 +37,7 @@ def signature(value: Any) -> str:
     """Signature as written, without the values of long defaults."""
     made = inspect.signature(value)
     short = [p.replace(default=...) if len(repr(p.default)) > 40 else p for p in made.parameters.values()]
-    return str(made.replace(parameters=short)).replace("default=Ellipsis", "...").replace("Ellipsis", "...")
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(made.replace(parameters=short))).replace("Ellipsis", "...")
 
 
 def describe(label: str, value: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -101,8 +102,9 @@ def test_damaged_files_never_show_a_foreign_exception(written: Write, options: O
         file.write_bytes(damaged)
         try:
             frames = open_frames(path, **options(name))
-            frames.data[0, 0]
-            frames.data[-1]
+            with contextlib.closing(frames.data) as data:
+                data[0, 0]
+                data[-1]
         except ParscopeError as error:
             lines.append(str(error))
         file.write_bytes(whole)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import FormatError, ShapeError, TruncatedError, UnreadableError
 from parscope.core.frames import Frames
-from parscope.io._h5 import H5Stack, Part, attributes, beside, looks, open_file, opened, refuse_missing, sources
+from parscope.io._h5 import attributes, beside, looks, open_file, opened, refuse_missing, sources
+from parscope.io._h5_scan import H5Stack, Part
 from parscope.io._meta import flatten, plain_axes
 from parscope.io._scan import fold
 

@@ -13,9 +13,6 @@ from parscope.core.errors import FormatError
 from parscope.core.frames import Frames
 from parscope.io._h5 import (
     Contents,
-    H5Cube,
-    H5Stack,
-    Part,
     attributes,
     opened,
     refuse_missing,
@@ -23,6 +20,7 @@ from parscope.io._h5 import (
     sources,
     survey,
 )
+from parscope.io._h5_scan import H5Cube, H5Stack, Part
 from parscope.io._meta import axis, flatten, plain_axes, text
 from parscope.io._scan import fold, sample_type
 

@@ -54,9 +54,9 @@ def open_frames(
     Examples
     --------
     >>> import numpy as np, tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> np.save(f"{folder.name}/scan.npy", np.zeros((2, 3, 8, 8), np.uint16))
-    >>> open_frames(f"{folder.name}/scan.npy").scan_shape
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/scan.npy", np.zeros((2, 3, 8, 8), np.uint16))
+    ...     open_frames(f"{folder}/scan.npy").scan_shape
     (2, 3)
     """
     file = Path(path)

@@ -113,9 +113,9 @@ def write_frames(
     Examples
     --------
     >>> import numpy as np, tempfile
-    >>> folder = tempfile.TemporaryDirectory()
     >>> rows = (np.full((1, 3, 8, 8), y, np.uint16) for y in range(2))
-    >>> write_frames(f"{folder.name}/scan.npy", rows, Layout.plain((2, 3, 8, 8), "uint16")).name
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_frames(f"{folder}/scan.npy", rows, Layout.plain((2, 3, 8, 8), "uint16")).name
     'scan.npy'
     """
     target, layout = Path(path), Layout.of(like) if isinstance(like, Frames) else like

@@ -239,14 +239,13 @@ def all_failed(dataset: xr.Dataset) -> xr.Dataset:
 
 
 ODD = {
-    "tiny": lambda: build((4, 4)),
+    "tiny, oblong steps": lambda: build((4, 4), step=(1.0, 2.5), reference="all"),
     "one row": lambda: build((1, 60)),
     "one column": lambda: build((40, 1), unit="px", step=(1.0, 1.0)),
     "one position": lambda: build((1, 1), failing=False),
     "long": lambda: build((6, 90)),
     "tall and uncalibrated": lambda: build((90, 6), unit="px", step=(1.0, 1.0), reference="none"),
     "polycrystal": lambda: build((40, 56), grains=9, pool=3),
-    "oblong steps": lambda: build((20, 20), step=(1.0, 2.5), reference="all"),
     "all failed": lambda: all_failed(build((16, 16))),
 }
 

@@ -57,27 +57,29 @@ def outline(html: str) -> Outline:
 
 
 @pytest.fixture(scope="module")
-def typical(make_map: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(make_map((12, 16)), tmp_path_factory.mktemp("report") / "typical")
+def dataset(make_map: Callable) -> xr.Dataset:
+    """A usual map whose every name was chosen to break out of the page."""
+    hostile = make_map((12, 16), source=f"/data/{HOSTILE}", worst=3)
+    choice = {"name": HOSTILE, "value": HOSTILE, "unit": HOSTILE, "how": HOSTILE}
+    for attribute, more in (("choices", [choice]), ("settings", {HOSTILE: HOSTILE})):
+        known = json.loads(hostile.attrs[attribute])
+        hostile.attrs[attribute] = json.dumps(known + more if isinstance(known, list) else known | more)
+    hostile.attrs |= {"title": HOSTILE, HOSTILE: HOSTILE}
+    return hostile
 
 
 @pytest.fixture(scope="module")
-def hostile(make_map: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    dataset = make_map((4, 4), source=f"/data/{HOSTILE}", worst=1)
-    dataset.attrs["title"] = HOSTILE
-    choice = {"name": HOSTILE, "value": HOSTILE, "unit": HOSTILE, "how": HOSTILE}
-    dataset.attrs |= {"choices": json.dumps([choice]), "settings": json.dumps({HOSTILE: HOSTILE}), HOSTILE: HOSTILE}
-    return write_report(dataset, tmp_path_factory.mktemp("hostile") / "page.html")
+def report(dataset: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(dataset, tmp_path_factory.mktemp("report") / "folder")
 
 
-def test_a_folder_gets_one_file_and_an_html_name_is_kept(typical: Path, hostile: Path) -> None:
-    assert [p.name for p in typical.parent.iterdir()] == ["report.html"]
-    assert [p.name for p in hostile.parent.iterdir()] == ["page.html"]
+def test_a_folder_gets_one_file(report: Path) -> None:
+    assert report.parent.name == "folder"
+    assert [p.name for p in report.parent.iterdir()] == ["report.html"]
 
 
-@pytest.mark.parametrize("which", ["typical", "hostile"])
-def test_the_page_needs_nothing_from_outside(which: str, request: pytest.FixtureRequest) -> None:
-    html = request.getfixturevalue(which).read_text("utf-8")
+def test_the_page_needs_nothing_from_outside(report: Path) -> None:
+    html = report.read_text("utf-8")
     for tag, name, value in outline(html).attributes:
         assert tag not in ("script", "iframe", "object", "embed", "form"), tag
         assert not name.startswith("on"), (tag, name)
@@ -90,8 +92,8 @@ def test_the_page_needs_nothing_from_outside(which: str, request: pytest.Fixture
     assert "default-src 'none'" in html
 
 
-def test_links_lead_to_sections_and_images_are_described(typical: Path) -> None:
-    attributes = outline(typical.read_text("utf-8")).attributes
+def test_links_lead_to_sections_and_images_are_described(report: Path) -> None:
+    attributes = outline(report.read_text("utf-8")).attributes
     anchors = {value for _, name, value in attributes if name == "id"}
     links = {value[1:] for _, name, value in attributes if name == "href" and value.startswith("#")}
     assert links == anchors
@@ -100,12 +102,11 @@ def test_links_lead_to_sections_and_images_are_described(typical: Path) -> None:
     assert all(images)
 
 
-def test_the_page_tells_the_numbers_choices_options_and_provenance(typical: Path, make_map: Callable) -> None:
-    said = " ".join(outline(typical.read_text("utf-8")).words)
-    dataset = make_map((12, 16))
+def test_the_page_tells_the_numbers_choices_options_and_provenance(report: Path, dataset: xr.Dataset) -> None:
+    said = " ".join(outline(report.read_text("utf-8")).words)
     number = int(StrainView(dataset).fitted.sum())
     assert f"Strain was fitted at {number} of 192 scan positions" in said
-    for choice in json.loads(dataset.attrs["choices"]):
+    for choice in json.loads(dataset.attrs["choices"])[:-1]:
         assert choice["how"] in said
     for option in ("--probe-radius", "--probe-edge", "--centre", "--pool", "--gain", "--mask-file", "--reference"):
         assert option in said
@@ -114,13 +115,13 @@ def test_the_page_tells_the_numbers_choices_options_and_provenance(typical: Path
     assert "3.4 px (± 0.004)" in said
     assert dataset.attrs["source_fingerprint"] in said
     assert dataset.attrs["noise"] in said
-    assert "parscope strain /data/2024-05-17/scan_0042.h5" in said
-    for setting in json.loads(dataset.attrs["settings"]):
+    assert "parscope strain '/data/" in said
+    for setting in list(json.loads(dataset.attrs["settings"]))[:-1]:
         assert setting in said
 
 
-def test_hostile_names_are_shown_as_words(hostile: Path) -> None:
-    html = hostile.read_text("utf-8")
+def test_hostile_names_are_shown_as_words(report: Path) -> None:
+    html = report.read_text("utf-8")
     assert "<script" not in html
     assert "\x00" not in html
     said = " ".join(outline(html).words)
@@ -138,14 +139,12 @@ def test_command_to_repeat_quotes_and_prefers_what_was_recorded(make_map: Callab
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium installed: apt-get install chromium")
-@pytest.mark.parametrize("which", ["typical", "hostile"])
-def test_a_browser_opens_the_page_without_complaint(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    path = request.getfixturevalue(which)
+def test_a_browser_opens_the_page_without_complaint(report: Path, tmp_path: Path) -> None:
     switches = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync --enable-logging=stderr --dump-dom"
     )
-    command = [str(BROWSER), *switches.split(), f"--user-data-dir={tmp_path}", path.as_uri()]
+    command = [str(BROWSER), *switches.split(), f"--user-data-dir={tmp_path}", report.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "What would help" in done.stdout
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

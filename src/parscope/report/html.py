@@ -82,10 +82,7 @@ def write_report(dataset: xr.Dataset, place: Path | str) -> Path:
     OutputError
         If the page cannot be written.
     """
-    path = Path(place)
-    if path.suffix.lower() not in (".html", ".htm"):
-        path = path / "report.html"
-    return write_whole(path, page(dataset).encode("utf-8", errors="replace"))
+    return write_whole(_page_in(Path(place)), page(dataset).encode("utf-8", errors="replace"))
 
 
 def page(dataset: xr.Dataset) -> str:
@@ -157,6 +154,17 @@ def text(words: object) -> str:
     """
     plain = "".join(c if c >= " " or c in "\n\t" else "\ufffd" for c in str(words))
     return escape(plain)
+
+
+def _page_in(place: Path) -> Path:
+    """The page itself where `place` is one, else the page in that folder.
+
+    Examples
+    --------
+    >>> [_page_in(Path(place)).as_posix() for place in ("out", "out/map.html")]
+    ['out/report.html', 'out/map.html']
+    """
+    return place if place.suffix.lower() in (".html", ".htm") else place / "report.html"
 
 
 def _option(name: str, value: Any) -> list[str]:

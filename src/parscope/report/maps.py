@@ -52,7 +52,7 @@ class Paint:
     colours : str
         Name of the colour map.
     low, high : float
-        Values of its ends.
+        Values of its ends, [that of the label].
     label : str
         Quantity and unit, written at the colour bar; empty for a map without one.
     """

@@ -119,7 +119,7 @@ def png(figure: Figure, dpi: float) -> bytes:
     figure : matplotlib.figure.Figure
         What to draw.
     dpi : float
-        Pixels per inch.
+        Resolution, [px/inch].
 
     Returns
     -------

@@ -90,7 +90,7 @@ def write_png(dataset: xr.Dataset, path: Path, dpi: float = 200) -> Path:
     path : Path
         The file; replaced if it exists.
     dpi : float, default 200
-        Pixels per inch.
+        Resolution, [px/inch].
 
     Returns
     -------

@@ -90,13 +90,13 @@ class Contrast:
         Standard deviation of a Gaussian process that multiplies the template, [1]; 0 for uniform templates.
     length : float, default 0.3
         Its correlation length in units of the template's radius, [1].
-    jitter : float, default 0.0
-        Standard deviation of a displacement of each copy that the parameters do not explain, [px].
+    scatter : float, default 1.0
+        Variance of the displacements of single copies about the fit over the variance predicted for them, [1].
     """
 
     depth: float = 0.0
     length: float = 0.3
-    jitter: float = 0.0
+    scatter: float = 1.0
 
 
 @dataclass(frozen=True)

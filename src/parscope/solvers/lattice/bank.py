@@ -2,7 +2,7 @@
 
 For every class of copies and every sub-pixel position of the template the generalised least squares for its
 amplitude, the background underneath and its displacement is solved under Poisson noise plus a Gaussian process for
-the contrast inside the template. What is left to do for a signal are four dot products a copy.
+the contrast inside the template. What is left to do for a signal are five dot products a copy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from parscope.solvers.lattice.kernel import pitch
 
 Array = NDArray[np.float64]
 
-AMPLITUDE, SHIFT_Y, SHIFT_X, LEVEL = range(4)
 _MEMORY = 2.0e8
 _MOST_CLASSES = 64
 
@@ -35,8 +34,9 @@ class Bank:
         Half size W of the square windows of (2 W + 1)^2 pixels.
     bins : int
         Sub-pixel positions along each axis.
-    filters : ndarray of float32, shape (classes, bins, bins, 4, pixels)
-        Amplitude [counts/px], amplitude times displacement (y, x) [counts], level underneath [counts/px].
+    filters : ndarray of float32, shape (classes, bins, bins, 5, pixels)
+        Amplitude that the edge sees [counts/px], that times displacement (y, x) [counts], level underneath
+        [counts/px], mean amplitude [counts/px].
     shot : ndarray, shape (classes, bins, bins, 3)
         Variance of the displacement from counting noise at unit amplitude: yy, yx, xx, [px^2 counts/px].
     texture : ndarray, shape (classes, bins, bins, 3)
@@ -126,7 +126,7 @@ def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArr
     return np.unique(key, return_inverse=True)[1].astype(np.int32)
 
 
-def build(physics: Constellation, classes: Classes, edge: float, textured: bool) -> Bank:
+def build(physics: Constellation, classes: Classes, edge: float, textured: bool, most_bins: int = 6) -> Bank:
     """Solve the least squares of every class and sub-pixel position.
 
     Parameters
@@ -139,6 +139,8 @@ def build(physics: Constellation, classes: Classes, edge: float, textured: bool)
         Width of the edge, [px]; that of the physics or wider.
     textured : bool
         Whether contrast inside the template is part of the noise.
+    most_bins : int, default 6
+        Sub-pixel positions along each axis; fewer where large templates would fill the memory.
 
     Returns
     -------
@@ -149,65 +151,51 @@ def build(physics: Constellation, classes: Classes, edge: float, textured: bool)
     side = np.arange(-half, half + 1, dtype=np.float64)
     wide = np.arange(-half, -half + pitch(half), dtype=np.float64)
     grid = np.stack(np.meshgrid(side, wide, indexing="ij"), -1).reshape(-1, 2)
-    bins = _bins(len(classes.amplitude), len(grid))
+    bins = min(most_bins, int(np.clip(math.sqrt(_MEMORY / (len(classes.amplitude) * len(grid) * 20)), 3, 6)))
     shape = (len(classes.amplitude), bins, bins)
-    filters = np.zeros((*shape, 4, len(grid)), np.float32)
+    filters = np.zeros((*shape, 5, len(grid)), np.float32)
     tables = np.zeros((3, *shape, 3))
     templates = np.zeros((bins, bins, len(grid)), np.float32)
-    depth = physics.contrast.depth if textured else 0.0
-    points = inducing(radius, physics.contrast.length * radius) if depth > 0 else None
+    contrast = physics.contrast
+    process = Process(radius, contrast.length * radius) if textured and contrast.depth > 0 else None
     for i in range(bins):
         for j in range(bins):
             offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
-            local = _Local(physics, offset, edge, points)
+            local = _Local(physics, offset, edge, process)
             templates[i, j] = local.value
             for c in range(shape[0]):
-                filters[c, i, j], tables[:, c, i, j] = local.solve(classes, c, depth)
+                filters[c, i, j], tables[:, c, i, j] = local.solve(classes, c)
     return Bank(edge, half, bins, filters, tables[0], tables[1], tables[2], templates)
 
 
-def features(offsets: Array, points: Array, length: float) -> Array:
-    """Basis of a squared-exponential Gaussian process, so that features @ features.T is its covariance.
-
-    Parameters
-    ----------
-    offsets : ndarray, shape (n, 2)
-        Where to evaluate, [px].
-    points : ndarray, shape (m, 2)
-        Inducing points, spaced closer than `length`, [px].
-    length : float
-        Correlation length, [px].
-
-    Returns
-    -------
-    ndarray, shape (n, m)
-    """
-    inner = np.exp(-0.5 * _squared(points, points) / length**2)
-    values, vectors = np.linalg.eigh(inner)
-    keep = values > 1e-4 * values[-1]
-    cross = np.exp(-0.5 * _squared(offsets, points) / length**2)
-    basis: Array = cross @ (vectors[:, keep] / np.sqrt(values[keep]))
-    return basis
-
-
-def inducing(radius: float, length: float) -> tuple[Array, float]:
-    """Points of a square grid finer than the correlation length that covers the template, and that length.
+class Process:
+    """Squared-exponential Gaussian process over a template, as a basis of few functions.
 
     Parameters
     ----------
     radius, length : float
-        Of the template and of the process, [px].
-
-    Returns
-    -------
-    points : ndarray, shape (m, 2)
-    length : float
+        Of the template and of the correlation, [px].
     """
-    step = max(0.9 * length, radius / 6)
-    n = math.ceil((radius + 0.7 * length) / step)
-    side = step * np.arange(-n, n + 1)
-    points = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
-    return points[np.hypot(*points.T) <= radius + 0.9 * length], length
+
+    def __init__(self, radius: float, length: float) -> None:
+        step = max(0.9 * length, radius / 6)
+        n = math.ceil((radius + 0.7 * length) / step)
+        side = step * np.arange(-n, n + 1)
+        points = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
+        self._points = points[np.hypot(*points.T) <= radius + 0.9 * length]
+        self._length = length
+        values, vectors = np.linalg.eigh(self._covariance(self._points))
+        keep = values > 1e-4 * values[-1]
+        self._whitening = vectors[:, keep] / np.sqrt(values[keep])
+
+    def __call__(self, offsets: Array) -> Array:
+        """Basis at `offsets` (n, 2), [px], so that basis @ basis.T is the covariance; shape (n, m)."""
+        basis: Array = self._covariance(offsets) @ self._whitening
+        return basis
+
+    def _covariance(self, offsets: Array) -> Array:
+        """Covariance between `offsets` and the inducing points."""
+        return np.exp(-0.5 * _squared(offsets, self._points) / self._length**2)
 
 
 def _squared(a: Array, b: Array) -> Array:
@@ -216,16 +204,11 @@ def _squared(a: Array, b: Array) -> Array:
     return difference
 
 
-def _bins(classes: int, pixels: int) -> int:
-    """Sub-pixel positions an axis: six, fewer where large templates would fill the memory."""
-    return int(np.clip(math.sqrt(_MEMORY / (classes * pixels * 16)), 3, 6))
-
-
 class _Local:
     """One sub-pixel position: everything the classes share."""
 
     def __init__(
-        self, physics: Constellation, offset: Array, edge: float, points: tuple[Array, float] | None
+        self, physics: Constellation, offset: Array, edge: float, process: Process | None
     ) -> None:
         self.physics, self.offset, self.edge = physics, offset, edge
         self.value, self.gradient = physics.template(offset, edge)
@@ -233,10 +216,10 @@ class _Local:
         self.inside = (offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5) & (
             np.linalg.norm(offset, axis=1) <= 1.02 * radius + 2.6 * edge + 1.0
         )
-        self.basis = None if points is None else self.value[:, None] * features(offset, *points)
+        self.basis = None if process is None else physics.contrast.depth * self.value[:, None] * process(offset)
 
-    def solve(self, classes: Classes, c: int, depth: float) -> tuple[Array, Array]:
-        """Filters (4, pixels) and tables (3, 3) of class `c`."""
+    def solve(self, classes: Classes, c: int) -> tuple[Array, Array]:
+        """Filters (5, pixels) and tables (3, 3) of class `c`."""
         use = self.inside
         level = 1 + self.offset @ classes.slope[c]
         columns = [self.value, np.maximum(level, 0.05), self.gradient[:, 0], self.gradient[:, 1]]
@@ -249,7 +232,7 @@ class _Local:
         weighted = plain
         basis = None
         if self.basis is not None:
-            basis = depth * math.sqrt(classes.amplitude[c]) * self.basis[use]
+            basis = math.sqrt(classes.amplitude[c]) * self.basis[use]
             scaled = basis / variance[:, None]
             inner = np.eye(basis.shape[1]) + basis.T @ scaled
             weighted = plain - scaled @ np.linalg.solve(inner, scaled.T @ design)
@@ -260,9 +243,12 @@ class _Local:
         if basis is not None:
             projected = shift @ basis
             texture = projected @ projected.T / classes.amplitude[c]
-        information = np.linalg.inv(np.linalg.inv(_ridged(design.T @ plain))[2:4, 2:4])
-        out = np.zeros((4, len(use)))
-        out[:, use] = estimator[[0, 2, 3, 1]]
+        normal = _ridged(design.T @ plain)
+        information = np.linalg.inv(np.linalg.inv(normal)[2:4, 2:4])
+        # What is reported as amplitude and level is the mean intensity; the shift needs that of the edge.
+        mean = np.linalg.solve(normal, plain.T)
+        out = np.zeros((5, len(use)))
+        out[:, use] = np.stack([estimator[0], shift[0], shift[1], mean[1], mean[0]])
         return out, np.array([m[[0, 0, 1], [0, 1, 1]] for m in (shot, texture, information)])
 
 

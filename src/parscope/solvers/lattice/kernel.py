@@ -32,22 +32,25 @@ def pitch(half: int) -> int:
 
 @nb.njit(**_FAST)  # type: ignore[untyped-decorator]
 def _measure(buf: Any, filters: Any, out: Any) -> None:
-    """Four dot products of one window: amplitude, two displacements, level."""
+    """Five dot products of one window: amplitude of the edge, two displacements, level, mean amplitude."""
     s0 = np.float32(0)
     s1 = np.float32(0)
     s2 = np.float32(0)
     s3 = np.float32(0)
-    f0, f1, f2, f3 = filters[0], filters[1], filters[2], filters[3]
+    s4 = np.float32(0)
+    f0, f1, f2, f3, f4 = filters[0], filters[1], filters[2], filters[3], filters[4]
     for i in range(buf.shape[0]):
         v = buf[i]
         s0 += f0[i] * v
         s1 += f1[i] * v
         s2 += f2[i] * v
         s3 += f3[i] * v
+        s4 += f4[i] * v
     out[0] = s0
     out[1] = s1
     out[2] = s2
     out[3] = s3
+    out[4] = s4
 
 
 @nb.njit(**_FAST)  # type: ignore[untyped-decorator]
@@ -119,9 +122,9 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
 
     Returns the measured over the expected amplitude of all copies together.
     """
-    q, member, flagged, prior, jitter2, gain = lattice
+    q, member, flagged, prior, gain = lattice
     half, bins, filters, shot, texture, template, _, _ = bank
-    cells, buf, four = work
+    cells, buf, five = work
     H[:] = 0
     g[:] = 0
     w = np.empty(3)
@@ -129,7 +132,6 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
     expected = 1e-12
     for n in range(q.shape[0]):
         cells[n, 4] = 0.0
-        cells[n, 9] = -1.0
         qy = q[n, 0]
         qx = q[n, 1]
         cy = p[0] + p[2] * qy + p[3] * qx
@@ -145,23 +147,23 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
         _gather(frame, iy, ix, half, pitch(half), window)
         left = 1.0
         if flagged[n]:
-            left = _fill_masked(mask, iy, ix, half, window, template[iu, iv], cells[n, AMP], cells[n, LVL])
+            left = _fill_masked(mask, iy, ix, half, window, template[iu, iv], cells[n, 9], cells[n, LVL])
             if left < 0.5:
                 continue
-        _measure(window, filters[k, iu, iv], four)
-        seen += max(four[0], 0.0)
+        _measure(window, filters[k, iu, iv], five)
+        seen += max(five[4], 0.0)
         expected += prior[n]
         # The measured amplitude, drawn towards the expected one where few electrons make it uncertain.
-        spread = gain * max(four[0], 0.2 * prior[n]) / (3.0 * half * half) + 1e-12
+        spread = gain * max(five[0], 0.2 * prior[n]) / (3.0 * half * half) + 1e-12
         wide = 0.5 * prior[n] * prior[n]
-        a = max((max(four[0], 0.0) * wide + prior[n] * spread) / (spread + wide), 0.05 * prior[n])
+        a = max((max(five[0], 0.0) * wide + prior[n] * spread) / (spread + wide), 0.05 * prior[n])
         cells[n, AMP] = a
-        cells[n, LVL] = max(four[3], 0.0)
-        ey = iy + (iu + 0.5) / bins - 0.5 - cy + four[1] / a
-        ex = ix + (iv + 0.5) / bins - 0.5 - cx + four[2] / a
-        vyy = (shot[k, iu, iv, 0] / a + texture[k, iu, iv, 0]) / left + jitter2
+        cells[n, LVL] = max(five[3], 0.0)
+        ey = iy + (iu + 0.5) / bins - 0.5 - cy + five[1] / a
+        ex = ix + (iv + 0.5) / bins - 0.5 - cx + five[2] / a
+        vyy = (shot[k, iu, iv, 0] / a + texture[k, iu, iv, 0]) / left
         vyx = (shot[k, iu, iv, 1] / a + texture[k, iu, iv, 1]) / left
-        vxx = (shot[k, iu, iv, 2] / a + texture[k, iu, iv, 2]) / left + jitter2
+        vxx = (shot[k, iu, iv, 2] / a + texture[k, iu, iv, 2]) / left
         determinant = 1.0 / (vyy * vxx - vyx * vyx)
         w[0] = vxx * determinant
         w[1] = -vyx * determinant
@@ -180,7 +182,7 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
         cells[n, 6] = w[2]
         cells[n, 7] = iu
         cells[n, 8] = iv
-        cells[n, 9] = four[0]
+        cells[n, 9] = five[4]
         cells[n, 10] = iy
         cells[n, 11] = ix
         _accumulate(H, g, qy, qx, w, ey, ex)
@@ -277,10 +279,10 @@ def _misfit(lattice: Any, bank: Any, depth: float, work: Any) -> float:
     for n in range(cells.shape[0]):
         if cells[n, 4] == 0.0:
             continue
-        a = np.float32(cells[n, AMP])
+        a = np.float32(max(cells[n, 9], 0.05 * lattice[3][n]))
         shape = template[int(cells[n, 7]), int(cells[n, 8])]
-        texture = np.float32((depth * cells[n, AMP]) ** 2)
-        chi += _residual(buf[n], shape, a, np.float32(cells[n, LVL]), np.float32(lattice[5]), texture)
+        texture = np.float32((depth * a) ** 2)
+        chi += _residual(buf[n], shape, a, np.float32(cells[n, LVL]), np.float32(lattice[4]), texture)
         count += pixels
     return chi / count
 
@@ -364,7 +366,7 @@ def fit(frames: Any, start: Any, run: int, lattice: Any, banks: Any, prior: Any,
     q = lattice[0]
     cells = np.zeros((q.shape[0], 12))
     buf = np.zeros((q.shape[0], (2 * wide[0] + 1) * pitch(wide[0])), np.float32)
-    work = (cells, buf, np.zeros(4))
+    work = (cells, buf, np.zeros(5))
     scratch = (np.zeros((6, 6)), np.zeros(6), np.zeros(6), np.zeros((6, 6)), np.zeros((6, 6)))
     p = start[0].copy()
     origin = np.zeros(6)
@@ -381,7 +383,7 @@ def fit(frames: Any, start: Any, run: int, lattice: Any, banks: Any, prior: Any,
         if cold:
             p[:] = start[s]
         for n in range(q.shape[0]):
-            cells[n, AMP] = lattice[3][n]
+            cells[n, 9] = lattice[3][n]
             cells[n, LVL] = 0.0
         for i in range(6):
             origin[i] = p[i]

@@ -1,0 +1,82 @@
+"""How much contrast is inside the copies, found from the data: the prior with which single copies agree best.
+
+The displacements of the copies about the fitted lattice are a direct measure of the error of a displacement, and with
+the information of each copy they give the standard error that was really reached. The prior that makes it smallest is
+chosen; what remains of the difference between scatter and prediction corrects the covariance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.physics import Contrast
+from parscope.core.solver import Status
+from parscope.solvers.lattice.filters import LatticeFilters
+
+_DEPTHS = (0.0, 0.06, 0.12, 0.2, 0.3, 0.42, 0.6, 1.0)
+_LENGTHS = (0.22, 0.3, 0.4, 0.55, 0.8, 1.2)
+_GAIN = 0.995
+
+
+def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
+    """The same solver with the contrast prior that suits the data.
+
+    Parameters
+    ----------
+    solver : LatticeFilters
+        With any contrast.
+    signals : ndarray, shape (n, q_y, q_x)
+        A sample of patterns, some hundred.
+
+    Returns
+    -------
+    LatticeFilters
+        Unchanged if no pattern of the sample can be fitted, or there are too few copies to scatter.
+    """
+    if len(solver.physics.reference) < 4:
+        return solver
+    trial = _Trials(solver, signals)
+    best = trial.best((d, 0.4) for d in _DEPTHS)
+    best = trial.best((best[0], k) for k in _LENGTHS)
+    near = _DEPTHS.index(best[0])
+    best = trial.best((d, best[1]) for d in _DEPTHS[max(near - 1, 0) : near + 3])
+    final = solver.with_contrast(Contrast(*best))
+    scatter = _scatter(final, signals)
+    return final.with_contrast(Contrast(*best, scatter)) if scatter is not None else solver
+
+
+class _Trials:
+    """Standard errors reached under contrast priors, each tried once."""
+
+    def __init__(self, solver: LatticeFilters, signals: NDArray[Any]) -> None:
+        self._solver, self._signals = solver, signals
+        self._errors: dict[tuple[float, float], float] = {}
+
+    def best(self, priors: Iterable[tuple[float, float]]) -> tuple[float, float]:
+        """The prior of smallest error; a deeper contrast must be worth it."""
+        chosen, least = (0.0, 0.4), np.inf
+        for prior in priors:
+            error = self._error(prior)
+            if error < least * (_GAIN if prior[0] > chosen[0] else 1.0):
+                chosen, least = prior, error
+        return chosen
+
+    def _error(self, prior: tuple[float, float]) -> float:
+        """Standard error over the limit that was really reached, typical of the sample."""
+        if prior not in self._errors:
+            estimate = self._solver.with_contrast(Contrast(*prior), bins=3)(self._signals)
+            good = estimate.status == Status.OK
+            reached = estimate.extra["predicted_ratio"] * np.sqrt(estimate.extra["spread"])
+            self._errors[prior] = float(np.median(reached[good])) if good.any() else np.inf
+        return self._errors[prior]
+
+
+def _scatter(solver: LatticeFilters, signals: NDArray[Any]) -> float | None:
+    """Scatter of the copies over its prediction, typical of the sample."""
+    estimate = solver(signals)
+    good = estimate.status == Status.OK
+    return float(np.median(estimate.extra["spread"][good])) if good.any() else None

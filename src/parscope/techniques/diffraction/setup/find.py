@@ -156,7 +156,7 @@ def _lattice(work: _Work, probe: Probe, middle: Array) -> Lattice:
 def _direct_seen(work: _Work, probe: Probe, lattice: Lattice) -> bool:
     """Whether the direct disk can be used to follow the pattern."""
     one = disks(lattice.centre, lattice.basis, np.zeros((1, 2), dtype=np.int64), probe.radius, probe.edge)
-    return bool(hidden_share(one, work.bad.given | work.bad.blocked)[0] < 0.2)
+    return bool(hidden_share(one, work.bad.given | work.bad.blocked)[0] < 0.5)
 
 
 def _align(work: _Work, probe: Probe, lattice: Lattice) -> Wander:
@@ -180,6 +180,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
     farthest = float(np.sqrt((on**2).sum(axis=1)).max()) + 1.2 * float(np.sqrt((basis**2).sum(axis=1)).max())
     numbers = lattice_points(centre, basis, work.mean.shape, -probe.radius, min(given.max_q or np.inf, farthest))
     model = disks(centre, basis, numbers[:MOST_POINTS], probe.radius, probe.edge, 0.01**2)
+    model = replace(model, ramp=np.zeros((len(model.indices), 2)))
     valid = work.valid
     free: tuple[int, ...] = (*GEOMETRY, SPREAD, *((RADIUS, EDGE) if fit_probe else ()))
     if given.g1 is not None:
@@ -200,7 +201,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
             "diffracted intensity, refined on the mean pattern",
             std,
         )
-    return model, background
+    return replace(model, ramp=None), background
 
 
 def _under(background: Background, model: Disks, shape: tuple[int, ...]) -> Array:

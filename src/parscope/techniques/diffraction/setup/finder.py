@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from parscope.core.errors import NoLatticeError
 from parscope.techniques.diffraction.pattern import Probe
@@ -89,7 +90,7 @@ def find_lattice(
     for sharp in (False, True):
         try:
             peaks = find_peaks(pattern, probe, mask, gain, sharp)
-            found.append(lattice_of(peaks, probe, np.shape(pattern), centre))
+            found.append(lattice_of(peaks, probe, np.zeros(np.shape(pattern), dtype=bool) if mask is None else mask, centre))
         except NoLatticeError as error:
             failure = error
         if found and not _crowded(found[0], probe):
@@ -105,7 +106,7 @@ def _crowded(lattice: Lattice, probe: Probe) -> bool:
 
 
 def lattice_of(
-    peaks: Peaks, probe: Probe, shape: tuple[int, ...], centre: tuple[float, float] | None = None
+    peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, float] | None = None
 ) -> Lattice:
     """Lattice through disks already found; see `find_lattice`.
 
@@ -126,10 +127,12 @@ def lattice_of(
     if cell is None or cell.evidence < LEAST_EVIDENCE:
         raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     on, numbers = on_lattice(peaks, cell, 3 * tolerance)
-    direct = _direct(peaks, on, np.asarray(shape[:2], dtype=np.float64), centre)
     origin, basis = _refined(peaks, on, numbers, cell)
-    middle = origin + numbers[direct] @ basis
-    diffracted = np.arange(len(peaks)) != direct
+    direct = _direct(peaks, on, numbers, mask.shape, centre)
+    if centre is None:
+        direct = _hidden_direct(peaks, on, numbers, (origin, basis), mask, probe.radius, direct)
+    middle = origin + direct @ basis
+    diffracted = (numbers != direct).any(axis=1) | ~on
     total = float(peaks.amplitude[diffracted].sum())
     score = float(peaks.amplitude[diffracted & on].sum()) / total if total > 0 else 0.0
     return Lattice(middle, basis[0], basis[1], score, int(on.sum()), cell.evidence, peaks)
@@ -151,14 +154,53 @@ def on_lattice(peaks: Peaks, cell: Cell, reach: float) -> tuple[NDArray[np.bool_
 
 
 def _direct(
-    peaks: Peaks, on: NDArray[np.bool_], shape: Array, centre: tuple[float, float] | None
-) -> int:
-    """Which disk is the direct one: the one at the known centre; else the brightest, preferring the middle."""
+    peaks: Peaks, on: NDArray[np.bool_], numbers: Array, shape: tuple[int, ...], centre: tuple[float, float] | None
+) -> Array:
+    """Lattice numbers of the direct disk: the one at the known centre; else the brightest, preferring the middle."""
     if centre is not None:
         distance = ((peaks.position - np.asarray(centre)) ** 2).sum(axis=1)
-        return int(np.argmin(np.where(on, distance, np.inf)))
-    away = ((peaks.position - (shape - 1) / 2) ** 2).sum(axis=1) / (0.25 * shape.min()) ** 2
-    return int(np.argmax(np.where(on, peaks.amplitude * np.exp(-0.5 * away), -np.inf)))
+        return np.asarray(numbers[np.argmin(np.where(on, distance, np.inf))])
+    size = np.asarray(shape, dtype=np.float64)
+    away = ((peaks.position - (size - 1) / 2) ** 2).sum(axis=1) / (0.25 * size.min()) ** 2
+    return np.asarray(numbers[np.argmax(np.where(on, peaks.amplitude * np.exp(-0.5 * away), -np.inf))])
+
+
+def _hidden_direct(
+    peaks: Peaks,
+    on: NDArray[np.bool_],
+    numbers: Array,
+    lattice: tuple[Array, Array],
+    mask: Mask,
+    radius: float,
+    direct: Array,
+) -> Array:
+    """Lattice numbers of the direct disk if a bad region hides it: the hidden point the rest is most symmetric about.
+
+    The brightest disk seen, `direct`, stays where no hidden lattice point is nearer to the middle of the intensity.
+    """
+    origin, basis = lattice
+    middle = np.average(peaks.position[on], axis=0, weights=peaks.amplitude[on])
+    nearest = np.rint((middle - origin) @ np.linalg.inv(basis))
+    steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = nearest + steps
+    place = origin + points @ basis
+    y, x = (np.clip(np.rint(place[:, i]).astype(int), 0, mask.shape[i] - 1) for i in range(2))
+    size = max(2 * int(0.5 * radius) + 1, 3)
+    hidden = points[ndimage.uniform_filter(mask.astype(np.float64), size)[y, x] > 0.5]
+    if len(hidden) == 0:
+        return direct
+    candidates = np.concatenate([hidden, direct[None]])
+    balance = [_symmetry(peaks.amplitude[on], numbers[on], c) for c in candidates]
+    away = np.sqrt(((origin + candidates @ basis - middle) ** 2).sum(axis=1)) / np.sqrt(np.abs(np.linalg.det(basis)))
+    return np.asarray(candidates[np.argmax(np.array(balance) - 0.2 * away)])
+
+
+def _symmetry(amplitude: Array, numbers: Array, centre: Array) -> float:
+    """Share of the disks, by root of amplitude, that have a partner on the other side of `centre`."""
+    partner = (2 * centre - numbers)[:, None, :] == numbers[None, :, :]
+    paired = partner.all(axis=2).any(axis=1) & (numbers != centre).any(axis=1)
+    root = np.sqrt(amplitude)
+    return float(root[paired].sum() / root.sum())
 
 
 def _refined(peaks: Peaks, on: NDArray[np.bool_], numbers: Array, cell: Cell) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ GEOMETRY = (0, 1, 2, 3, 4, 5)
 CENTRE, RADIUS, EDGE, SPREAD, STRETCH, FLOOR = (0, 1), 6, 7, 8, (9, 10), 11
 SHARED = 12
 SMALLEST_EDGE = 0.15
+LIKELY_RAMP = 0.3
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,19 @@ class Disks:
         Miller indices.
     amplitude : ndarray, shape (n,)
         Counts per pixel inside.
+    ramp : ndarray, shape (n, 2), optional
+        Change of the counts per pixel over one radius along y and x, where the fit allowed one.
     """
 
     shared: Array
     indices: NDArray[np.int64]
     amplitude: Array
+    ramp: Array | None = None
+
+    @property
+    def linear(self) -> Array:
+        """Amplitudes, then ramps if there are any, one after the other, [counts]."""
+        return self.amplitude if self.ramp is None else np.concatenate([self.amplitude, self.ramp.ravel()])
 
     @property
     def centre(self) -> Array:
@@ -88,7 +98,7 @@ class Fit:
 def fit_disks(
     image: Array, variance: Array, valid: Mask, start: Disks, free: tuple[int, ...], steps: int = 8
 ) -> Fit:
-    """Fit amplitudes and the `free` shared numbers of disks to a background-subtracted pattern.
+    """Fit amplitudes, ramps where the start has them, and the `free` shared numbers of disks to a background-subtracted pattern.
 
     Parameters
     ----------
@@ -124,18 +134,20 @@ def fit_disks(
         if size < 2e-3:
             break
     normal, right, misfit = _normal(image, variance, valid, current)
-    keep = [*free, *range(SHARED, SHARED + len(current.indices))]
+    keep = [*free, *range(SHARED, len(right))]
     inverse = np.linalg.pinv(_regular(normal[np.ix_(keep, keep)]))
-    std = np.full(SHARED + len(current.indices), np.nan)
+    std = np.full(len(right), np.nan)
     std[keep] = np.sqrt(np.clip(np.diag(inverse), 0, None) * max(misfit, 1.0))
-    return Fit(_displaced(current, corner), std[:SHARED], std[SHARED:], misfit)
+    return Fit(_displaced(current, corner), std[:SHARED], std[SHARED : SHARED + len(start.indices)], misfit)
 
 
-def render(model: Disks, shape: tuple[int, int]) -> Array:
+def render(model: Disks, shape: tuple[int, ...]) -> Array:
     """Expected counts of the disks and their floor, shape `shape`."""
     result = np.full(shape[0] * shape[1], model.shared[FLOOR])
-    for n, (pixels, value, _) in enumerate(_windows(model, shape)):
+    for n, (pixels, value, _, tilt) in enumerate(_windows(model, shape)):
         result[pixels] += model.amplitude[n] * value
+        if model.ramp is not None:
+            result[pixels] += tilt @ model.ramp[n]
     return result.reshape(shape)
 
 
@@ -156,7 +168,7 @@ def _displaced(model: Disks, by: Array) -> Disks:
 
 def _linear(image: Array, variance: Array, valid: Mask, start: Disks) -> Disks:
     """Amplitudes alone, geometry held."""
-    empty = replace(start, amplitude=np.zeros(len(start.indices)))
+    empty = replace(start, amplitude=np.zeros(len(start.indices)), ramp=None)
     normal, right, _ = _normal(image, variance, valid, empty)
     part = normal[SHARED:, SHARED:]
     amplitude = np.linalg.solve(_regular(part), right[SHARED:])
@@ -189,12 +201,17 @@ def _moved(model: Disks, move: Array) -> tuple[Disks, float]:
     shared[RADIUS] = max(shared[RADIUS], 0.3)
     shared[EDGE] = np.clip(shared[EDGE], SMALLEST_EDGE, max(3.0, 0.5 * shared[RADIUS]))
     shared[SPREAD] = np.clip(shared[SPREAD], 0.0, 0.05**2)
-    amplitude = np.maximum(model.amplitude + factor * move[SHARED:], 0.0)
-    return Disks(shared, model.indices, amplitude), factor * size
+    count = len(model.indices)
+    amplitude = np.maximum(model.amplitude + factor * move[SHARED : SHARED + count], 0.0)
+    ramp = None
+    if model.ramp is not None:
+        ramp = model.ramp + factor * move[SHARED + count :].reshape(count, 2)
+        ramp = np.clip(ramp, -amplitude[:, None], amplitude[:, None])
+    return Disks(shared, model.indices, amplitude, ramp), factor * size
 
 
-def _windows(model: Disks, shape: tuple[int, int]) -> list[tuple[NDArray[np.int64], Array, Array]]:
-    """For each disk: its pixels (flat), the template there, and its derivatives by the 12 shared numbers."""
+def _windows(model: Disks, shape: tuple[int, ...]) -> list[tuple[NDArray[np.int64], Array, Array, Array]]:
+    """For each disk: its pixels (flat), the template there, its derivatives by the 12 shared numbers, its ramps."""
     inverse = np.linalg.inv(model.distortion)
     edges, positions = model.edges(), model.positions
     offsets = model.indices @ model.basis
@@ -215,7 +232,7 @@ def _windows(model: Disks, shape: tuple[int, int]) -> list[tuple[NDArray[np.int6
         shared[:, EDGE] = slopes[:, 3] * model.shared[EDGE] / edges[n]
         shared[:, SPREAD] = slopes[:, 3] * float(offsets[n] @ offsets[n]) / (2 * edges[n])
         shared[:, list(STRETCH)] = slopes[:, 4:6]
-        result.append((pixels, value, shared))
+        result.append((pixels, value, shared, grid * (value / model.shared[RADIUS])[:, None]))
     return result
 
 
@@ -232,31 +249,41 @@ def _template(u: Array, inverse: Array, shared: Array, edge: float) -> tuple[Arr
 
 def _normal(image: Array, variance: Array, valid: Mask, model: Disks) -> tuple[Array, Array, float]:
     """Normal matrix, right-hand side and misfit over the pixels under the disks, shared numbers first."""
-    size, count = image.size, len(model.indices)
     windows = _windows(model, image.shape)
-    used = np.zeros(size, dtype=bool)
-    shared, expected = np.zeros((size, SHARED)), np.full(size, model.shared[FLOOR])
-    for n, (pixels, value, slopes) in enumerate(windows):
+    used = np.zeros(image.size, dtype=bool)
+    shared, expected = np.zeros((image.size, SHARED)), np.full(image.size, model.shared[FLOOR])
+    for n, (pixels, value, slopes, tilt) in enumerate(windows):
         used[pixels] = True
         expected[pixels] += model.amplitude[n] * value
+        if model.ramp is not None:
+            expected[pixels] += tilt @ model.ramp[n]
         shared[pixels] += model.amplitude[n] * slopes
     used &= valid.ravel()
     if not used.any():
         raise NoLatticeError("have no usable pixel under the disks", "patterns", "check the mask")
     shared[:, FLOOR] = 1.0
     weight = used / variance.ravel()
-    columns = sparse.csc_matrix(
-        (
-            np.concatenate([w[1] for w in windows]),
-            np.concatenate([w[0] for w in windows]),
-            np.cumsum([0, *(len(w[0]) for w in windows)]),
-        ),
-        shape=(size, count),
-    )
+    columns = _columns(windows, image.size, model.ramp is not None)
     weighted = columns.multiply(weight[:, None]).tocsc()
     residual = np.where(used, image.ravel() - expected, 0.0)
     cross = (weighted.T @ shared).T
     normal = np.block([[shared.T @ (shared * weight[:, None]), cross], [cross.T, (columns.T @ weighted).toarray()]])
     right = np.concatenate([shared.T @ (weight * residual), weighted.T @ residual])
+    if model.ramp is not None:
+        part = slice(SHARED + len(model.indices), None)
+        prior = np.repeat(1 / np.maximum(LIKELY_RAMP * model.amplitude, 1e-12 + 1e-3 * model.amplitude.max()) ** 2, 2)
+        normal[part, part] += np.diag(prior)
+        right[part] -= prior * model.ramp.ravel()
     misfit = float((weight * residual**2).sum() / max(int(used.sum()), 1))
     return normal, right, misfit
+
+
+def _columns(windows: list[tuple[NDArray[np.int64], Array, Array, Array]], size: int, ramps: bool) -> Any:
+    """Sparse columns of the linear numbers: every template, then the two ramps of each if wanted."""
+    pixels = [w[0] for w in windows]
+    values = [w[1] for w in windows]
+    if ramps:
+        pixels += [w[0] for w in windows for _ in range(2)]
+        values += [w[3][:, axis] for w in windows for axis in range(2)]
+    ends = np.cumsum([0, *(len(p) for p in pixels)])
+    return sparse.csc_matrix((np.concatenate(values), np.concatenate(pixels), ends), shape=(size, len(pixels)))

@@ -63,7 +63,8 @@ def _groups(sample: Moments, mask: Mask) -> tuple[Array, Array, Array]:
 
 def _slope(mean: Array, variance: Array, pixels: Array) -> float:
     """Linear term of a quadratic with no negative coefficient, reweighted to its lower envelope."""
-    columns = np.stack([np.ones_like(mean), np.clip(mean, 0, None), np.clip(mean, 0, None) ** 2], axis=1)
+    above_dark = mean - mean.min()
+    columns = np.stack([np.ones_like(mean), above_dark, above_dark**2], axis=1)
     scale = np.maximum(np.abs(columns).max(axis=0), 1e-30)
     weight = 1 / np.maximum(variance, 1e-12)
     solution = np.zeros(3)

@@ -129,14 +129,17 @@ def _unlit(sample: Moments, still: Mask, ignore: Mask) -> tuple[Mask, Mask]:
 
 
 def _counts_around(counts: Array, part: Mask, ignore: Mask) -> float:
-    """Typical counts of the lit pixels round a still region, above its own; 0 if too little of its rim is lit."""
+    """Typical counts next to a still region above its own; 0 if its rim is too little lit or fades away smoothly."""
     outside = ~part & ~ignore
+    near = ndimage.binary_dilation(part, RING) & outside
     ring = ndimage.binary_dilation(part, RING, iterations=3) & outside
     level = float(counts[part].mean())
     full = ndimage.uniform_filter((outside & (counts > level)).astype(np.float64), 7, mode="constant")
     every = ndimage.uniform_filter(outside.astype(np.float64), 7, mode="constant")
     # where counting statistics alone leave pixels empty, an empty region means nothing
-    lit = ring & (full > 0.93 * every)
-    if lit.sum() < max(0.25 * ring.sum(), 3):
+    lit = full > 0.97 * every
+    if (ring & lit).sum() < max(0.25 * ring.sum(), 3) or not (near & lit).any():
         return 0.0
-    return float(np.quantile(counts[lit], 0.5)) - level
+    beside, beyond = float(np.median(counts[near & lit])) - level, float(np.median(counts[ring & lit])) - level
+    # the dark between disks is reached down a slope; a dead or covered pixel borders on full counts
+    return beside if beside > 0.25 * beyond else 0.0

@@ -23,6 +23,7 @@ from parscope.core.errors import (
     TruncatedError,
     UnreadableError,
 )
+from parscope.core.registry import names
 from parscope.io import open_frames
 
 Write = Callable[[str], tuple[Path, NDArray[Any]]]
@@ -290,3 +291,16 @@ def test_a_copied_folder_is_self_contained(written: Write, tmp_path: Path) -> No
     for file in master.parent.glob("scan*.h5"):
         shutil.move(file, new / file.name)
     np.testing.assert_array_equal(open_frames(new / master.name).data[:], data)
+
+
+def test_a_format_that_is_insisted_on_wrongly_is_refused_in_one_line(written: Write) -> None:
+    lines = []
+    for name in ("npy", "hdf5", "merlin"):
+        path, _ = written(name)
+        for kind in names("parscope.readers"):
+            try:
+                open_frames(path, format=kind)
+            except ParscopeError as error:
+                lines.append(str(error))
+    assert len(lines) == 3 * (len(names("parscope.readers")) - 1)
+    assert [line for line in lines if "\n" in line] == []

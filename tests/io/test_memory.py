@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import zarr
 
 SIZE = (256, 8, 256, 256)
 LIMIT = 32 << 20
@@ -44,15 +45,16 @@ def make(folder: Path, kind: str) -> tuple[Path, dict[str, object]]:
         head = b"MQ1,000001,00384,01,0256,0256,U16,   1x1,01,t,0,0,0,0,12".ljust(384, b"\0")
         sparse(path, head, nbytes + 384 * SIZE[0] * SIZE[1])
         return path, {"scan_shape": SIZE[:2]}
-    else:
-        chunks = (8, 8, 64, 64) if kind == "h5" else None
+    elif kind == "h5":
         with h5py.File(path, "w") as file:
-            data = file.create_dataset("data", SIZE, np.uint16, chunks=chunks, compression="gzip" if chunks else None)
+            data = file.create_dataset("data", SIZE, np.uint16, chunks=(8, 8, 64, 64), compression="gzip")
             data[-1, -1, -1, -1] = 7
+    else:
+        zarr.create_array(str(path), shape=SIZE, dtype="uint16", chunks=(8, 8, 64, 64))[-1, -1, -1, -1] = 7
     return path, {}
 
 
-@pytest.mark.parametrize("kind", ["npy", "mib", "h5", "hdf5"])
+@pytest.mark.parametrize("kind", ["npy", "mib", "h5", "zarr"])
 def test_memory_stays_bounded_when_a_scan_is_streamed(tmp_path: Path, kind: str) -> None:
     path, options = make(tmp_path, kind)
     assert path.stat().st_blocks * 512 < 16 << 20

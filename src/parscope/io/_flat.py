@@ -108,7 +108,7 @@ def fill(stream: Any, target: NDArray[np.uint8], path: Path) -> None:
     ----------
     stream : binary stream with `readinto`
         At the place to read from.
-    target : ndarray of uint8
+    target : ndarray of uint8, shape (bytes,)
         The buffer.
     path : Path
         The file, for the error.

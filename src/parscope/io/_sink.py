@@ -122,6 +122,20 @@ class Sink(ABC):
     def check(self) -> None:  # noqa: B027 most formats take everything
         """Refuse what the format has no place for, before any file is made."""
 
+    def room(self, block: NDArray[Any]) -> int:
+        """Bytes that a block may take on the disk.
+
+        Parameters
+        ----------
+        block : ndarray, shape (rows, scan x, pattern y, pattern x)
+            About to be written.
+
+        Returns
+        -------
+        int
+        """
+        return int(block.nbytes)
+
     @abstractmethod
     def append(self, block: NDArray[Any], row: int) -> None:
         """Write scan rows from `row` on."""

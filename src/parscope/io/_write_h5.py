@@ -37,6 +37,8 @@ class H5Sink(Sink):
     def append(self, block: NDArray[Any], row: int) -> None:
         """Write scan rows from `row` on."""
         self.data[row : row + len(block)] = block
+        # what HDF5 keeps back does not count as taken, and a full disk must be seen before it is full
+        self.file.flush()
 
     def finish(self) -> None:
         """Complete the file."""

@@ -41,6 +41,7 @@ class DectrisSink(Sink):
             part: Any = self.part
             first, count = place % self.per_file, min(room, len(frames))
             part["entry/data/data"][first : first + count] = frames[:count]
+            part.flush()
             frames, place = frames[count:], place + count
 
     def _next_part(self, place: int) -> None:
@@ -99,6 +100,11 @@ class EventsSink(Sink):
         """Refuse what is no count."""
         self.demand(_COUNTS)
 
+    def room(self, block: NDArray[Any]) -> int:
+        """Four bytes for each electron, and a little for each list."""
+        electrons = int(block.sum(dtype=np.int64))
+        return 4 * electrons + 4096 * len(block) * int(block.shape[1])
+
     def append(self, block: NDArray[Any], row: int) -> None:
         """Write scan rows from `row` on."""
         flat = block.reshape(len(block) * block.shape[1], -1)
@@ -107,6 +113,7 @@ class EventsSink(Sink):
             if len(hit):
                 # one by one: h5py takes several lists of one length for a rectangle
                 self.frames[place] = np.repeat(hit.astype(np.uint32), pattern[hit])
+        self.file.flush()
 
     def finish(self) -> None:
         """Complete the file."""

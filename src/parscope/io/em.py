@@ -226,7 +226,7 @@ class Helper:
 
         Parameters
         ----------
-        target : ndarray of uint8
+        target : ndarray of uint8, shape (bytes,)
             As long as announced.
         """
         fill(self.process.popen.stdout, target, self.path)

@@ -78,7 +78,7 @@ class Session:
         -------
         message : dict
             ``shape`` and ``dtype``.
-        payload : ndarray
+        payload : ndarray of uint8, shape (bytes,)
             The samples.
         """
         part = self.signals[request["signal"]]["data"][tuple(slice(*w) for w in request["window"])]

@@ -43,6 +43,8 @@ class EventsReader:
         an error, never a wrong number.
         """
         with opened(path) as file:
+            if _FRAMES not in file or _POSITIONS not in file:
+                raise FormatError(f"holds no {_FRAMES} with {_POSITIONS}", str(path), "omit --format")
             frames, positions = file[_FRAMES], file[_POSITIONS]
             # stempy writes the pattern's rows as Nx and its columns as Ny, and the scan the other way round
             pattern = pattern_shape or _pair(frames, "Nx", "Ny", path)
@@ -50,8 +52,9 @@ class EventsReader:
             if h5py.check_vlen_dtype(frames.dtype) is None or frames.ndim != 1:
                 raise FormatError(f"its event lists are {frames.shape} of {frames.dtype}", str(path))
             index = _index(positions[()].reshape(-1), frames.shape[0], path)
-            if index.size and int(index[:, 0].max()) >= scan[0] * scan[1]:
-                check_scan(scan, int(index[:, 0].max()) + 1, str(path))
+            last = int(index[-1, 0]) if len(index) else -1
+            if last >= scan[0] * scan[1]:
+                check_scan(scan, last + 1, str(path))
             kind = np.dtype(dtype) if dtype else _kind(frames)
             data = EventScan(path, (*scan, *pattern), kind, index)
             return Frames(data, plain_axes(data.shape), flatten(attributes(file)), str(path))
@@ -98,7 +101,9 @@ class EventScan(LazyScan):
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], index: NDArray[np.int64]) -> None:
         super().__init__(path, shape, dtype)
-        self.index = index
+        in_order = np.array_equal(index, np.arange(len(index))[:, np.newaxis].repeat(2, 1))
+        # the usual case needs no table, which would weigh a megabyte whenever the scan is sent to another process
+        self.lists, self.index = len(index), None if in_order else index
 
     def _open(self) -> h5py.File:
         return open_file(self.path)
@@ -110,8 +115,11 @@ class EventScan(LazyScan):
         return block
 
     def _row(self, target: NDArray[Any], first: int) -> None:
-        low, high = np.searchsorted(self.index[:, 0], (first, first + len(target)))
-        mine = self.index[low:high]
+        if self.index is None:
+            mine = np.arange(first, min(first + len(target), self.lists))[:, np.newaxis].repeat(2, 1)
+        else:
+            low, high = np.searchsorted(self.index[:, 0], (first, first + len(target)))
+            mine = self.index[low:high]
         hits = self._lists(mine[:, 1])
         counts = np.zeros(target[0].size, np.int64)
         for column in range(len(target)):

@@ -166,7 +166,7 @@ def _feed(target: Path, sink: Sink, blocks: Iterable[NDArray[Any]]) -> None:
                 raise ShapeError(f"block {block.shape} after {rows} rows does not fit {layout.shape}", str(target))
             if block.dtype != layout.dtype:
                 raise OutputError(f"was promised {layout.dtype}, and given {block.dtype}", str(target))
-            _room(target, block.nbytes)
+            _room(target, sink.room(block))
             with _faults(target):
                 sink.append(block, rows)
             rows += len(block)

@@ -38,9 +38,7 @@ class Wander:
     reliable: bool
 
 
-def wander(
-    patterns: NDArray[Any], probe: Probe, centre: Array, mask: Mask, gain: float, reach: int = 6
-) -> Wander:
+def wander(patterns: NDArray[Any], probe: Probe, centre: Array, mask: Mask, gain: float, reach: int = 6) -> Wander:
     """Find the direct disk of every pattern near `centre`.
 
     Parameters
@@ -83,6 +81,31 @@ def wander(
     shift = np.where(near[:, None], keep * moved, 0.0)
     shift -= shift.mean(axis=0)
     return Wander(shift, float(np.sqrt(true)), float(np.sqrt(true * (1 - keep))), true > 0.1**2 and keep > 0.75)
+
+
+def unblurred(edge: float, moved: Wander) -> float:
+    """Undo what the wander of the pattern, taken out or not, did to the edge of a disk of the mean pattern.
+
+    Where it was taken out, each pattern was placed by its own noisy edge. An error of variance v blurs the mean by v,
+    but the noise that caused it has been lined up with the edge as well and sharpens the mean by 2 v: together the
+    mean is too sharp by v.
+
+    Parameters
+    ----------
+    edge : float
+        Fitted to the mean pattern, [px].
+    moved : Wander
+        Of the disk.
+
+    Returns
+    -------
+    float
+        Edge of the disk in one pattern, [px].
+    """
+    if not np.isfinite(moved.left):
+        return edge
+    excess = moved.left**2 if moved.reliable else -(moved.spread**2)
+    return float(np.sqrt(np.clip(edge**2 + excess, (0.6 * edge) ** 2, 2 * edge**2)))
 
 
 def aligned_mean(patterns: NDArray[Any], shift: Array, mask: Mask) -> tuple[Array, Array]:
@@ -168,9 +191,7 @@ def _coarse(crop: NDArray[np.float32], probe: Probe, centre: Array, half: int, r
     return found
 
 
-def _fine(
-    crop: NDArray[np.float32], probe: Probe, place: Array, edge: float, half: int
-) -> tuple[Array, Array]:
+def _fine(crop: NDArray[np.float32], probe: Probe, place: Array, edge: float, half: int) -> tuple[Array, Array]:
     """One linear step of the position of the disk, with its variance per axis in a detector of gain 1."""
     offset = np.arange(-half, half + 1)
     known = np.isfinite(place).all(axis=1)

@@ -150,9 +150,7 @@ def _frequent_vectors(points: Array, weights: Array, tolerance: float, shortest:
     return np.array(chosen)
 
 
-def _judged(
-    points: Array, weights: Array, origin: Array, bases: Array, tolerance: float
-) -> tuple[Array, Array, Array]:
+def _judged(points: Array, weights: Array, origin: Array, bases: Array, tolerance: float) -> tuple[Array, Array, Array]:
     """Fit each basis to the points, near ones first, and return origins, bases and evidence."""
     origins = np.repeat(origin[None], len(bases), axis=0)
     for reach in (1.6, 3.2, np.inf, np.inf):
@@ -189,9 +187,7 @@ def _indexed(points: Array, origins: Array, bases: Array) -> tuple[Array, Array]
     return numbers, miss
 
 
-def _refitted(
-    points: Array, numbers: Array, use: Array, origins: Array, bases: Array
-) -> tuple[Array, Array]:
+def _refitted(points: Array, numbers: Array, use: Array, origins: Array, bases: Array) -> tuple[Array, Array]:
     """Weighted least squares of origin and basis; a weak prior keeps what the points do not determine."""
     design = np.concatenate([np.ones((*numbers.shape[:2], 1)), numbers], axis=2)
     previous = np.concatenate([origins[:, None], bases], axis=1)

@@ -111,3 +111,9 @@ def ellipse_matrix(ratio: float, angle: float) -> Array:
     axis = np.array([np.sin(angle), np.cos(angle)])
     along = np.outer(axis, axis)
     return np.asarray(np.sqrt(ratio) * along + (np.eye(2) - along) / np.sqrt(ratio))
+
+
+def stretches(ratio: float, angle: float) -> Pair:
+    """The two logarithmic stretches, along y and along the diagonal, of `ellipse_matrix`."""
+    size = 0.5 * np.log(ratio)
+    return -float(size * np.cos(2 * angle)), float(size * np.sin(2 * angle))

@@ -10,15 +10,32 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, NoLatticeError, ShapeError
 from parscope.techniques.diffraction.pattern import Background, DiffractionPattern, Probe
-from parscope.techniques.diffraction.setup.align import Wander, aligned_mean, wander
-from parscope.techniques.diffraction.setup.choice import Choice, Given, Setup
+from parscope.techniques.diffraction.setup.align import Wander, aligned_mean, unblurred, wander
+from parscope.techniques.diffraction.setup.choice import Choice, Given, Setup, ellipse_matrix, stretches
 from parscope.techniques.diffraction.setup.diffuse import diffuse
+from parscope.techniques.diffraction.setup.elsewhere import probe_elsewhere
 from parscope.techniques.diffraction.setup.finder import Lattice, find_lattice
-from parscope.techniques.diffraction.setup.fitting import EDGE, GEOMETRY, RADIUS, SPREAD, Disks, disks, fit_disks, render
+from parscope.techniques.diffraction.setup.fitting import (
+    EDGE,
+    GEOMETRY,
+    RADIUS,
+    SPREAD,
+    Disks,
+    disks,
+    fit_disks,
+    render,
+)
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import Array, moments
 from parscope.techniques.diffraction.setup.pixels import BadPixels, Mask, bad_pixels, fill
-from parscope.techniques.diffraction.setup.probe import ProbeFit, first_probe, image_variance, lone_probe, probe_in_place, vacuum_probe
+from parscope.techniques.diffraction.setup.probe import (
+    ProbeFit,
+    first_probe,
+    image_variance,
+    lone_probe,
+    probe_in_place,
+    vacuum_probe,
+)
 from parscope.techniques.diffraction.setup.select import hidden_share, lattice_points, useful_disks
 
 MOST_POINTS = 400
@@ -95,14 +112,17 @@ def find_setup(
     known = None if vacuum is None else vacuum_probe(np.asarray(vacuum, dtype=np.float64), work.bad.mask)
     probe, middle = _first_look(work, known)
     lattice = _lattice(work, probe, middle)
-    direct_seen = _direct_seen(work, probe, lattice)
+    direct_seen = _hidden(probe, lattice, work.bad.given | work.bad.blocked) < 0.5
     drift = _align(work, probe, lattice) if direct_seen else None
-    if known is None and drift is not None:
+    whole = direct_seen and _hidden(probe, lattice, work.bad.mask) < 0.4
+    if known is None and whole:
         probe = _overriding(work.given, lone_probe(work.mean, work.valid, lattice.centre, probe, work.noise))
-    fitted, background = _fit_mean(work, probe, lattice, fit_probe=known is None and not direct_seen)
-    found = known if known is not None else probe_in_place(
-        work.mean, work.valid, fitted, background, work.noise, direct_seen
-    )
+    fitted, background = _fit_mean(work, probe, lattice, fit_probe=known is None and not whole)
+    found = known
+    if found is None and whole:
+        found = probe_in_place(work.mean, work.valid, fitted, background, work.noise)
+    if found is None:
+        found = probe_elsewhere(work.patterns, fitted, work.bad.mask, work.gain)
     found = _overridden(work, found, drift)
     return _finish(work, found, fitted, background)
 
@@ -153,10 +173,10 @@ def _lattice(work: _Work, probe: Probe, middle: Array) -> Lattice:
         return find_lattice(image, probe, work.bad.mask, gain=per_image, centre=centre)
 
 
-def _direct_seen(work: _Work, probe: Probe, lattice: Lattice) -> bool:
-    """Whether the direct disk can be used to follow the pattern."""
+def _hidden(probe: Probe, lattice: Lattice, mask: Mask) -> float:
+    """Share of the direct disk that is masked, [1]."""
     one = disks(lattice.centre, lattice.basis, np.zeros((1, 2), dtype=np.int64), probe.radius, probe.edge)
-    return bool(hidden_share(one, work.bad.given | work.bad.blocked)[0] < 0.5)
+    return float(hidden_share(one, mask)[0])
 
 
 def _align(work: _Work, probe: Probe, lattice: Lattice) -> Wander:
@@ -197,7 +217,9 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
         work.note(
             name,
             f"({vector[0]:.2f}, {vector[1]:.2f}) px, length {np.hypot(*vector):.2f} px",
-            "given" if given.g1 else f"lattice through {lattice.disks} disks holding {lattice.score:.0%} of the "
+            "given"
+            if given.g1
+            else f"lattice through {lattice.disks} disks holding {lattice.score:.0%} of the "
             "diffracted intensity, refined on the mean pattern",
             std,
         )
@@ -210,22 +232,19 @@ def _under(background: Background, model: Disks, shape: tuple[int, ...]) -> Arra
 
 
 def _overridden(work: _Work, found: ProbeFit, drift: Wander | None) -> ProbeFit:
-    """Put in what is given, and undo what laying the patterns over each other did to the edge.
-
-    Each pattern is placed by its own noisy edge. An error of variance v blurs the mean by v, but the noise that
-    caused it has been lined up with the edge as well and sharpens the mean by 2 v; together it is too sharp by v.
-    """
-    given, probe = work.given, found.probe
-    edge = probe.edge
-    if drift is not None and not found.from_vacuum and np.isfinite(drift.left):
-        excess = drift.left**2 if drift.reliable else -(drift.spread**2)
-        edge = float(np.sqrt(np.clip(edge**2 + excess, (0.6 * edge) ** 2, 2 * edge**2)))
-    probe = _overriding(given, replace(probe, edge=edge))
-    found = replace(found, probe=probe)
-    how = "given" if given.probe_radius else found.how
-    work.note("probe radius", f"{probe.radius:.2f} px", how, found.radius_std)
-    work.note("probe edge", f"{probe.edge:.2f} px", "given" if given.probe_edge else found.how, found.edge_std)
-    work.note("ellipse", found.ellipse_value(), found.ellipse_how)
+    """Put in what is given, undo what the wander of the pattern did to the edge, and note it all."""
+    given = work.given
+    edge = found.probe.edge if found.own_edge or drift is None else unblurred(found.probe.edge, drift)
+    probe = _overriding(given, replace(found.probe, edge=edge))
+    stretch, ellipse_how = found.stretch, found.ellipse_how
+    if given.ellipse is not None:
+        stretch, ellipse_how = stretches(*given.ellipse), "given"
+        probe = replace(probe, distortion=ellipse_matrix(*given.ellipse))
+    found = replace(found, probe=probe, stretch=stretch, ellipse_how=ellipse_how)
+    note = work.note
+    note("probe radius", f"{probe.radius:.2f} px", "given" if given.probe_radius else found.how, found.radius_std)
+    note("probe edge", f"{probe.edge:.2f} px", "given" if given.probe_edge else found.how, found.edge_std)
+    note("ellipse", found.ellipse_value(), found.ellipse_how)
     return found
 
 
@@ -244,11 +263,17 @@ def _finish(work: _Work, found: ProbeFit, fitted: Disks, background: Background)
     shape = (work.mean.shape[0], work.mean.shape[1])
     model = render(fit.disks, shape) + _under(background, fit.disks, shape)
     misfit = float(np.mean(((work.mean - model) ** 2 / variance)[valid]))
-    work.note("centre", f"({final.centre[0]:.2f}, {final.centre[1]:.2f}) px", "given" if work.given.centre else
-              "fitted to the mean pattern with the lattice")
+    work.note(
+        "centre",
+        f"({final.centre[0]:.2f}, {final.centre[1]:.2f}) px",
+        "given" if work.given.centre else "fitted to the mean pattern with the lattice",
+    )
     work.note("disks", str(int(use.sum())), how)
-    work.note("background", f"{background.level:.3g} / (1 + (q / {background.width:.1f} px)^2) + {background.floor:.3g}",
-              "fitted to the pixels between the disks of the mean pattern")
+    work.note(
+        "background",
+        f"{background.level:.3g} / (1 + (q / {background.width:.1f} px)^2) + {background.floor:.3g}",
+        "fitted to the pixels between the disks of the mean pattern",
+    )
     physics = DiffractionPattern(
         shape=shape,
         probe=probe,

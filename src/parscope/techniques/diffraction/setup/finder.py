@@ -90,7 +90,9 @@ def find_lattice(
     for sharp in (False, True):
         try:
             peaks = find_peaks(pattern, probe, mask, gain, sharp)
-            found.append(lattice_of(peaks, probe, np.zeros(np.shape(pattern), dtype=bool) if mask is None else mask, centre))
+            found.append(
+                lattice_of(peaks, probe, np.zeros(np.shape(pattern), dtype=bool) if mask is None else mask, centre)
+            )
         except NoLatticeError as error:
             failure = error
         if found and not _crowded(found[0], probe):
@@ -105,9 +107,7 @@ def _crowded(lattice: Lattice, probe: Probe) -> bool:
     return bool(np.hypot(*lattice.g1) < 2.2 * probe.radius or lattice.evidence < 4 * LEAST_EVIDENCE)
 
 
-def lattice_of(
-    peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, float] | None = None
-) -> Lattice:
+def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, float] | None = None) -> Lattice:
     """Lattice through disks already found; see `find_lattice`.
 
     Raises
@@ -124,9 +124,13 @@ def lattice_of(
     keep = np.sort(keep)
     tolerance = 0.35 + 0.06 * probe.radius
     cell = find_cell(peaks.position[keep], weights[keep], tolerance, max(1.2 * probe.radius, 3.0))
-    if cell is None or cell.evidence < LEAST_EVIDENCE:
+    if cell is None:
         raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     on, numbers = on_lattice(peaks, cell, 3 * tolerance)
+    # the denser the lattice, the more of what is seen it must explain: chance serves dense ones
+    needed = 0.75 if np.hypot(*cell.basis[0]) < 2.2 * probe.radius else 0.4
+    if cell.evidence < LEAST_EVIDENCE or weights[on].sum() < needed * weights.sum():
+        raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     origin, basis = _refined(peaks, on, numbers, cell)
     direct = _direct(peaks, on, numbers, mask.shape, centre)
     if centre is None:

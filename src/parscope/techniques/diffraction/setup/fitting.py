@@ -95,9 +95,7 @@ class Fit:
     misfit: float
 
 
-def fit_disks(
-    image: Array, variance: Array, valid: Mask, start: Disks, free: tuple[int, ...], steps: int = 8
-) -> Fit:
+def fit_disks(image: Array, variance: Array, valid: Mask, start: Disks, free: tuple[int, ...], steps: int = 8) -> Fit:
     """Fit amplitudes, ramps where the start has them, and the `free` shared numbers of disks to a background-subtracted pattern.
 
     Parameters

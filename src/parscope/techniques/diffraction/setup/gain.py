@@ -47,15 +47,20 @@ def counts_per_electron(sample: Moments, mask: Mask) -> tuple[float, str]:
 
 
 def _groups(sample: Moments, mask: Mask) -> tuple[Array, Array, Array]:
-    """Mean and variance of groups of pixels of like mean; the median over bright ones resists edges that move."""
+    """Mean and variance of groups of pixels of like mean; the median resists edges that move.
+
+    Where few electrons were counted the median of the variance is biased, and the mean is taken.
+    """
     use = ~mask & (sample.variance > 0)
     order = np.argsort(sample.mean[use])
     mean, variance = sample.mean[use][order], sample.variance[use][order]
     if len(mean) < 4 * GROUPS:
         return np.zeros(0), np.zeros(0), np.zeros(0)
+    dark = float(np.percentile(mean, 1))
+    crude = max(float((variance - variance.min()).mean() / max((mean - mean.min()).mean(), 1e-12)), 1e-12)
     rows = []
     for m, v in zip(np.array_split(mean, GROUPS), np.array_split(variance, GROUPS), strict=True):
-        few = np.mean(m) * sample.count < 60
+        few = (np.mean(m) - dark) / crude * sample.count < 200
         rows.append((np.mean(m), np.mean(v) if few else np.median(v), len(m)))
     table = np.array(rows)
     return table[:, 0], table[:, 1], table[:, 2]

@@ -14,9 +14,7 @@ from parscope.techniques.diffraction.setup.fitting import (
     CENTRE,
     EDGE,
     FLOOR,
-    GEOMETRY,
     RADIUS,
-    SPREAD,
     STRETCH,
     Disks,
     disks,
@@ -33,7 +31,7 @@ FEIGNED = 0.015
 
 @dataclass(frozen=True)
 class ProbeFit:
-    """The probe with its standard errors and how it was found."""
+    """The probe with its standard errors and how it was found; `own_edge` if its edge owes nothing to the wander."""
 
     probe: Probe
     radius_std: float
@@ -41,7 +39,7 @@ class ProbeFit:
     how: str
     stretch: tuple[float, float] = (0.0, 0.0)
     ellipse_how: str = "not significant: round"
-    from_vacuum: bool = False
+    own_edge: bool = False
 
     def shared(self, start: Array) -> Array:
         """`Disks.shared` with this probe put in."""
@@ -100,13 +98,11 @@ def vacuum_probe(image: Array, bad: Mask) -> ProbeFit:
     """
     y, x, radius = strongest_disk(fill(image, bad), 1.0)
     start = lone_fit(image, ~bad, np.array([y, x]), radius, 1.0)
-    return _probe_fit(image, ~bad, start, 1.0, "vacuum pattern", lone=True)
+    return _probe_fit(image, ~bad, start, 1.0, "vacuum pattern")
 
 
-def probe_in_place(
-    image: Array, valid: Mask, model: Disks, background: Background, per_image: float, direct_seen: bool
-) -> ProbeFit:
-    """Probe from the direct disk of the mean pattern, or from all disks if the direct one is hidden.
+def probe_in_place(image: Array, valid: Mask, model: Disks, background: Background, per_image: float) -> ProbeFit:
+    """Probe from the direct disk of the mean pattern, its neighbours modelled.
 
     Parameters
     ----------
@@ -120,17 +116,13 @@ def probe_in_place(
         Beneath.
     per_image : float
         Variance of a pixel of `image` over its mean, [counts].
-    direct_seen : bool
-        Whether the direct disk is visible.
 
     Returns
     -------
     ProbeFit
     """
     under = background.at(np.stack(np.indices(image.shape), axis=-1) - model.centre)
-    if not direct_seen:
-        return _probe_fit(image - under, valid, model, per_image, "diffracted disks of the mean pattern", lone=False)
-    return _probe_fit(image - under, valid, model, per_image, "direct disk of the mean pattern", lone=True)
+    return _probe_fit(image - under, valid, model, per_image, "direct disk of the mean pattern")
 
 
 def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
@@ -154,16 +146,13 @@ def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: 
     return min(fits, key=lambda fit: fit.misfit).disks
 
 
-def _probe_fit(image: Array, valid: Mask, model: Disks, per_image: float, where: str, lone: bool) -> ProbeFit:
+def _probe_fit(image: Array, valid: Mask, model: Disks, per_image: float, where: str) -> ProbeFit:
     """Radius and edge, with the ellipse if it is significant."""
     variance = image_variance(image, per_image)
-    use = valid
-    free: tuple[int, ...] = (*GEOMETRY, RADIUS, EDGE, SPREAD)
-    if lone:
-        use = valid & _within(image.shape, model.centre, model.shared[RADIUS] * 1.05 + 3 * model.shared[EDGE] + 1.5)
-        near = ((model.positions - model.centre) ** 2).sum(axis=1) < (2.2 * model.shared[RADIUS] + 8) ** 2
-        model = replace(model, indices=model.indices[near], amplitude=model.amplitude[near])
-        free = (*CENTRE, RADIUS, EDGE, FLOOR)
+    use = valid & _within(image.shape, model.centre, model.shared[RADIUS] * 1.05 + 3 * model.shared[EDGE] + 1.5)
+    near = ((model.positions - model.centre) ** 2).sum(axis=1) < (2.2 * model.shared[RADIUS] + 8) ** 2
+    model = replace(model, indices=model.indices[near], amplitude=model.amplitude[near])
+    free = (*CENTRE, RADIUS, EDGE, FLOOR)
     round_fit = fit_disks(image, variance, use, model, free, 12)
     fit = fit_disks(image, variance, use, round_fit.disks, (*free, *STRETCH), 12)
     a, b = fit.disks.shared[list(STRETCH)]
@@ -185,7 +174,7 @@ def _probe_fit(image: Array, valid: Mask, model: Disks, per_image: float, where:
         f"disk with a Gaussian-blurred edge fitted to the {where}",
         stretch,
         ellipse_how,
-        where.startswith("vacuum"),
+        own_edge=where.startswith("vacuum"),
     )
 
 

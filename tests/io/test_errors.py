@@ -195,14 +195,6 @@ def test_loops_of_links_end(tmp_path: Path) -> None:
     assert open_frames(tmp_path / "loop.h5").scan_shape == (2, 2)
 
 
-def spoil(path: Path, marker: bytes) -> None:
-    """Overwrite the bytes after a marker."""
-    content = bytearray(path.read_bytes())
-    at = content.index(marker)
-    content[at + 8 : at + 40] = b"\xff" * 32
-    path.write_bytes(content)
-
-
 def test_a_damaged_chunk_is_named_and_the_others_are_still_read(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     data = rng.integers(0, 60000, (4, 3, 16, 16), dtype=np.uint16)
@@ -212,8 +204,6 @@ def test_a_damaged_chunk_is_named_and_the_others_are_still_read(tmp_path: Path) 
     content = bytearray((tmp_path / "scan.h5").read_bytes())
     content[place.byte_offset + 4 : place.byte_offset + 30] = b"\x55" * 26
     (tmp_path / "scan.h5").write_bytes(content)
-    store = tmp_path / "scan.zarr"
-    zarr.save_array(str(store), data)
     array = zarr.create_array(str(tmp_path / "chunks.zarr"), shape=data.shape, dtype=data.dtype, chunks=(1, 1, 16, 16))
     array[:] = data
     chunk = next(p for p in (tmp_path / "chunks.zarr").rglob("*") if p.parts[-4:] == ("2", "1", "0", "0"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.strain.peers.job import Job
 from parscope.core.solver import Estimate
 from parscope.solvers.lattice import LatticeFilters
-from parscope.solvers.lattice.evidence import calibrate
+from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction import Background, DiffractionPattern, Probe, strain_jacobian
 from parscope.techniques.diffraction.setup import find_setup
 
@@ -54,8 +54,7 @@ def sample(job: Job, count: int) -> NDArray[np.uint16]:
 def fit(job: Job, find: Callable[[Job], DiffractionPattern]) -> None:
     """Set up once, fit several times, and keep the median time of the fits."""
     start = time.process_time()
-    physics = calibrate(find(job), sample(job, SAMPLE // 2))
-    solver = LatticeFilters(physics)
+    solver = calibrate(LatticeFilters(find(job)), sample(job, SAMPLE // 2))
     solver.rows(job.patterns[:1])
     setup = time.process_time() - start
     seconds = []
@@ -63,17 +62,17 @@ def fit(job: Job, find: Callable[[Job], DiffractionPattern]) -> None:
         start = time.process_time()
         estimate = solver.rows(job.patterns)
         seconds.append(time.process_time() - start)
-    save(job, physics, estimate, float(np.median(seconds)), setup)
+    save(job, solver, estimate, float(np.median(seconds)), setup)
 
 
-def save(job: Job, physics: DiffractionPattern, estimate: Estimate, seconds: float, setup: float) -> None:
+def save(job: Job, solver: LatticeFilters, estimate: Estimate, seconds: float, setup: float) -> None:
     """Lattices, centres and standard errors as the scoring wants them."""
     affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
     slope = strain_jacobian(affine)
     variance = np.einsum("nij,njk,nik->ni", slope, estimate.covariance[:, 2:, 2:], slope)
     job.save(
         seconds,
-        physics.basis @ np.swapaxes(affine, -1, -2),
+        solver.physics.basis @ np.swapaxes(affine, -1, -2),
         centre=estimate.theta[:, :2],
         strain_std=np.sqrt(variance),
         status=estimate.status,

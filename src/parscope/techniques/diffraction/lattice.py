@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -11,14 +11,14 @@ AFFINE = ("centre_y", "centre_x", "A_yy", "A_yx", "A_xy", "A_xx")
 STRAIN = ("e_xx", "e_yy", "e_xy", "rotation")
 
 
-def reciprocal_map(e_xx: Array, e_yy: Array, e_xy: Array, rotation: Array) -> Array:
+def reciprocal_map(e_xx: ArrayLike, e_yy: ArrayLike, e_xy: ArrayLike, rotation: ArrayLike) -> Array:
     """Affine map of the reciprocal lattice for a given strain: A = F^-T with F = R (I + e).
 
     Parameters
     ----------
-    e_xx, e_yy, e_xy : ndarray, shape (...)
+    e_xx, e_yy, e_xy : array, shape (...)
         Strain, [1].
-    rotation : ndarray, shape (...)
+    rotation : array, shape (...)
         Rotation of the crystal, [rad], positive from +x towards +y.
 
     Returns
@@ -26,10 +26,10 @@ def reciprocal_map(e_xx: Array, e_yy: Array, e_xy: Array, rotation: Array) -> Ar
     ndarray, shape (..., 2, 2)
         In (y, x) order: ``q = A @ q_reference``.
     """
-    e_xx, e_yy, e_xy, rotation = np.broadcast_arrays(e_xx, e_yy, e_xy, rotation)
-    c, s = np.cos(rotation), np.sin(rotation)
+    xx, yy, xy, angle = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (e_xx, e_yy, e_xy, rotation)))
+    c, s = np.cos(angle), np.sin(angle)
     turn = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], -2)
-    stretch = np.stack([np.stack([1 + e_yy, e_xy], -1), np.stack([e_xy, 1 + e_xx], -1)], -2)
+    stretch = np.stack([np.stack([1 + yy, xy], -1), np.stack([xy, 1 + xx], -1)], -2)
     result: Array = np.swapaxes(np.linalg.inv(turn @ stretch), -1, -2)
     return result
 
@@ -94,4 +94,5 @@ def _inverse_transpose(a: Array) -> Array:
     yy, yx, xy, xx = a[..., 0, 0], a[..., 0, 1], a[..., 1, 0], a[..., 1, 1]
     determinant = yy * xx - yx * xy
     determinant = np.where(np.abs(determinant) > 1e-12, determinant, np.nan)
-    return np.stack([np.stack([xx, -xy], -1), np.stack([-yx, yy], -1)], -2) / determinant[..., None, None]
+    inverse: Array = np.stack([np.stack([xx, -xy], -1), np.stack([-yx, yy], -1)], -2) / determinant[..., None, None]
+    return inverse

@@ -69,7 +69,8 @@ class Background:
     def at(self, offsets: Array) -> Array:
         """Counts per pixel at `offsets` from the centre, shape (..., 2) -> (...), [px]."""
         q2 = np.sum(np.square(offsets), axis=-1)
-        return self.level / (1 + q2 / self.width**2) + self.floor
+        counts: Array = self.level / (1 + q2 / self.width**2) + self.floor
+        return counts
 
     def slope(self, offsets: Array) -> Array:
         """Relative gradient (1/b) db/dq at `offsets`, shape (..., 2) -> (..., 2), [1/px]."""

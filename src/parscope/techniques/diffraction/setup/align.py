@@ -68,7 +68,7 @@ def wander(patterns: NDArray[Any], probe: Probe, centre: Array, mask: Mask, gain
         noise = float(np.nanmedian(variance)) * gain if np.isfinite(variance).any() else float("nan")
         if not noise < (0.6 * wide) ** 2:
             break
-    ok = np.isfinite(place).all(axis=1)
+    ok: Mask = np.asarray(np.isfinite(place).all(axis=1))
     if ok.sum() < max(8, 0.25 * len(ok)):
         return Wander(np.zeros((len(patterns), 2)), float("nan"), float("nan"), False)
     middle = np.median(place[ok], axis=0)
@@ -194,7 +194,7 @@ def _coarse(crop: NDArray[np.float32], probe: Probe, centre: Array, half: int, r
 def _fine(crop: NDArray[np.float32], probe: Probe, place: Array, edge: float, half: int) -> tuple[Array, Array]:
     """One linear step of the position of the disk, with its variance per axis in a detector of gain 1."""
     offset = np.arange(-half, half + 1)
-    known = np.isfinite(place).all(axis=1)
+    known: Mask = np.asarray(np.isfinite(place).all(axis=1))
     place = np.where(known[:, None], place, -1.0)
     whole = np.rint(place).astype(int)
     inside = known & (whole >= half).all(axis=1) & (whole + half < crop.shape[1:]).all(axis=1)

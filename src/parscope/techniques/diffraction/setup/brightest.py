@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from parscope.core.errors import NoLatticeError
@@ -67,7 +70,7 @@ def _rings(radius: float, shape: list[int]) -> tuple[Array, Array]:
     return step - smaller, larger - step
 
 
-def _mean_over(spectrum: Array, ring: Array, shape: list[int]) -> Array:
+def _mean_over(spectrum: NDArray[np.complexfloating[Any, Any]], ring: Array, shape: list[int]) -> Array:
     """Mean of the image over the ring placed at every pixel."""
     kernel = fft.rfft2(ring.astype(np.float32) / np.float32(ring.sum()))
     result: Array = fft.irfft2(spectrum * kernel, s=shape)

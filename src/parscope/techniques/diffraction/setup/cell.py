@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from parscope.techniques.diffraction.setup.moments import Array
 
-STRONGEST = 30
-VECTORS = 18
+STRONGEST = 22
+VECTORS = 12
+SURE = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def find_cell(points: Array, weights: Array, tolerance: float, shortest: float) 
     area = np.abs(np.linalg.det(bases))
     longest = np.sqrt((bases**2).sum(axis=2)).max(axis=1)
     shortest_side = np.sqrt((bases**2).sum(axis=2)).min(axis=1)
-    bases = bases[(area > 0.4 * longest * shortest_side) & (shortest_side >= shortest)]
+    bases = _distinct(bases[(area > 0.4 * longest * shortest_side) & (shortest_side >= shortest)], tolerance)
     if len(bases) == 0:
         return None
     best: Cell | None = None
@@ -75,9 +76,20 @@ def find_cell(points: Array, weights: Array, tolerance: float, shortest: float) 
         n = int(np.argmax(evidence))
         if best is None or evidence[n] > best.evidence + 1e-6:
             best = Cell(origins[n], fitted[n], float(evidence[n]))
+        if best.evidence > SURE:
+            break
     if best is None:
         return None
     return Cell(best.origin, canonical(best.basis), best.evidence)
+
+
+def _distinct(bases: Array, tolerance: float) -> Array:
+    """One of each set of reduced bases that agree but for sign and noise."""
+    signed = np.concatenate([bases[:, 0], bases[:, 1]], axis=1)
+    flip = np.where(signed[:, [0]] < 0, -1.0, 1.0), np.where(signed[:, [2]] < 0, -1.0, 1.0)
+    rounded = np.concatenate([signed[:, :2] * flip[0], signed[:, 2:] * flip[1]], axis=1) / (2 * tolerance)
+    _, first = np.unique(np.rint(rounded), axis=0, return_index=True)
+    return np.asarray(bases[np.sort(first)])
 
 
 def reduced(bases: Array) -> Array:
@@ -124,7 +136,7 @@ def canonical(basis: Array) -> Array:
     size = np.sqrt((rest**2).sum(axis=1))
     rest = rest[size <= 1.03 * size.min()]
     second = rest[np.argmax(rest @ first)]
-    return np.stack([first, second])
+    return np.asarray(np.stack([first, second]), dtype=np.float64)
 
 
 def _frequent_vectors(points: Array, weights: Array, tolerance: float, shortest: float) -> Array:
@@ -137,8 +149,8 @@ def _frequent_vectors(points: Array, weights: Array, tolerance: float, shortest:
     vectors, weight = vectors[long_enough], weight[long_enough]
     if len(vectors) == 0:
         return vectors
-    gap = vectors[:, None, :] - vectors[None, :, :]
-    near = (gap**2).sum(axis=2) < (2.5 * tolerance) ** 2
+    y, x = vectors[:, 0], vectors[:, 1]
+    near = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2 < (2.5 * tolerance) ** 2
     votes = near @ weight
     chosen: list[NDArray[np.float64]] = []
     alive = np.ones(len(vectors), dtype=bool)
@@ -183,7 +195,7 @@ def _indexed(points: Array, origins: Array, bases: Array) -> tuple[Array, Array]
     inverse = np.linalg.inv(bases)
     fraction = (points[None] - origins[:, None]) @ inverse
     numbers = np.rint(fraction)
-    miss: Array = (((fraction - numbers) @ bases) ** 2).sum(axis=2)
+    miss: Array = np.square((fraction - numbers) @ bases).sum(axis=2)
     return numbers, miss
 
 

@@ -101,7 +101,7 @@ class _Filters:
 
 @lru_cache(maxsize=8)
 def _filters(image_shape: tuple[int, int], radius: float, edge: float, sharp: bool) -> _Filters:
-    """Disk, or the rim inside its edge, less surrounding ring, normalised so that a disk of unit height responds with 1."""
+    """Disk, or the rim inside its edge, less surrounding ring; responds with 1 to a disk of unit height."""
     width = min(max(2.0, 2 * edge), radius)
     outer = radius + edge + width if sharp else np.sqrt(2.0) * radius + edge + 1.0
     pad = int(np.ceil(outer + 2 * edge)) + 1

@@ -32,7 +32,7 @@ def diffuse(image: Array, valid: Mask, model: Disks, variance: Array) -> Backgro
     Background
         A flat one where the pixels between the disks do not determine a peak.
     """
-    grid = np.stack(np.indices(image.shape), axis=-1) - model.centre
+    grid = np.moveaxis(np.indices(image.shape), 0, -1) - model.centre
     radius = np.sqrt((grid**2).sum(axis=-1))
     between = valid & ~covered(image.shape, model)
     if between.sum() < 60:

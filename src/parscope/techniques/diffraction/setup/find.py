@@ -39,6 +39,7 @@ from parscope.techniques.diffraction.setup.probe import (
 from parscope.techniques.diffraction.setup.select import hidden_share, lattice_points, useful_disks
 
 MOST_POINTS = 400
+MOST_PIXELS = 1 << 26
 
 
 @dataclass
@@ -85,7 +86,8 @@ def find_setup(
     Parameters
     ----------
     patterns : ndarray, shape (n, q_y, q_x)
-        64 to 1024 patterns from all over the scan, of any real type, in counts.
+        64 to 1024 patterns from all over the scan, of any real type, in counts; of more than 2^26 pixels in all,
+        evenly chosen ones are used.
     vacuum : ndarray, shape (q_y, q_x), optional
         Pattern of the probe in vacuum, from which the probe is then taken.
     mask : ndarray of bool, shape (q_y, q_x), optional
@@ -106,7 +108,7 @@ def find_setup(
     NoLatticeError
         If no lattice of disks stands out.
     """
-    work = _detector(np.asarray(patterns), mask, Given() if given is None else given)
+    work = _detector(_thinned(np.asarray(patterns)), mask, Given() if given is None else given)
     if vacuum is not None and np.shape(vacuum) != work.mean.shape:
         raise ShapeError(f"has shape {np.shape(vacuum)}, not {work.mean.shape}", "vacuum")
     known = None if vacuum is None else vacuum_probe(np.asarray(vacuum, dtype=np.float64), work.bad.mask)
@@ -125,6 +127,11 @@ def find_setup(
         found = probe_elsewhere(work.patterns, fitted, work.bad.mask, work.gain)
     found = _overridden(work, found, drift)
     return _finish(work, found, fitted, background)
+
+
+def _thinned(patterns: NDArray[Any]) -> NDArray[Any]:
+    """Every n-th pattern, so that large detectors take no longer than a few seconds."""
+    return patterns[:: max(1, -(-patterns.size // MOST_PIXELS))]
 
 
 def _detector(patterns: NDArray[Any], mask: Mask | None, given: Given) -> _Work:
@@ -228,7 +235,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
 
 def _under(background: Background, model: Disks, shape: tuple[int, ...]) -> Array:
     """Background on the whole detector."""
-    return background.at(np.stack(np.indices(shape), axis=-1) - model.centre)
+    return background.at(np.moveaxis(np.indices(shape), 0, -1) - model.centre)
 
 
 def _overridden(work: _Work, found: ProbeFit, drift: Wander | None) -> ProbeFit:

@@ -85,14 +85,13 @@ def find_lattice(
     NoLatticeError
         If fewer than three disks, or no lattice through them, stand out of the noise.
     """
+    seen = np.zeros(np.shape(pattern), dtype=bool) if mask is None else mask
     found: list[Lattice] = []
     failure = NoLatticeError("show no lattice", "patterns")
     for sharp in (False, True):
         try:
             peaks = find_peaks(pattern, probe, mask, gain, sharp)
-            found.append(
-                lattice_of(peaks, probe, np.zeros(np.shape(pattern), dtype=bool) if mask is None else mask, centre)
-            )
+            found.append(lattice_of(peaks, probe, seen, centre))
         except NoLatticeError as error:
             failure = error
         if found and not _crowded(found[0], probe):
@@ -120,7 +119,7 @@ def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, floa
             f"show {len(peaks)} disks, too few for a lattice", "patterns", "add patterns or give g1 and g2"
         )
     weights = confidence(peaks)
-    keep = np.argsort(-weights * (1 + 1e-6 * np.arange(len(peaks), 0, -1)), kind="stable")[:120]
+    keep = np.argsort(-weights * (1 + 1e-6 * np.arange(len(peaks), 0, -1)), kind="stable")[:72]
     keep = np.sort(keep)
     tolerance = 0.35 + 0.06 * probe.radius
     cell = find_cell(peaks.position[keep], weights[keep], tolerance, max(1.2 * probe.radius, 3.0))
@@ -128,13 +127,14 @@ def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, floa
         raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     on, numbers = on_lattice(peaks, cell, 3 * tolerance)
     # the denser the lattice, the more of what is seen it must explain: chance serves dense ones
-    needed = 0.75 if np.hypot(*cell.basis[0]) < 2.2 * probe.radius else 0.4
+    needed = 0.85 if np.hypot(*cell.basis[0]) < 2.2 * probe.radius else 0.4
     if cell.evidence < LEAST_EVIDENCE or weights[on].sum() < needed * weights.sum():
         raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     origin, basis = _refined(peaks, on, numbers, cell)
     direct = _direct(peaks, on, numbers, mask.shape, centre)
     if centre is None:
-        direct = _hidden_direct(peaks, on, numbers, (origin, basis), mask, probe.radius, direct)
+        hidden = _hidden_points(peaks, on, (origin, basis), mask, probe.radius)
+        direct = _most_central(peaks, on, numbers, (origin, basis), np.concatenate([direct[None], hidden]))
     middle = origin + direct @ basis
     diffracted = (numbers != direct).any(axis=1) | ~on
     total = float(peaks.amplitude[diffracted].sum())
@@ -169,34 +169,35 @@ def _direct(
     return np.asarray(numbers[np.argmax(np.where(on, peaks.amplitude * np.exp(-0.5 * away), -np.inf))])
 
 
-def _hidden_direct(
-    peaks: Peaks,
-    on: NDArray[np.bool_],
-    numbers: Array,
-    lattice: tuple[Array, Array],
-    mask: Mask,
-    radius: float,
-    direct: Array,
+def _hidden_points(
+    peaks: Peaks, on: NDArray[np.bool_], lattice: tuple[Array, Array], mask: Mask, radius: float
 ) -> Array:
-    """Lattice numbers of the direct disk if a bad region hides it: the hidden point the rest is most symmetric about.
-
-    The brightest disk seen, `direct`, stays where no hidden lattice point is nearer to the middle of the intensity.
-    """
+    """Lattice numbers of the points near the middle of the intensity that bad pixels hide, shape (n, 2)."""
     origin, basis = lattice
-    middle = np.average(peaks.position[on], axis=0, weights=peaks.amplitude[on])
-    nearest = np.rint((middle - origin) @ np.linalg.inv(basis))
-    steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    nearest = np.rint((_middle(peaks, on) - origin) @ np.linalg.inv(basis))
+    steps = np.stack(np.meshgrid(*[np.arange(-2.0, 3.0)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
     points = nearest + steps
-    place = origin + points @ basis
-    y, x = (np.clip(np.rint(place[:, i]).astype(int), 0, mask.shape[i] - 1) for i in range(2))
+    place = np.rint(origin + points @ basis).astype(int)
+    y, x = (np.clip(place[:, i], 0, mask.shape[i] - 1) for i in range(2))
     size = max(2 * int(0.5 * radius) + 1, 3)
-    hidden = points[ndimage.uniform_filter(mask.astype(np.float64), size)[y, x] > 0.5]
-    if len(hidden) == 0:
-        return direct
-    candidates = np.concatenate([hidden, direct[None]])
-    balance = [_symmetry(peaks.amplitude[on], numbers[on], c) for c in candidates]
-    away = np.sqrt(((origin + candidates @ basis - middle) ** 2).sum(axis=1)) / np.sqrt(np.abs(np.linalg.det(basis)))
-    return np.asarray(candidates[np.argmax(np.array(balance) - 0.2 * away)])
+    return np.asarray(points[ndimage.uniform_filter(mask.astype(np.float64), size)[y, x] > 0.5])
+
+
+def _most_central(
+    peaks: Peaks, on: NDArray[np.bool_], numbers: Array, lattice: tuple[Array, Array], candidates: Array
+) -> Array:
+    """Of some lattice numbers, those the disks seen are most symmetric about and closest to."""
+    if len(candidates) == 1:
+        return np.asarray(candidates[0])
+    origin, basis = lattice
+    balance = np.array([_symmetry(peaks.amplitude[on], numbers[on], c) for c in candidates])
+    away = np.sqrt(((origin + candidates @ basis - _middle(peaks, on)) ** 2).sum(axis=1))
+    return np.asarray(candidates[np.argmax(balance - 0.2 * away / np.sqrt(np.abs(np.linalg.det(basis))))])
+
+
+def _middle(peaks: Peaks, on: NDArray[np.bool_]) -> Array:
+    """Mean position of the disks on the lattice, weighted by amplitude (y, x), [px]."""
+    return np.asarray(np.average(peaks.position[on], axis=0, weights=peaks.amplitude[on]))
 
 
 def _symmetry(amplitude: Array, numbers: Array, centre: Array) -> float:

@@ -46,14 +46,9 @@ class Disks:
     ramp: Array | None = None
 
     @property
-    def linear(self) -> Array:
-        """Amplitudes, then ramps if there are any, one after the other, [counts]."""
-        return self.amplitude if self.ramp is None else np.concatenate([self.amplitude, self.ramp.ravel()])
-
-    @property
     def centre(self) -> Array:
         """Pattern centre (y, x), [px]."""
-        return self.shared[0:2]
+        return np.asarray(self.shared[0:2], dtype=np.float64)
 
     @property
     def basis(self) -> Array:
@@ -74,7 +69,7 @@ class Disks:
     def edges(self) -> Array:
         """Edge of each disk, softened with its distance from the centre, [px]."""
         q2 = np.sum((self.indices @ self.basis) ** 2, axis=1)
-        return np.sqrt(self.shared[EDGE] ** 2 + self.shared[SPREAD] * q2)
+        return np.asarray(np.sqrt(self.shared[EDGE] ** 2 + self.shared[SPREAD] * q2), dtype=np.float64)
 
 
 def disks(
@@ -96,7 +91,7 @@ class Fit:
 
 
 def fit_disks(image: Array, variance: Array, valid: Mask, start: Disks, free: tuple[int, ...], steps: int = 8) -> Fit:
-    """Fit amplitudes, ramps where the start has them, and the `free` shared numbers of disks to a background-subtracted pattern.
+    """Fit amplitudes, ramps if the start has them, and the `free` shared numbers to a pattern less its background.
 
     Parameters
     ----------
@@ -176,7 +171,7 @@ def _linear(image: Array, variance: Array, valid: Mask, start: Disks) -> Disks:
 def _regular(normal: Array) -> Array:
     """Normal matrix with a ridge far below its diagonal, so that what the data say nothing of stays put."""
     diagonal = np.diag(normal)
-    return normal + np.diag(np.where(diagonal > 0, 1e-9 * diagonal, 1.0))
+    return np.asarray(normal + np.diag(np.where(diagonal > 0, 1e-9 * diagonal, 1.0)))
 
 
 def _solve(normal: Array, right: Array, free: tuple[int, ...]) -> Array:
@@ -210,7 +205,7 @@ def _moved(model: Disks, move: Array) -> tuple[Disks, float]:
 
 def _windows(model: Disks, shape: tuple[int, ...]) -> list[tuple[NDArray[np.int64], Array, Array, Array]]:
     """For each disk: its pixels (flat), the template there, its derivatives by the 12 shared numbers, its ramps."""
-    inverse = np.linalg.inv(model.distortion)
+    inverse = np.asarray(np.linalg.inv(model.distortion), dtype=np.float64)
     edges, positions = model.edges(), model.positions
     offsets = model.indices @ model.basis
     result = []
@@ -221,7 +216,7 @@ def _windows(model: Disks, shape: tuple[int, ...]) -> list[tuple[NDArray[np.int6
         x = np.arange(max(middle[1] - half, 0), min(middle[1] + half + 1, shape[1]))
         pixels = (y[:, None] * shape[1] + x[None, :]).ravel()
         grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2) - positions[n]
-        value, slopes = _template(grid @ inverse.T, inverse, model.shared, edges[n])
+        value, slopes = _template(grid @ inverse.T, inverse, model.shared, float(edges[n]))
         shared = np.zeros((len(pixels), SHARED))
         shared[:, 0:2] = slopes[:, 0:2]
         shared[:, 2:4] = model.indices[n, 0] * slopes[:, 0:2]

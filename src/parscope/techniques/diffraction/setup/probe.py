@@ -121,7 +121,7 @@ def probe_in_place(image: Array, valid: Mask, model: Disks, background: Backgrou
     -------
     ProbeFit
     """
-    under = background.at(np.stack(np.indices(image.shape), axis=-1) - model.centre)
+    under = background.at(np.moveaxis(np.indices(image.shape), 0, -1) - model.centre)
     return _probe_fit(image - under, valid, model, per_image, "direct disk of the mean pattern")
 
 

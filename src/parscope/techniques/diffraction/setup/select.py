@@ -14,7 +14,9 @@ LEAST_SHARE = 1e-3
 MOST_HIDDEN = 0.3
 
 
-def lattice_points(centre: Array, basis: Array, shape: tuple[int, ...], margin: float, max_q: float) -> Array:
+def lattice_points(
+    centre: Array, basis: Array, shape: tuple[int, ...], margin: float, max_q: float
+) -> NDArray[np.int64]:
     """Miller indices, shape (n, 2), of all lattice points at least `margin` [px] inside and within `max_q` [px]."""
     corners = np.array([[0, 0], [0, shape[1]], [shape[0], 0], [shape[0], shape[1]]]) - centre
     most = int(np.ceil(np.abs(corners @ np.linalg.inv(basis)).max())) + 1
@@ -24,7 +26,7 @@ def lattice_points(centre: Array, basis: Array, shape: tuple[int, ...], margin: 
     inside = (place >= margin).all(axis=1) & (place <= np.array(shape) - 1 - margin).all(axis=1)
     keep = inside & ((q**2).sum(axis=1) <= max_q**2)
     numbers, q = numbers[keep], q[keep]
-    return np.asarray(numbers[np.argsort((q**2).sum(axis=1), kind="stable")])
+    return np.asarray(numbers[np.argsort((q**2).sum(axis=1), kind="stable")], dtype=np.int64)
 
 
 def useful_disks(
@@ -66,7 +68,8 @@ def useful_disks(
     use = good & (enough | (model.indices == 0).all(axis=1))
     how = (
         f"of {len(use)} lattice points on the detector {int((~inside).sum())} are too close to its rim, "
-        f"{int((inside & hidden).sum())} hidden by bad pixels, {int((inside & ~hidden & ~seen).sum())} not significant, "
+        f"{int((inside & hidden).sum())} hidden by bad pixels, "
+        f"{int((inside & ~hidden & ~seen).sum())} not significant, "
         f"{int((good & ~use).sum())} too weak to matter"
     )
     return use, how

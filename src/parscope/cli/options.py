@@ -1,0 +1,73 @@
+"""Reads options that are pairs of numbers."""
+
+from __future__ import annotations
+
+from parscope.core.errors import OptionError
+
+
+def numbers(text: str | None, option: str) -> tuple[float, float] | None:
+    """Read two numbers.
+
+    Parameters
+    ----------
+    text : str or None
+        ``Y,X``.
+    option : str
+        Where it was given.
+
+    Returns
+    -------
+    tuple of float, or None
+
+    Raises
+    ------
+    OptionError
+        If it is not two numbers.
+
+    Examples
+    --------
+    >>> numbers("63.5,64", "--centre")
+    (63.5, 64.0)
+    """
+    if text is None:
+        return None
+    try:
+        y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"{text!r} is not two numbers", option, "write it as 64.0,64.0") from None
+    return y, x
+
+
+def shape(text: str | None, option: str) -> tuple[int, int] | None:
+    """Read two lengths.
+
+    Parameters
+    ----------
+    text : str or None
+        ``Y,X`` or ``YxX``.
+    option : str
+        Where it was given.
+
+    Returns
+    -------
+    tuple of int, or None
+
+    Raises
+    ------
+    OptionError
+        If it is not two whole numbers above zero.
+
+    Examples
+    --------
+    >>> shape("64x32", "--scan-shape")
+    (64, 32)
+    """
+    if text is None:
+        return None
+    try:
+        y, x = (int(part) for part in text.lower().replace("x", ",").split(","))
+    except ValueError:
+        raise OptionError(f"{text!r} is not two whole numbers", option, "write it as 64,64") from None
+    if min(y, x) < 1:
+        raise OptionError(f"{text!r} is not above zero", option, "write it as 64,64")
+    return y, x

@@ -1,0 +1,160 @@
+"""The verb `strain`: a scan in, a strain map with standard errors and a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from parscope.cli.options import numbers, shape
+from parscope.core.errors import OptionError
+
+app = typer.Typer()
+
+_SCAN = "File"
+_FOUND = "Overrides what is found from the data"
+
+
+@app.command()
+def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
+    scan: Annotated[Path, typer.Argument(help="The scan: any format that parscope reads.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Result, .nc or .zarr [SCAN.strain.nc].")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write the maps as comma-separated values too.")] = None,
+    report: Annotated[bool, typer.Option(help="Write OUTPUT.html and OUTPUT.png.")] = True,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", rich_help_panel=_SCAN, help="Skip the sniffing.")] = None,
+    scan_shape: Annotated[
+        str | None, typer.Option(rich_help_panel=_SCAN, help="Scan positions Y,X of files without.")
+    ] = None,
+    pattern_shape: Annotated[
+        str | None, typer.Option(rich_help_panel=_SCAN, help="Pixels Y,X of raw files.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Sample type of raw files.")] = None,
+    dataset: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Which array of several.")] = None,
+    step: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Scan step, nm.")] = None,
+    vacuum: Annotated[
+        Path | None, typer.Option(rich_help_panel=_FOUND, help="Pattern of the probe in vacuum.")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(rich_help_panel=_FOUND, help=".npy, True at bad pixels.")] = None,
+    probe_radius: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Disk radius, px.")] = None,
+    probe_edge: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Edge sigma, px.")] = None,
+    centre: Annotated[str | None, typer.Option(rich_help_panel=_FOUND, help="Pattern centre Y,X, px.")] = None,
+    g1: Annotated[str | None, typer.Option(rich_help_panel=_FOUND, help="Lattice vector Y,X, px.")] = None,
+    g2: Annotated[str | None, typer.Option(rich_help_panel=_FOUND, help="Lattice vector Y,X, px.")] = None,
+    ellipse: Annotated[
+        str | None, typer.Option(rich_help_panel=_FOUND, help="Distortion RATIO,DEGREES of the long axis.")
+    ] = None,
+    max_q: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Farthest disk used, px.")] = None,
+    gain: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Counts per electron.")] = None,
+    pool: Annotated[
+        int | None, typer.Option(rich_help_panel=_FOUND, help="Square of positions that are pooled: 1, 3, 5.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(rich_help_panel=_FOUND, help="Zero strain: Y0:Y1,X0:X1, or 'lattice' for --g1 --g2.")
+    ] = None,
+) -> None:
+    """Map strain and rotation from a 4D-STEM scan.
+
+    No option is needed: probe, lattice, disks, reference and all else are found from the data and shown in the report.
+    """
+    where = output or scan.with_name(f"{scan.name}.strain.nc")
+    file_options = {
+        "format": format_,
+        "scan_shape": shape(scan_shape, "--scan-shape"),
+        "pattern_shape": shape(pattern_shape, "--pattern-shape"),
+        "dtype": dtype,
+        "dataset": dataset,
+    }
+    settings = {
+        "step": step,
+        "vacuum": vacuum,
+        "mask": mask,
+        "probe_radius": probe_radius,
+        "probe_edge": probe_edge,
+        "centre": numbers(centre, "--centre"),
+        "g1": numbers(g1, "--g1"),
+        "g2": numbers(g2, "--g2"),
+        "ellipse": numbers(ellipse, "--ellipse"),
+        "max_q": max_q,
+        "gain": gain,
+        "pool": pool,
+        "reference": reference,
+    }
+    if csv is not None and csv.exists() and not overwrite:
+        raise OptionError("exists", f"--csv {csv}", "choose another name or pass --overwrite")
+    result = run(scan, where, file_options, {"overwrite": overwrite, "dask": dask, **settings})
+    _write_extras(result, where, csv, report)
+    print(sentence(result, where))
+
+
+def run(scan: Path, output: Path, file_options: dict[str, Any], settings: dict[str, Any]) -> Any:
+    """Map the strain of a scan under a progress bar.
+
+    Parameters
+    ----------
+    scan, output : Path
+        The scan and the result.
+    file_options : dict
+        For `open_frames`.
+    settings : dict
+        For `map_strain`.
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    from parscope.io import open_frames
+    from parscope.workflows.strain import map_strain
+
+    frames = open_frames(scan, **file_options)
+    if "scan_shape_guessed" in frames.metadata:
+        typer.echo(f"{scan}: scan shape {frames.scan_shape} is a guess; give --scan-shape if it is wrong", err=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("set-up", total=None)
+
+        def show(phase: str, done: int, total: int) -> None:
+            bar.update(task, description=phase, completed=done, total=total)
+
+        return map_strain(frames, output, progress=show, **settings)
+
+
+def sentence(result: Any, where: Path) -> str:
+    """What came out, in one line.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `map_strain`.
+    where : Path
+        The result's file.
+
+    Returns
+    -------
+    str
+    """
+    fitted = int((result["status"] == 0).sum())
+    error = float(result["e_xx_std"].median())
+    ratio = float(result["limit_ratio"].median())
+    return (
+        f"{where}: {fitted} of {result['status'].size} patterns fitted, "
+        f"standard error of e_xx {error:.1e}, {ratio:.2f} times the Cramér-Rao limit, "
+        f"{result.attrs['elapsed_s']:.1f} s"
+    )
+
+
+def _write_extras(result: Any, where: Path, csv: Path | None, report: bool) -> None:
+    """Table, picture and page beside the result."""
+    from parscope.report.html import write_report
+    from parscope.report.strain_figure import write_png
+    from parscope.workflows.strain.save import save_table
+
+    if csv is not None:
+        save_table(result, csv)
+    if report:
+        write_png(result, where.with_suffix(".png"))
+        write_report(result, where.with_suffix(".html"))

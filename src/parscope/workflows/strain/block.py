@@ -1,0 +1,105 @@
+"""One block of scan rows through the solver: the unit of work of a laptop, a cluster and a resumed job alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.frames import Frames
+from parscope.core.solver import Estimate, Status
+from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.pooling import halo, pool
+from parscope.workflows.grains import fit_crystals
+from parscope.workflows.strain.excess import excess
+from parscope.workflows.strain.sampling import read_rows
+
+_BLOCK_BYTES = 32 << 20
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided before the scan is fitted.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    crystals : tuple of LatticeFilters
+        One for each crystal.
+    candidates : ndarray of int16, shape (scan y, scan x, k), optional
+        Crystals that may be present at each position; None for a single crystal.
+    pool : int
+        Side of the square of positions that share their information.
+    outside : ndarray of bool, shape (q_y, q_x)
+        Pixels between the disks, to find second lattices.
+    """
+
+    frames: Frames
+    crystals: tuple[LatticeFilters, ...]
+    candidates: NDArray[np.int16] | None
+    pool: int
+    outside: NDArray[np.bool_]
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Scan rows (start, stop) of the blocks: about 32 MiB of patterns each, whoever does the work."""
+        rows = self.frames.scan_shape[0]
+        row_bytes = int(np.prod(self.frames.data.shape[1:])) * np.dtype(self.frames.data.dtype).itemsize
+        step = max(1, min(rows, _BLOCK_BYTES // max(row_bytes, 1)))
+        return [(y, min(y + step, rows)) for y in range(0, rows, step)]
+
+
+def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
+    """Fit scan rows.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is decided.
+    start, stop : int
+        Rows, the last one excluded.
+
+    Returns
+    -------
+    dict of ndarray
+        All of first dimensions (rows, columns): ``theta`` (6), ``covariance`` (4, 4) of the affine map, ``misfit``,
+        ``status``, ``limit_ratio``, ``electrons``, ``amplitude`` (disks), ``excess``, ``grain``, ``share``.
+    """
+    around = halo(plan.pool) if plan.pool > 1 else 0
+    first, last = max(0, start - around), min(plan.frames.scan_shape[0], stop + around)
+    patterns, unreadable = read_rows(plan.frames, first, last)
+    shape = patterns.shape[:2]
+    estimate, grain, share = _fit(plan, patterns, first)
+    flat = patterns.reshape(-1, *patterns.shape[2:])
+    physics: Any = plan.crystals[0].physics
+    result: Arrays = {
+        "theta": estimate.theta,
+        "covariance": estimate.covariance[:, 2:, 2:].astype(np.float32),
+        "misfit": estimate.misfit.astype(np.float32),
+        "status": estimate.status.copy(),
+        "limit_ratio": estimate.extra["limit_ratio"].astype(np.float32),
+        "electrons": estimate.extra["electrons"].astype(np.float32),
+        "amplitude": estimate.extra["amplitude"].astype(np.float32),
+        "excess": excess(flat, physics, plan.outside).astype(np.float32),
+        "grain": grain.reshape(-1),
+        "share": share.reshape(-1),
+    }
+    result["status"][unreadable.reshape(-1)] = Status.UNREADABLE
+    inner = slice(start - first, stop - first)
+    return {k: v.reshape(*shape, *v.shape[1:])[inner].copy() for k, v in result.items()}
+
+
+def _fit(
+    plan: Plan, patterns: NDArray[Any], first: int
+) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
+    """Estimates of all patterns, which crystal they belong to, and the share of a second one."""
+    shape = patterns.shape[:2]
+    if plan.candidates is not None:
+        return fit_crystals(patterns, plan.candidates[first : first + shape[0]], plan.crystals)
+    solver = plan.crystals[0]
+    estimate = pool(solver, patterns, plan.pool) if plan.pool > 1 else solver.rows(patterns)
+    return estimate, np.zeros(shape, np.int16), np.zeros(shape, np.float32)

@@ -1,0 +1,52 @@
+"""The same blocks on a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+
+from parscope.core.errors import MissingExtraError, OptionError
+from parscope.workflows.strain.block import Plan, fit_block
+
+try:
+    from dask.distributed import Client, as_completed
+except ImportError as error:
+    raise MissingExtraError("dask.distributed", "dask") from error
+
+Block = tuple[int, int]
+
+
+def on_cluster(plan: Plan, blocks: list[Block], address: str) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
+    """Fit blocks on the workers of a cluster.
+
+    Parameters
+    ----------
+    plan : Plan
+        Sent to every worker once; its frames are opened there by path.
+    blocks : list of tuple of int
+        Scan rows (start, stop).
+    address : str
+        Of the scheduler, as ``tcp://host:8786``.
+
+    Yields
+    ------
+    block : tuple of int
+    result : dict of ndarray
+
+    Raises
+    ------
+    OptionError
+        If no scheduler answers at the address.
+    """
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise OptionError(f"no scheduler answers ({error})", f"--dask {address}", "check that it runs") from error
+    with client:
+        shared = client.scatter(plan, broadcast=True)
+        tasks = {client.submit(fit_block, shared, *block, pure=False): block for block in blocks}
+        for future in as_completed(tasks):
+            yield tasks[future], future.result()
+            future.release()

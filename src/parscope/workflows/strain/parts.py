@@ -1,0 +1,97 @@
+"""Finished blocks on disk: what is done when a job is stopped is kept, and found again by the next run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import OutputError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Parts:
+    """A folder of finished blocks beside an output, valid for one file and one set of settings.
+
+    Parameters
+    ----------
+    output : Path
+        The result the blocks are for; the folder has its name and the suffix ``.parts``.
+    key : object
+        Everything the blocks depend on; blocks of another key are thrown away.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made.
+    """
+
+    def __init__(self, output: Path, key: object) -> None:
+        self.folder = output.with_name(output.name + ".parts")
+        manifest = self.folder / "manifest.json"
+        mark = {"key": hashlib.sha256(pickle.dumps(key, protocol=5)).hexdigest()}
+        try:
+            if not manifest.exists() or json.loads(manifest.read_text()) != mark:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir(parents=True)
+                manifest.write_text(json.dumps(mark))
+        except (OSError, ValueError) as error:
+            raise OutputError(f"cannot be written ({error})", str(self.folder)) from error
+
+    def load(self, start: int) -> Arrays | None:
+        """The finished block that begins at row `start`, or None.
+
+        Parameters
+        ----------
+        start : int
+            First scan row of the block.
+
+        Returns
+        -------
+        dict of ndarray, or None
+        """
+        path = self._path(start)
+        if not path.exists():
+            return None
+        with np.load(path) as stored:
+            return dict(stored)
+
+    def save(self, start: int, block: Arrays) -> None:
+        """Keep a finished block: written beside, then renamed.
+
+        Parameters
+        ----------
+        start : int
+            First scan row of the block.
+        block : dict of ndarray
+            Its results.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written, for want of space for example; what was kept before stays.
+        """
+        path = self._path(start)
+        beside = path.with_suffix(".tmp.npz")
+        try:
+            np.savez(beside, **block)  # type: ignore[arg-type]  # the stub takes the names for its own keywords
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            advice = "free some space and run the command again: what is done is kept"
+            raise OutputError(f"cannot be written ({error.strerror})", str(path), advice) from error
+
+    def remove(self) -> None:
+        """Delete the folder once the result is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, start: int) -> Path:
+        """File of a block."""
+        return self.folder / f"rows_{start:06d}.npz"

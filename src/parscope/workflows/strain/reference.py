@@ -1,0 +1,147 @@
+"""The lattice of zero strain: given, or that of the flattest region of the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from parscope.core.errors import OptionError
+from parscope.core.solver import Status
+from parscope.techniques.diffraction import strain, strain_jacobian
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_FEWEST = 8
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Zero strain of a scan.
+
+    Parameters
+    ----------
+    region : ndarray of bool, shape (scan y, scan x)
+        Positions whose median lattice is zero strain; nowhere true for a given lattice.
+    affine : ndarray, shape (crystals, 2, 2)
+        Affine map of zero strain relative to the set-up of each crystal; NaN for crystals without fitted positions.
+    how : str
+        One sentence for the report.
+    """
+
+    region: Mask
+    affine: Array
+    how: str
+
+
+def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Any, crystals: int) -> Reference:
+    """Choose what zero strain is.
+
+    Parameters
+    ----------
+    maps : dict of ndarray
+        ``theta`` (scan y, scan x, 6), ``covariance`` (scan y, scan x, 4, 4), ``grain`` (scan y, scan x).
+    status : ndarray of uint8, shape (scan y, scan x)
+        From `judge`.
+    given : tuple of slice, or "lattice", or None
+        A region of the scan, the lattice of the set-up, or nothing.
+    crystals : int
+        How many there are; several have each their own reference.
+
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    OptionError
+        If nothing could be fitted in the given region.
+    """
+    affine = maps["theta"][..., 2:].reshape(*status.shape, 2, 2)
+    good = status == Status.OK
+    region = np.zeros(status.shape, np.bool_)
+    if given == "lattice":
+        return Reference(region, np.tile(np.eye(2), (crystals, 1, 1)), "the given lattice vectors")
+    if crystals > 1 and given is None:
+        own = np.array([_median(affine, good & (maps["grain"] == c)) for c in range(crystals)])
+        return Reference(good, own, "the median lattice of each grain")
+    if given is not None:
+        region[given] = True
+        how = "the median lattice of the given region"
+        if not (region & good).any():
+            raise OptionError("has no fitted pattern", "--reference", "give another region")
+    else:
+        region, how = _flattest(affine, maps["covariance"], good)
+    return Reference(region, np.tile(_median(affine, region & good), (crystals, 1, 1)), how)
+
+
+def _median(affine: Array, where: Mask) -> Array:
+    """Median lattice of the positions; NaN where there are none."""
+    return np.median(affine[where], axis=0) if where.any() else np.full((2, 2), np.nan)
+
+
+def _flattest(affine: Array, covariance: NDArray[Any], good: Mask) -> tuple[Mask, str]:
+    """The square window, a fifth of the scan wide, in which the lattice varies least beyond its noise."""
+    side = [int(np.clip(n // 5, min(n, 3), 40)) for n in good.shape]
+    if good.sum() < _FEWEST:
+        return good, f"the median lattice of all {int(good.sum())} fitted positions"
+    share = uniform_filter(good.astype(np.float64), side, mode="constant")
+    spread = np.zeros(good.shape)
+    for i, j in np.ndindex(2, 2):
+        value = np.where(good, affine[..., i, j] - np.median(affine[good][:, i, j]), 0.0)
+        noise = np.where(good, covariance[..., 2 * i + j, 2 * i + j], 0.0)
+        first, second, shot = (uniform_filter(v, side, mode="constant") for v in (value, value**2, noise))
+        scale = np.maximum(share, 1e-9)
+        spread += np.maximum(second / scale - (first / scale) ** 2, 0.0) / np.maximum(shot / scale, 1e-12)
+    half = [n // 2 for n in side]
+    inside = np.zeros(good.shape, np.bool_)
+    inside[half[0] : good.shape[0] - half[0] or None, half[1] : good.shape[1] - half[1] or None] = True
+    fit = inside & (share > min(0.8, 0.95 * share[inside].max() if inside.any() else 0.8))
+    if not fit.any():
+        return good, "the median lattice of all fitted positions: no region is whole"
+    y, x = np.unravel_index(np.argmin(np.where(fit, spread, np.inf)), good.shape)
+    top, left = max(int(y) - half[0], 0), max(int(x) - half[1], 0)
+    region = np.zeros(good.shape, np.bool_)
+    region[top : top + side[0], left : left + side[1]] = True
+    bottom, right = min(top + side[0], good.shape[0]), min(left + side[1], good.shape[1])
+    return region, f"the flattest region of the scan: rows {top} to {bottom - 1}, columns {left} to {right - 1}"
+
+
+def strains(
+    theta: Array, covariance: NDArray[Any], grain: NDArray[np.int16], reference: Reference, distortion: Array
+) -> tuple[Array, Array]:
+    """Strain and rotation relative to the reference, and their standard errors.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (scan y, scan x, 6)
+        Centre and affine map relative to the set-up of each position's crystal.
+    covariance : ndarray, shape (scan y, scan x, 4, 4)
+        Of the affine map.
+    grain : ndarray of int16, shape (scan y, scan x)
+        Crystal of each position; -1 for none.
+    reference : Reference
+        Zero strain.
+    distortion : ndarray, shape (2, 2)
+        Of the detector; taken out.
+
+    Returns
+    -------
+    values, errors : ndarray, shape (scan y, scan x, 4)
+        e_xx, e_yy, e_xy [1], rotation [rad].
+    """
+    undo = np.linalg.inv(distortion)
+    right = np.full((*grain.shape, 2, 2), np.nan)
+    known = np.isfinite(reference.affine).all((1, 2))
+    inverse = np.full_like(reference.affine, np.nan)
+    inverse[known] = np.linalg.inv(reference.affine[known]) @ distortion
+    right[grain >= 0] = inverse[grain[grain >= 0]]
+    affine = undo @ theta[..., 2:].reshape(*grain.shape, 2, 2) @ right
+    linear = np.einsum("ik,...lj->...ijkl", undo, right).reshape(*grain.shape, 4, 4)
+    slope = strain_jacobian(affine) @ linear
+    variance = np.einsum("...ij,...jk,...ik->...i", slope, covariance.astype(np.float64), slope)
+    return strain(affine), np.sqrt(variance)

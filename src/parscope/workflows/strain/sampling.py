@@ -1,0 +1,98 @@
+"""Reads patterns from a scan: a sample from all over it, and blocks that survive unreadable parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import InputError, ShapeError, UnreadableError
+from parscope.core.frames import Frames
+
+SAMPLE = 256
+
+
+def sample(frames: Frames, count: int = SAMPLE) -> NDArray[Any]:
+    """Patterns from all over the scan, unreadable and damaged ones left out.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    count : int, default 256
+        How many at most.
+
+    Returns
+    -------
+    ndarray, shape (n, q_y, q_x)
+
+    Raises
+    ------
+    ShapeError
+        If the scan has fewer than four positions.
+    InputError
+        If no pattern of the sample has usable counts.
+    """
+    rows, columns = frames.scan_shape
+    if rows * columns < 4:
+        raise ShapeError(f"holds {rows * columns} patterns, strain needs at least 4", frames.source)
+    patterns = []
+    damaged = 0
+    for position in _spread(rows, columns, count):
+        try:
+            pattern = np.asarray(frames.data[position])
+        except UnreadableError:
+            damaged += 1
+            continue
+        if np.isfinite(pattern).all() and pattern.any():
+            patterns.append(pattern)
+    if len(patterns) < 2:
+        what = "cannot be read" if damaged else "are empty or not numbers"
+        raise InputError(f"the patterns {what}", frames.source, "check the file and the detector")
+    result = np.stack(patterns)
+    if (result == result[0, :1, :1]).all():
+        raise InputError("all patterns have one constant value", frames.source, "check the file and the detector")
+    return result
+
+
+def _spread(rows: int, columns: int, count: int) -> list[tuple[int, int]]:
+    """Scan positions in even steps along a low-discrepancy line, so that no period of the scan is met twice."""
+    total = rows * columns
+    flat = np.unique((np.arange(min(count, total)) + 0.5) / min(count, total) * total).astype(int)
+    shift = (np.arange(len(flat)) * 0.618034 % 1 * columns).astype(int)
+    y = flat // columns
+    x = (flat % columns + (shift if total > count else 0)) % columns
+    return list(zip(y.tolist(), x.tolist(), strict=True))
+
+
+def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Scan rows, with what cannot be read as zeros.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    start, stop : int
+        Rows, the last one excluded.
+
+    Returns
+    -------
+    patterns : ndarray, shape (rows, columns, q_y, q_x)
+    unreadable : ndarray of bool, shape (rows, columns)
+    """
+    shape = (stop - start, frames.scan_shape[1])
+    try:
+        return np.asarray(frames.data[start:stop]), np.zeros(shape, np.bool_)
+    except UnreadableError:
+        if stop - start > 1:
+            halves = [read_rows(frames, y, y + 1) for y in range(start, stop)]
+            return np.concatenate([h[0] for h in halves]), np.concatenate([h[1] for h in halves])
+    patterns = np.zeros((*shape, *frames.pattern_shape), frames.data.dtype)
+    unreadable = np.zeros(shape, np.bool_)
+    for x in range(shape[1]):
+        try:
+            patterns[0, x] = frames.data[start, x]
+        except UnreadableError:
+            unreadable[0, x] = True
+    return patterns, unreadable

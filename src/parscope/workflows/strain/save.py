@@ -1,0 +1,106 @@
+"""Writes a result beside its name and renames it: an output is whole or not there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from parscope.core.errors import OptionError, OutputError
+from parscope.techniques.diffraction import STRAIN
+
+_SUFFIXES = (".nc", ".zarr")
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Refuse an output that exists, has no known suffix, or no folder; before any work is done.
+
+    Parameters
+    ----------
+    path : Path
+        Where the result shall go.
+    overwrite : bool
+        Whether it may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If it exists and may not be replaced, or its folder does not exist.
+    OptionError
+        If the suffix is neither ``.nc`` nor ``.zarr``.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise OptionError(f"has suffix {path.suffix!r}", str(path), f"end it in {' or '.join(_SUFFIXES)}")
+    if path.exists() and not overwrite:
+        raise OutputError("exists", str(path), "choose another name or pass --overwrite")
+    if not path.absolute().parent.is_dir():
+        raise OutputError("its folder does not exist", str(path), "make the folder first")
+
+
+def save(result: xr.Dataset, path: Path) -> None:
+    """Write a result as NetCDF or Zarr.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `map_strain`.
+    path : Path
+        ``.nc`` or ``.zarr``; replaced if it exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; what was there before stays.
+    """
+    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    packed = {n: {"zlib": True, "complevel": 1} for n, v in result.data_vars.items() if v.dtype.kind == "f" and v.ndim > 1}
+    try:
+        if path.suffix == ".nc":
+            result.to_netcdf(beside, engine="h5netcdf", encoding=packed)
+        else:
+            result.to_zarr(beside, mode="w", consolidated=False)
+        if path.is_dir():
+            shutil.rmtree(path)
+        beside.replace(path)
+    except OSError as error:
+        _discard(beside)
+        raise OutputError(f"cannot be written ({error.strerror or error})", str(path), "free some space") from error
+
+
+def _discard(path: Path) -> None:
+    """Remove what was half written."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def save_table(result: xr.Dataset, path: Path) -> None:
+    """Write the maps as comma-separated values, one line a scan position.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `map_strain`.
+    path : Path
+        Where to; replaced if it exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    names = [*STRAIN, *(f"{n}_std" for n in STRAIN), "status", "misfit", "limit_ratio", "electrons", "grain"]
+    y, x = np.meshgrid(result["y"].values, result["x"].values, indexing="ij")
+    columns = np.stack([y, x, *(result[n].values for n in names)], -1).reshape(-1, len(names) + 2)
+    units = {n: result[n].attrs.get("units", "1") for n in ("y", "x", *names)}
+    head = ",".join(f"{n} [{units[n]}]" for n in ("y", "x", *names))
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        np.savetxt(beside, columns, delimiter=",", header=head, comments="", fmt="%.9g")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputError(f"cannot be written ({error.strerror})", str(path)) from error

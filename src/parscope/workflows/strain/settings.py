@@ -1,0 +1,112 @@
+"""What a person may say about a strain map; everything has a default that is found from the data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from parscope.core.errors import OptionError
+
+Pair = tuple[float, float]
+_REGION = re.compile(r"(\d+):(\d+),(\d+):(\d+)")
+
+
+@dataclass(frozen=True)
+class StrainSettings:
+    """Options of a strain map; None means found from the data.
+
+    Parameters
+    ----------
+    vacuum : Path, optional
+        File with a pattern of the probe in vacuum (2D ``.npy``, or a scan, whose mean is taken).
+    mask : Path, optional
+        ``.npy`` of bool, shape (q_y, q_x), True where the detector pixel is bad.
+    probe_radius, probe_edge : float, optional
+        Radius of the disks and standard deviation of their edge, [px].
+    centre : tuple of float, optional
+        Centre of the pattern (y, x), [px].
+    g1, g2 : tuple of float, optional
+        Reciprocal lattice vectors (y, x), [px]; both or none.
+    ellipse : tuple of float, optional
+        Ratio of the axes of the detector's distortion, [1], and angle of the long one from +x towards +y, [degrees].
+    max_q : float, optional
+        Farthest disk used, [px] from the centre.
+    gain : float, optional
+        Detector counts per electron.
+    pool : int, optional
+        Side of the square of scan positions that share their information: 1, 3 or 5.
+    reference : str, optional
+        Region of zero strain: ``y0:y1,x0:x1`` in scan positions, or ``lattice`` for the given g1 and g2.
+    step : float, optional
+        Distance of scan positions, [nm].
+
+    Raises
+    ------
+    OptionError
+        If an option cannot be meant.
+    """
+
+    vacuum: Path | None = None
+    mask: Path | None = None
+    probe_radius: float | None = None
+    probe_edge: float | None = None
+    centre: Pair | None = None
+    g1: Pair | None = None
+    g2: Pair | None = None
+    ellipse: Pair | None = None
+    max_q: float | None = None
+    gain: float | None = None
+    pool: int | None = None
+    reference: str | None = None
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, before a file is read."""
+        for name in ("probe_radius", "probe_edge", "max_q", "gain", "step"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise OptionError(f"{value} is not positive", _flag(name))
+        if (self.g1 is None) != (self.g2 is None):
+            raise OptionError("needs its partner", "--g1 and --g2", "give both or none")
+        if self.pool not in (None, 1, 3, 5):
+            raise OptionError(f"{self.pool} is not 1, 3 or 5", "--pool")
+        if self.reference == "lattice" and self.g1 is None:
+            raise OptionError("'lattice' needs a lattice", "--reference", "give --g1 and --g2")
+        if self.reference not in (None, "lattice") and not _REGION.fullmatch(str(self.reference)):
+            raise OptionError(f"{self.reference!r} is no region", "--reference", "write it as y0:y1,x0:x1")
+
+    def region(self, scan_shape: tuple[int, int]) -> tuple[slice, slice] | None:
+        """The reference region as slices of the scan, or None.
+
+        Parameters
+        ----------
+        scan_shape : tuple of int
+            Scan positions (y, x).
+
+        Returns
+        -------
+        tuple of slice, or None
+
+        Raises
+        ------
+        OptionError
+            If the region is not inside the scan.
+        """
+        found = _REGION.fullmatch(self.reference or "")
+        if found is None:
+            return None
+        y0, y1, x0, x1 = map(int, found.groups())
+        if not (y0 < y1 <= scan_shape[0] and x0 < x1 <= scan_shape[1]):
+            raise OptionError(f"{self.reference} is not inside the scan of {scan_shape}", "--reference")
+        return slice(y0, y1), slice(x0, x1)
+
+    def given(self) -> dict[str, Any]:
+        """What is not None, as JSON-able values."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if v is not None}
+
+
+def _flag(name: str) -> str:
+    """Name of the option on the command line."""
+    return "--" + name.replace("_", "-")

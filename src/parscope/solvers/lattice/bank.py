@@ -8,7 +8,7 @@ the contrast inside the template. What is left to do for a signal are five dot p
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 _MEMORY = 2.0e8
 _MOST_CLASSES = 64
+# The gradient of the background is known to this share of itself.
+_DOUBT = 0.25
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Bank:
         Its variance from contrast inside the template, at any amplitude, [px^2].
     fisher : ndarray, shape (classes, bins, bins, 3)
         Fisher information of the displacement for a uniform template at unit amplitude, [1/(px^2 counts/px)].
+    tilt : ndarray, shape (classes, bins, bins, 2, 2)
+        What a level of 1 count/px with a relative gradient of 1/px (columns y, x) adds to the displacement times
+        amplitude (rows y, x), [px^2].
     template : ndarray of float32, shape (bins, bins, pixels)
         The template itself.
     """
@@ -54,6 +59,7 @@ class Bank:
     shot: Array
     texture: Array
     fisher: Array
+    tilt: Array
     template: NDArray[np.float32]
 
 
@@ -67,8 +73,8 @@ class Classes:
         Class of each copy.
     amplitude, ratio : ndarray, shape (classes,)
         Counts per pixel inside the template; background over amplitude.
-    slope : ndarray, shape (classes, 2)
-        Relative gradient of the background, [1/px].
+    slope : ndarray, shape (classes,)
+        Standard deviation of a component of the relative gradient of the background, [1/px].
     neighbours : tuple of ndarray, one (m, 2) for each class
         Displacements to the copies that reach into the window, [px].
     """
@@ -110,9 +116,36 @@ def classify(physics: Constellation, reach: float) -> Classes:
     else:
         member = _quantise(np.log(levels.amplitude), np.log(ratio), close.any(1))
     order = [np.flatnonzero(member == c) for c in range(int(member.max()) + 1)]
-    mean = [np.array([v[i].mean(0) for i in order]) for v in (levels.amplitude, ratio, levels.slope)]
+    amplitude, share = (np.array([v[i].mean() for i in order]) for v in (levels.amplitude, ratio))
+    slope = np.array([np.sqrt(np.mean(levels.slope[i] ** 2)) for i in order])
     near = tuple(at[close[i[0]]] - at[i[0]] for i in order)
-    return Classes(member, mean[0], mean[1], mean[2], near)
+    return Classes(member, amplitude, share, slope, near)
+
+
+def adopt(physics: Constellation, reach: float, classes: Classes) -> Classes | None:
+    """Group the copies of another constellation into classes that filters exist for.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies positions and mean counts.
+    reach : float
+        Half size of the largest window, [px].
+    classes : Classes
+        Those of the filters.
+
+    Returns
+    -------
+    Classes or None
+        Each copy in the class of the most similar counts; None where copies reach into each other's windows, because
+        filters then depend on the directions in which the neighbours lie.
+    """
+    own = classify(physics, reach)
+    if any(len(near) for near in (*own.neighbours, *classes.neighbours)):
+        return None
+    theirs = np.log(np.stack([classes.amplitude, classes.ratio], -1))
+    ours = np.log(np.stack([own.amplitude, own.ratio], -1))[own.member]
+    return replace(classes, member=_squared(ours, theirs).argmin(1).astype(np.int32))
 
 
 def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -155,6 +188,7 @@ def build(physics: Constellation, classes: Classes, edge: float, textured: bool,
     shape = (len(classes.amplitude), bins, bins)
     filters = np.zeros((*shape, 5, len(grid)), np.float32)
     tables = np.zeros((3, *shape, 3))
+    tilt = np.zeros((*shape, 2, 2))
     templates = np.zeros((bins, bins, len(grid)), np.float32)
     contrast = physics.contrast
     process = Process(radius, contrast.length * radius) if textured and contrast.depth > 0 else None
@@ -165,7 +199,8 @@ def build(physics: Constellation, classes: Classes, edge: float, textured: bool,
             templates[i, j] = local.value
             for c in range(shape[0]):
                 filters[c, i, j], tables[:, c, i, j] = local.solve(classes, c)
-    return Bank(edge, half, bins, filters, tables[0], tables[1], tables[2], templates)
+                tilt[c, i, j] = filters[c, i, j, 1:3] @ offset
+    return Bank(edge, half, bins, filters, *tables, tilt, templates)
 
 
 class Process:
@@ -216,33 +251,31 @@ class _Local:
         self.inside = (offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5) & (
             np.linalg.norm(offset, axis=1) <= 1.02 * radius + 2.6 * edge + 1.0
         )
-        self.basis = None if process is None else physics.contrast.depth * self.value[:, None] * process(offset)
+        self.basis = np.zeros((len(offset), 0))
+        if process is not None:
+            self.basis = physics.contrast.depth * self.value[:, None] * process(offset)
 
     def solve(self, classes: Classes, c: int) -> tuple[Array, Array]:
         """Filters (5, pixels) and tables (3, 3) of class `c`."""
         use = self.inside
-        level = 1 + self.offset @ classes.slope[c]
-        columns = [self.value, np.maximum(level, 0.05), self.gradient[:, 0], self.gradient[:, 1]]
+        columns = [self.value, np.ones_like(self.value), self.gradient[:, 0], self.gradient[:, 1]]
         crowd = [self.physics.template(self.offset - d, self.edge)[0] for d in classes.neighbours[c]]
         crowd = [d for d in crowd if d[use].sum() > 0.01 * self.value.sum()]
         design = np.stack(columns + crowd, 1)[use]
         variance = self.value[use] + classes.ratio[c] * design[:, 1] + sum(d[use] for d in crowd)
         variance = self.physics.gain * variance
         plain = design / variance[:, None]
-        weighted = plain
-        basis = None
-        if self.basis is not None:
-            basis = math.sqrt(classes.amplitude[c]) * self.basis[use]
-            scaled = basis / variance[:, None]
-            inner = np.eye(basis.shape[1]) + basis.T @ scaled
-            weighted = plain - scaled @ np.linalg.solve(inner, scaled.T @ design)
+        # Filters know how steep the background may be, not in which direction: they serve any orientation.
+        slope = _DOUBT * classes.ratio[c] * classes.slope[c] * self.offset
+        basis = math.sqrt(classes.amplitude[c]) * np.hstack([slope, self.basis])[use]
+        scaled = basis / variance[:, None]
+        inner = np.eye(basis.shape[1]) + basis.T @ scaled
+        weighted = plain - scaled @ np.linalg.solve(inner, scaled.T @ design)
         estimator = np.linalg.solve(_ridged(design.T @ weighted), weighted.T)
         shift = estimator[2:4]
         shot = (shift * variance) @ shift.T
-        texture = np.zeros((2, 2))
-        if basis is not None:
-            projected = shift @ basis
-            texture = projected @ projected.T / classes.amplitude[c]
+        projected = shift @ basis
+        texture = projected @ projected.T / classes.amplitude[c]
         normal = _ridged(design.T @ plain)
         information = np.linalg.inv(np.linalg.inv(normal)[2:4, 2:4])
         # What is reported as amplitude and level is the mean intensity; the shift needs that of the edge.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from parscope.core.physics import Constellation, Contrast
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import kernel
-from parscope.solvers.lattice.bank import Bank, Classes, build, classify, window
+from parscope.solvers.lattice.bank import Bank, Classes, adopt, build, classify, window
 
 Array = NDArray[np.float64]
 
@@ -90,10 +90,59 @@ class LatticeFilters:
         """
         physics = replace(self.physics, contrast=contrast)  # type: ignore[type-var]
         other = replace(self, physics=physics, bins=bins)
-        other.__dict__["_coarse"] = self._coarse
+        other.__dict__.update(_coarse=self._coarse, _classes=self._classes)
         if replace(contrast, scatter=1.0) == replace(self.physics.contrast, scatter=1.0) and bins == self.bins:
             other.__dict__["_fine"] = self._fine
         return other
+
+    def with_lattice(self, physics: Constellation) -> LatticeFilters:
+        """The same filters for another orientation of the same kind of lattice.
+
+        Parameters
+        ----------
+        physics : Constellation
+            Same template, contrast and gain, other positions and mean counts.
+
+        Returns
+        -------
+        LatticeFilters
+            Shares the filters, which takes microseconds, unless copies reach into each other's windows.
+        """
+        other = replace(self, physics=physics)
+        reach = max(b.half for b in (*self._coarse, self._fine))
+        shared = adopt(physics, reach, self._classes)
+        if shared is not None:
+            other.__dict__.update(_coarse=self._coarse, _fine=self._fine, _classes=shared)
+        return other
+
+    def measure(self, signals: NDArray[Any], theta: Array) -> Array:
+        """Mean amplitudes at given parameters, without fitting.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (n, q_y, q_x)
+            Counts, integer or float.
+        theta : ndarray, shape (n, 6) or (6,)
+            Parameters.
+
+        Returns
+        -------
+        ndarray, shape (n, copies)
+            [counts/px]; NaN where the window of a copy leaves the detector, or the parameters are NaN.
+
+        Raises
+        ------
+        ValueError
+            If the patterns have another shape than the physics.
+        """
+        frames = self._frames(signals)
+        amplitude = np.full((len(frames), len(self.physics.reference)), np.nan)
+        at = np.ascontiguousarray(np.broadcast_to(theta, (len(frames), 6)))
+        known = np.isfinite(at).all(1)
+        lattice, banks, _, _, mask = self._arguments
+        kernel.measure(frames, np.where(known[:, None], at, self.physics.theta), lattice, banks[2], mask, amplitude)
+        amplitude[~known] = np.nan
+        return amplitude
 
     def __call__(self, signals: NDArray[Any], /, start: Array | None = None) -> Estimate:
         """Fit independent patterns.
@@ -143,9 +192,7 @@ class LatticeFilters:
 
     def _fit(self, signals: NDArray[Any], start: Array | None, run: int) -> Estimate:
         """Run the kernel on one batch."""
-        if signals.shape[1:] != self.physics.signal_shape:
-            raise ValueError(f"patterns {signals.shape[1:]} do not match the physics {self.physics.signal_shape}")
-        frames = np.ascontiguousarray(signals, dtype=_kernel_type(signals.dtype))
+        frames = self._frames(signals)
         n, copies = len(frames), len(self.physics.reference)
         begin = np.tile(self.physics.theta, (n, 1)) if start is None else np.ascontiguousarray(start)
         out = (
@@ -157,6 +204,12 @@ class LatticeFilters:
         )
         kernel.fit(frames, begin, run, *self._arguments, out)
         return self._judge(out)
+
+    def _frames(self, signals: NDArray[Any]) -> NDArray[Any]:
+        """Patterns as the kernel takes them."""
+        if signals.shape[1:] != self.physics.signal_shape:
+            raise ValueError(f"patterns {signals.shape[1:]} do not match the physics {self.physics.signal_shape}")
+        return np.ascontiguousarray(signals, dtype=_kernel_type(signals.dtype))
 
     @cached_property
     def _arguments(self) -> tuple[Any, ...]:
@@ -176,9 +229,15 @@ class LatticeFilters:
         )
         prior = (p.theta, np.array([self.shift] * 2 + [self.deformation] * 4) ** -2.0)
         banks = tuple(
-            (b.half, b.bins, b.filters, b.shot, b.texture, b.template, b.edge, b.fisher) for b in (wide, middle, fine)
+            (b.half, b.bins, b.filters, b.shot, b.texture, b.template, b.edge, b.fisher, self._tilt(b))
+            for b in (wide, middle, fine)
         )
         return lattice, banks, prior, float(p.contrast.depth), mask
+
+    def _tilt(self, bank: Bank) -> Array:
+        """What the slope of the background adds to the displacement of each copy, (copies, bins, bins, 2)."""
+        tilt: Array = np.einsum("nijkl,nl->nijk", bank.tilt[self._classes.member], self.physics.levels.slope)
+        return tilt
 
     @property
     def _at(self) -> NDArray[np.int64]:

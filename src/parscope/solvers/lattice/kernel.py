@@ -123,7 +123,7 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
     Returns the measured over the expected amplitude of all copies together.
     """
     q, member, flagged, prior, gain = lattice
-    half, bins, filters, shot, texture, template, _, _ = bank
+    half, bins, filters, shot, texture, template, _, _, tilt = bank
     cells, buf, five = work
     H[:] = 0
     g[:] = 0
@@ -159,8 +159,8 @@ def _pass(frame: Any, p: Any, lattice: Any, bank: Any, mask: Any, work: Any, H: 
         a = max((max(five[0], 0.0) * wide + prior[n] * spread) / (spread + wide), 0.05 * prior[n])
         cells[n, AMP] = a
         cells[n, LVL] = max(five[3], 0.0)
-        ey = iy + (iu + 0.5) / bins - 0.5 - cy + five[1] / a
-        ex = ix + (iv + 0.5) / bins - 0.5 - cx + five[2] / a
+        ey = iy + (iu + 0.5) / bins - 0.5 - cy + (five[1] - five[3] * tilt[n, iu, iv, 0]) / a
+        ex = ix + (iv + 0.5) / bins - 0.5 - cx + (five[2] - five[3] * tilt[n, iu, iv, 1]) / a
         vyy = (shot[k, iu, iv, 0] / a + texture[k, iu, iv, 0]) / left
         vyx = (shot[k, iu, iv, 1] / a + texture[k, iu, iv, 1]) / left
         vxx = (shot[k, iu, iv, 2] / a + texture[k, iu, iv, 2]) / left
@@ -422,3 +422,30 @@ def fit(frames: Any, start: Any, run: int, lattice: Any, banks: Any, prior: Any,
         diagnostics[s, SCALE] = scale
         diagnostics[s, SPREAD] = spread / max(freedom, 1.0)
         cold = not far < 1.0
+
+
+@nb.njit(**_FAST, nogil=True)  # type: ignore[untyped-decorator]
+def measure(frames: Any, theta: Any, lattice: Any, bank: Any, mask: Any, amplitude: Any) -> None:
+    """Mean amplitudes at fixed parameters.
+
+    Parameters
+    ----------
+    frames : array, shape (n, q_y, q_x)
+    theta : array, shape (n, 6)
+    lattice, bank : tuples as `_pass` takes them
+    mask : array of bool, shape (q_y, q_x)
+    amplitude : array, shape (n, copies): the result; copies whose window leaves the detector are left as they are
+    """
+    copies = lattice[0].shape[0]
+    cells = np.zeros((copies, 12))
+    buf = np.zeros((copies, bank[5].shape[2]), np.float32)
+    work = (cells, buf, np.zeros(5))
+    H, g = np.zeros((6, 6)), np.zeros(6)
+    frame = np.zeros((frames.shape[1], frames.shape[2] + PADDING), np.float32)
+    for s in range(frames.shape[0]):
+        _load(frames[s], frame)
+        cells[:, 9] = lattice[3]
+        _pass(frame, theta[s], lattice, bank, mask, work, H, g)
+        for n in range(copies):
+            if cells[n, 4] > 0.0:
+                amplitude[s, n] = cells[n, 9]

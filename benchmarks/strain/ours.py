@@ -2,90 +2,98 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.strain.peers.job import Job
-from parscope.core.solver import Estimate
-from parscope.solvers.lattice import LatticeFilters
-from parscope.solvers.lattice.contrast import calibrate
-from parscope.techniques.diffraction import Background, DiffractionPattern, Probe, strain_jacobian
-from parscope.techniques.diffraction.setup import find_setup
+from parscope import Frames, map_strain
+from parscope.core.solver import Status
+from parscope.techniques.diffraction import reciprocal_map
 
 Array = NDArray[np.float64]
-REPEATS, SAMPLE = 5, 512
+COMPONENTS = ("e_xx", "e_yy", "e_xy", "rotation")
+REPEATS = 3
 
 
-def given_pattern(job: Job) -> DiffractionPattern:
-    """Physics from the hand-given probe and lattice; only intensities and background are looked up in the data."""
-    mean = job.flat.mean(0, dtype=np.float64)
-    shape = mean.shape
-    offsets = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1) - job.centre
-    probe = Probe(job.radius, float(job.given["edge"]), np.array(job.given["distortion"]))
-    trial = DiffractionPattern(
-        shape, probe, tuple(job.centre), job.basis, job.indices, np.ones(len(job.indices)), Background(1.0, 10.0)
-    )
-    disks = [trial.template(offsets - q, probe.edge)[0].ravel() for q in trial.reference]
-    fits = []
-    for width in np.geomspace(0.05, 1.0, 12) * min(shape):
-        columns = np.stack([*disks, Background(1.0, width).at(offsets).ravel()], -1)
-        levels, residual, *_ = np.linalg.lstsq(columns, mean.ravel(), rcond=None)
-        fits.append((float(residual[0]), width, levels))
-    _, width, levels = min(fits, key=lambda fit: fit[0])
-    amplitude = np.maximum(levels[:-1], 1e-6)
-    return DiffractionPattern(
-        shape, probe, tuple(job.centre), job.basis, job.indices, amplitude, Background(max(levels[-1], 1e-9), width)
-    )
+class Stopwatch:
+    """CPU seconds of the set-up and of the fit, from the phases that a strain map reports."""
+
+    def __init__(self) -> None:
+        self.start = self.ready = self.end = time.process_time()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Note when the set-up, and when the last block, is finished."""
+        if phase == "set-up":
+            self.ready = time.process_time()
+        self.end = time.process_time()
+
+    @property
+    def setup(self) -> float:
+        """Seconds until the fit begins."""
+        return self.ready - self.start
+
+    @property
+    def fit(self) -> float:
+        """Seconds of the fit."""
+        return self.end - self.ready
 
 
-def automatic_pattern(job: Job) -> DiffractionPattern:
-    """Physics as parscope finds it from a sample of the patterns, with no parameter at all."""
-    return find_setup(sample(job, SAMPLE)).physics
+def settings(job: Job) -> dict[str, Any]:
+    """Nothing but the pooling that a case asks for; or probe and lattice as the peers have them."""
+    chosen = {"pool": job.settings["pool"]} if "pool" in job.settings else {}
+    if job.settings["mode"] == "auto":
+        return chosen
+    lengths, axes = np.linalg.eigh(np.array(job.given["distortion"]))
+    y, x = axes[:, 1]
+    known = {
+        "probe_radius": job.radius,
+        "probe_edge": float(job.given["edge"]),
+        "centre": tuple(job.centre.tolist()),
+        "g1": tuple(job.basis[0].tolist()),
+        "g2": tuple(job.basis[1].tolist()),
+        "ellipse": (float(lengths[1] / lengths[0]), float(np.rad2deg(np.arctan2(y, x)))),
+    }
+    return chosen | known
 
 
-def sample(job: Job, count: int) -> NDArray[np.uint16]:
-    """At most `count` patterns from all over the scan."""
-    return np.asarray(job.flat[np.linspace(0, len(job.flat) - 1, min(count, len(job.flat))).astype(int)])
+def lattices(found: Any) -> Array:
+    """Rows g1, g2 on the detector, shape (n, 2, 2): the strain of the crystal, seen through the distortion again.
 
-
-def fit(job: Job, find: Callable[[Job], DiffractionPattern]) -> None:
-    """Set up once, fit several times, and keep the median time of the fits."""
-    start = time.process_time()
-    solver = calibrate(LatticeFilters(find(job)), sample(job, SAMPLE // 2))
-    solver.rows(job.patterns[:1])
-    setup = time.process_time() - start
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        estimate = solver.rows(job.patterns)
-        seconds.append(time.process_time() - start)
-    save(job, solver, estimate, float(np.median(seconds)), setup)
-
-
-def save(job: Job, solver: LatticeFilters, estimate: Estimate, seconds: float, setup: float) -> None:
-    """Lattices, centres and standard errors as the scoring wants them."""
-    affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
-    slope = strain_jacobian(affine)
-    variance = np.einsum("nij,njk,nik->ni", slope, estimate.covariance[:, 2:, 2:], slope)
-    job.save(
-        seconds,
-        solver.physics.basis @ np.swapaxes(affine, -1, -2),
-        centre=estimate.theta[:, :2],
-        strain_std=np.sqrt(variance),
-        status=estimate.status,
-        setup=setup,
-    )
+    Of several crystals each is relative to its own reference.
+    """
+    crystal = reciprocal_map(*(found[name].values.ravel() for name in COMPONENTS))
+    distortion = np.array(json.loads(found.attrs["distortion"]))
+    detector = distortion @ crystal @ np.linalg.inv(distortion)
+    zero = np.array(json.loads(found.attrs["reference_affine"]))
+    basis = np.array(json.loads(found.attrs["reference_basis"]))
+    reference = basis @ zero[0].T if len(zero) == 1 else basis
+    return np.asarray(reference @ np.swapaxes(detector, -1, -2))
 
 
 def main() -> None:
-    """Run the mode that the settings ask for."""
+    """Map the strain; the first call gives set-up time and result, the following ones the speed when all is warm."""
     job = Job.from_command()
-    if job.settings.get("pool", 1) > 1:
-        raise NotImplementedError("pooling of neighbouring positions")
-    fit(job, {"given": given_pattern, "auto": automatic_pattern}[job.settings["mode"]])
+    frames, chosen = Frames.from_array(job.patterns), settings(job)
+    watches = [Stopwatch()]
+    found = map_strain(frames, progress=watches[0], **chosen)
+    for _ in range(REPEATS):
+        watches.append(Stopwatch())
+        map_strain(frames, progress=watches[-1], **chosen)
+    status = found.status.values.ravel()
+    job.save(
+        float(np.median([w.fit for w in watches[1:]])),
+        lattices(found),
+        centre=np.stack([found.centre_y.values.ravel(), found.centre_x.values.ravel()], -1),
+        strain_std=np.stack([found[f"{name}_std"].values.ravel() for name in COMPONENTS], -1),
+        setup=watches[0].setup,
+        pool=found.attrs["pool"],
+        status=status,
+        boundary=np.isin(status, (Status.BOUNDARY, Status.SECOND_LATTICE)),
+    )
 
 
 if __name__ == "__main__":

@@ -119,19 +119,46 @@ def score(measured: Measured, truth: Truth, bound: float | None = None) -> dict[
         ``e_xy_rms`` [1], ``rotation_rms`` [rad]; ``e_xx_mad`` [1] over all that have a fit (1.4826 times the median
         absolute error); where possible ``position_rms`` [px], ``spread`` [1] and ``ratio`` [1].
     """
-    own_reference = _median(measured.lattice[truth.reference])
+    own_reference = median(measured.lattice[truth.reference])
     error = strain_between(measured.lattice, own_reference) - truth.strain
+    result = statistics(error, measured.strain_std, bound)
+    if measured.centre is not None:
+        result["position_rms"] = position_rms(measured, truth, succeeded(error))
+    return result
+
+
+def succeeded(error: Array) -> Flags:
+    """Patterns, shape (n,), whose errors (n, 4) are all there and small enough."""
     good = np.isfinite(error).all(1)
     good[good] = (np.abs(error[good]) <= FAILURE).all(1)
+    return np.asarray(good)
+
+
+def statistics(error: Array, std: Array | None = None, bound: float | None = None) -> dict[str, float]:
+    """Everything that is said of the errors of strain and rotation.
+
+    Parameters
+    ----------
+    error : ndarray, shape (n, 4)
+        Of e_xx, e_yy, e_xy [1] and rotation [rad]; NaN where there is no fit.
+    std : ndarray, shape (n, 4), optional
+        Standard errors, where the method gives them.
+    bound : float, optional
+        Cramér-Rao limit of the strain RMS, [1].
+
+    Returns
+    -------
+    dict of float
+        As `score` returns it, but for the positions.
+    """
+    good = succeeded(error)
     result = {"failures": float(np.mean(~good)), "strain_rms": _rms(error[good, :3])}
     for k, name in enumerate(("e_xx", "e_yy", "e_xy", "rotation")):
         result[f"{name}_rms"] = _rms(error[good, k])
     fitted = np.isfinite(error[:, 0])
     result["e_xx_mad"] = float(1.4826 * np.median(np.abs(error[fitted, 0]))) if fitted.any() else np.nan
-    if measured.centre is not None:
-        result["position_rms"] = position_rms(measured, truth, good)
-    if measured.strain_std is not None:
-        result["spread"] = _rms((error / measured.strain_std)[good])
+    if std is not None:
+        result["spread"] = _rms((error / std)[good])
     if bound is not None:
         result["ratio"] = result["strain_rms"] / bound
     return result
@@ -160,14 +187,14 @@ def position_rms(measured: Measured, truth: Truth, good: Flags) -> float:
     if measured.centre is None or not good.any():
         return np.nan
     own, centre = measured.lattice[good], measured.centre[good]
-    change = truth.basis @ np.linalg.inv(_median(own))
+    change = truth.basis @ np.linalg.inv(median(own))
     if not np.abs(change - np.rint(change)).max() < 0.25:
         return np.nan
     lattice = np.rint(change) @ own
-    shift = np.rint(_median(truth.centre[good] - centre) @ np.linalg.inv(truth.basis))
+    shift = np.rint(median(truth.centre[good] - centre) @ np.linalg.inv(truth.basis))
     found = (centre + shift @ lattice)[:, None] + truth.indices @ lattice
     true = truth.centre[good][:, None] + truth.indices @ truth.lattice[good]
-    return _rms(found - true - _median((found - true).mean(1)))
+    return _rms(found - true - median((found - true).mean(1)))
 
 
 def disk_scores(found: list[Array], truth: Truth, capture: float = 3.0) -> dict[str, float]:
@@ -214,7 +241,7 @@ def boundary_scores(flagged: Flags, truth: Flags) -> tuple[float, float]:
     return (hits / wanted if wanted else np.nan), (hits / claimed if claimed else np.nan)
 
 
-def _median(values: Array) -> Array:
+def median(values: Array) -> Array:
     """Median over the first axis of what is finite; NaN, without a warning, when nothing is."""
     finite = values[np.isfinite(values).reshape(len(values), -1).all(1)]
     if not len(finite):

@@ -76,7 +76,8 @@ def _scores(answer: Answer, scene: scenes.Scene, case: Case) -> Scores:
     measured = Measured(arrays["lattice"], arrays.get("centre"), arrays.get("strain_std"))
     bound = None if case.pool > 1 else scene.bounds(case.electrons).get("strain_rms")
     if scene.phantom.design.grains:
-        scores = polycrystal_scores(measured, scene.truth, scene.phantom.share, arrays["boundary"], bound)
+        phantom = scene.phantom
+        scores = polycrystal_scores(measured, scene.truth, phantom.grain, phantom.share, arrays["boundary"], bound)
     else:
         scores = score(measured, scene.truth, bound)
     scores["speed"] = len(arrays["lattice"]) / float(arrays["seconds"])

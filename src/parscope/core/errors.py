@@ -89,8 +89,9 @@ class MissingExtraError(ParscopeError):
     """
 
     def __init__(self, library: str, extra: str) -> None:
+        self.library, self.extra = library, extra
         super().__init__(f"{library} is not installed", "", f"run: pip install 'parscope[{extra}]'")
 
-    def __reduce__(self) -> tuple[type[ParscopeError], tuple[str, str, str]]:
-        """Pickle by message, so that the error crosses process boundaries."""
-        return ParscopeError, (self.what, self.where, self.advice)
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Pickle by what the error was made from, so that it crosses process boundaries."""
+        return type(self), (self.library, self.extra)

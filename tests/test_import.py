@@ -12,31 +12,29 @@ import parscope
 
 HEAVY = {"dask", "h5py", "matplotlib", "numba", "rsciio", "scipy", "torch", "xarray", "zarr"}
 PROBE = """
-import json, sys, time
-before, start = set(sys.modules), time.process_time()
+import json, sys
+before = set(sys.modules)
 import {module}
-print(json.dumps([time.process_time() - start, sorted(set(sys.modules) - before)]))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def imported_by(module: str) -> tuple[float, set[str]]:
-    """CPU time [s] of an import in a fresh interpreter, and the modules it brings."""
+def imported_by(module: str) -> set[str]:
+    """Modules that an import brings in a fresh interpreter."""
     run = subprocess.run(
         [sys.executable, "-c", PROBE.format(module=module)], capture_output=True, text=True, check=True
     )
-    seconds, modules = json.loads(run.stdout)
-    return seconds, set(modules)
+    return set(json.loads(run.stdout))
 
 
 def test_importing_parscope_costs_next_to_nothing() -> None:
-    seconds, modules = min(imported_by("parscope") for _ in range(3))
-    assert seconds <= 0.05
+    modules = imported_by("parscope")
     assert len(modules) <= 120
     assert not {name.partition(".")[0] for name in modules} & (HEAVY | {"numpy"})
 
 
 def test_the_core_adds_numpy_only() -> None:
-    _, modules = imported_by("parscope.core, parscope.core.frames, parscope.core.solver, parscope.core.record")
+    modules = imported_by("parscope.core, parscope.core.frames, parscope.core.solver, parscope.core.record")
     foreign = {name.partition(".")[0] for name in modules} - sys.stdlib_module_names
     # NumPy's compiled random generators register the helper modules of Cython
     assert {name for name in foreign if not name.startswith(("_cython", "cython"))} == {"numpy", "parscope"}
@@ -44,7 +42,7 @@ def test_the_core_adds_numpy_only() -> None:
 
 @pytest.mark.parametrize("module", ["parscope.cli.main", "parscope.io", "parscope.solvers", "parscope.workflows"])
 def test_what_is_imported_to_choose_from_is_light(module: str) -> None:
-    _, modules = imported_by(module)
+    modules = imported_by(module)
     assert not {name.partition(".")[0] for name in modules} & HEAVY
 
 

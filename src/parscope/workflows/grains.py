@@ -1,0 +1,280 @@
+"""Polycrystals: the crystals of a scan found from its patterns, and where each of them may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.frames import Frames
+from parscope.core.solver import Status
+from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.contrast import calibrate
+from parscope.techniques.diffraction.lattice import strain
+from parscope.techniques.diffraction.pattern import DiffractionPattern
+from parscope.techniques.diffraction.setup import Choice, Setup
+from parscope.workflows.grains_fit import OVERLYING, fit_crystals as fit_crystals
+from parscope.workflows.grains_lattice import change
+from parscope.workflows.grains_regions import candidates, nearest, regions
+from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed, grid, suited_reader
+from parscope.workflows.grains_survey import Survey, Surveyor, number_of, pattern_of
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Progress = Callable[[float], None]
+
+FIRST_LOOK, SEEDS = 120, 600
+# Lattices that filters of one orientation still catch, and rotations that one bent crystal may have.
+CAUGHT_ROTATION, CAUGHT_STRAIN = np.deg2rad(9.0), 0.07
+BENT = np.deg2rad(9.0)
+SAMPLE = 48
+LEAST_SEEDS, LEAST_SHARE = 2, 0.02
+
+
+@dataclass(frozen=True)
+class Crystals:
+    """The crystals of a scan.
+
+    Parameters
+    ----------
+    solvers : tuple of LatticeFilters
+        One for each crystal, largest first; the place in the tuple is the number of the crystal.
+    candidates : ndarray of int16, shape (scan y, scan x, k)
+        Crystals that may be there: their numbers; -1 for none; -2 - c for a crystal c that has no region of its own
+        and may lie over the others there.
+    choices : tuple of Choice
+        How many there are and how they were found, for the report.
+    """
+
+    solvers: tuple[LatticeFilters, ...]
+    candidates: NDArray[np.int16]
+    choices: tuple[Choice, ...]
+
+
+def find_crystals(
+    frames: Frames,
+    sample: NDArray[Any],
+    setup: Setup,
+    solver: LatticeFilters,
+    progress: Progress | None = None,
+) -> Crystals | None:
+    """Find the crystals of a scan, if one lattice does not explain it.
+
+    Patterns on a coarse grid are searched for lattices; every pattern of the scan (of a regular part of it if it is
+    very large) is then given to the lattice that explains most of it, patterns that none explains are searched in
+    turn, and connected regions of smoothly changing lattice become the crystals.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    sample : ndarray, shape (n, q_y, q_x)
+        Some patterns from all over the scan, for the dose.
+    setup : Setup
+        Supplies probe, background and bad pixels; its lattice may be that of any one crystal.
+    solver : LatticeFilters
+        For the lattice of the set-up.
+    progress : callable, optional
+        Called with the share of the work done, [1].
+
+    Returns
+    -------
+    Crystals or None
+        None where one crystal explains the scan, strained by up to 5 % and bent by up to some degrees.
+    """
+    physics = setup.physics
+    reader = suited_reader(frames, sample, physics.gain)
+    finder = Finder(physics, reader.noise)
+    if _is_single(frames, reader, finder, solver):
+        return None
+    seeds = _look(finder, reader, grid(frames.scan_shape, SEEDS))
+    seeds = [s for s in seeds if s.lattices]
+    if not seeds:
+        return None
+    surveyor = Surveyor(frames, finder, reader, *_disks(seeds, finder))
+    mine = number_of(physics.basis, [b for s in seeds for b in s.lattices]) >= 0
+    survey, lattices, seeds = surveyor.run(seeds, [physics.basis] if mine else [], progress or _ignore)
+    return _crystals(frames, survey, lattices, seeds, solver)
+
+
+def _ignore(_: float) -> None:
+    """Progress nobody watches."""
+
+
+def _look(finder: Finder, reader: Reader, places: NDArray[np.int64]) -> list[Seed]:
+    """Seeds at some places."""
+    return [finder.seed(p, pattern) for p, pattern in zip(places, reader(places), strict=True)]
+
+
+def _is_single(frames: Frames, reader: Reader, finder: Finder, solver: LatticeFilters) -> bool:
+    """Whether the solver's lattice explains a coarse grid of patterns."""
+    places = grid(frames.scan_shape, FIRST_LOOK)
+    patterns = reader(places)
+    estimate = solver(patterns)
+    basis = finder.physics.basis
+    foreign, rotations = 0, []
+    for n, theta in enumerate(estimate.theta):
+        fitted = bool(estimate.status[n] == Status.OK)
+        here = basis @ theta[2:].reshape(2, 2).T if fitted else basis
+        centre = theta[:2] if fitted else np.array(finder.physics.centre)
+        peaks = finder.peaks(patterns[n])
+        rest = finder.beside(peaks, centre, [here])
+        if not finder.substantial(rest, peaks):
+            if fitted and len(peaks) > 5:
+                rotations.append(float(strain(theta[2:].reshape(2, 2))[3]))
+            continue
+        seed = finder.seed(places[n], patterns[n])
+        caught = [bool(change(basis, b).within(CAUGHT_ROTATION, CAUGHT_STRAIN)) for b in seed.lattices]
+        foreign += not all(caught)
+    bent = float(np.ptp(rotations)) if rotations else 0.0
+    return foreign < max(LEAST_SEEDS, LEAST_SHARE * len(places)) and bent < BENT
+
+
+def _disks(seeds: list[Seed], finder: Finder) -> tuple[float, float]:
+    """Farthest disk worth using, [px], and typical counts per pixel of diffracted disks."""
+    centre = np.array(finder.physics.centre)
+    far, strong = [], []
+    for seed in seeds:
+        sure = (seed.peaks.significance > 6) & ~finder.direct(seed.peaks, centre)
+        if sure.any():
+            far.append(float(np.hypot(*(seed.peaks.position[sure] - centre).T).max()))
+            strong.append(float(np.median(seed.peaks.amplitude[sure])))
+    return (float(np.quantile(far, 0.75)) + 2.0, float(np.median(strong))) if far else (np.inf, 1.0)
+
+
+def _crystals(
+    frames: Frames, survey: Survey, lattices: list[Array], seeds: list[Seed], solver: LatticeFilters
+) -> Crystals | None:
+    """Regions of the survey as crystals, and those that only lie over others."""
+    label = regions(survey.lattice, survey.error, survey.label >= 0)
+    count = int(label.max()) + 1
+    over = _overlying(label, survey, lattices, seeds)
+    if count == 0 or count + len(over) < 2:
+        return None
+    own = nearest(label)
+    grown = _spread(candidates(own), survey.stride, frames.scan_shape)
+    solvers = _solvers(frames, survey, label, count, solver)
+    for n, (lattice, places) in enumerate(over):
+        solvers.append(_overlying_solver(frames, lattice, places, solvers[0]))
+        grown = _laid_over(grown, places, OVERLYING - (count + n), seeds)
+    how = (
+        f"lattices of {len(seeds)} patterns, every pattern given to the one that explains most of its diffracted "
+        "intensity, connected regions of smoothly changing lattice"
+    )
+    choices = [Choice("crystals", str(count), how)]
+    if over:
+        choices.append(
+            Choice("overlying crystals", str(len(over)), "second lattices that are nowhere the stronger one")
+        )
+    return Crystals(tuple(solvers), grown, tuple(choices))
+
+
+def _spread(near: NDArray[np.int16], stride: int, shape: tuple[int, int]) -> NDArray[np.int16]:
+    """Candidates of all scan positions from those of the survey."""
+    y, x = (np.minimum(np.arange(n) // stride, near.shape[k] - 1) for k, n in enumerate(shape))
+    return near[y[:, None], x[None, :]]
+
+
+def _patterns(frames: Frames, places: NDArray[np.int64]) -> NDArray[Any]:
+    """Patterns at some scan positions, rows in ascending order."""
+    return Reader(frames)(places)
+
+
+def _solvers(frames: Frames, survey: Survey, label: Labels, count: int, solver: LatticeFilters) -> list[LatticeFilters]:
+    """A solver for every region, with its own reference and mean counts."""
+    base: LatticeFilters | None = None
+    result = []
+    for c in range(count):
+        inside = np.argwhere(label == c)
+        chosen = inside[np.unique(np.linspace(0, len(inside) - 1, SAMPLE).astype(int))]
+        lattice, centre = _reference(survey, label == c)
+        patterns = _patterns(frames, chosen * survey.stride)
+        base = base or _calibrated(_measured(lattice, centre, patterns, solver, None), patterns)
+        result.append(_measured(lattice, centre, patterns, solver, base))
+    return result
+
+
+def _reference(survey: Survey, inside: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Median lattice and centre of a region; patterns in other cells are brought to the first one's."""
+    lattice = survey.lattice[inside]
+    between = change(lattice[0], lattice).affine
+    return lattice[0] @ np.median(between, axis=0).T, np.median(survey.centre[inside], axis=0)
+
+
+def _measured(
+    lattice: Array, centre: Array, patterns: NDArray[Any], solver: LatticeFilters, base: LatticeFilters | None
+) -> LatticeFilters:
+    """Solver for a lattice with the mean counts of its patterns, without disks too weak to matter."""
+    like = _physics(solver if base is None else base)
+    farthest = float(np.hypot(*_physics(solver).reference.T).max()) + 2.0
+    start = replace(like, centre=(float(centre[0]), float(centre[1])))
+    flat = pattern_of(lattice, start, farthest, float(np.median(like.amplitude)))
+    trial = replace(solver, physics=flat, bins=3) if base is None else base.with_lattice(flat)
+    estimate = trial(patterns)
+    good = estimate.status == Status.OK
+    amplitude = estimate.extra["amplitude"][good].mean(0, dtype=np.float64) if good.any() else flat.amplitude
+    final = useful(replace(flat, amplitude=np.maximum(amplitude, 1e-6)), int(good.sum()))
+    return replace(solver, physics=final) if base is None else base.with_lattice(final)
+
+
+def useful(physics: DiffractionPattern, patterns: int) -> DiffractionPattern:
+    """Keep the disks that tell of the lattice, and the direct one."""
+    amplitude, beneath = physics.amplitude, physics.levels.background
+    area = np.pi * physics.probe.radius**2 * max(patterns, 1)
+    seen = amplitude > 4 * np.sqrt(physics.gain * (amplitude + 2 * beneath) / area)
+    told = amplitude**2 / (amplitude + 2 * beneath) * ((physics.reference**2).sum(1) + physics.probe.radius**2) * seen
+    use = seen & (told > 1e-3 * told.sum()) | (physics.indices == 0).all(1)
+    use = use if use.sum() >= 4 else np.ones(len(use), np.bool_)
+    return replace(physics, indices=physics.indices[use], amplitude=amplitude[use])
+
+
+def _calibrated(solver: LatticeFilters, patterns: NDArray[Any]) -> LatticeFilters:
+    """Solver with the contrast inside the disks that its patterns show."""
+    return calibrate(solver, patterns)
+
+
+def _physics(solver: LatticeFilters) -> DiffractionPattern:
+    """Physics of a solver of diffraction patterns."""
+    if not isinstance(solver.physics, DiffractionPattern):
+        raise TypeError(f"{type(solver.physics).__name__} is no DiffractionPattern")
+    return solver.physics
+
+
+def _overlying(
+    label: Labels, survey: Survey, lattices: list[Array], seeds: list[Seed]
+) -> list[tuple[Array, NDArray[np.int64]]]:
+    """Lattices that are second in several seeds and that no region has, with the places of these seeds."""
+    present = [survey.lattice[label == c] for c in range(int(label.max()) + 1)]
+    found = []
+    for number, lattice in enumerate(lattices):
+        if any(change(p, lattice).within(ALIKE_ROTATION, ALIKE_STRAIN).any() for p in present):
+            continue
+        of = [s for s in seeds if any(number_of(b, lattices) == number for b in s.lattices[1:])]
+        if len(of) >= max(LEAST_SEEDS, int(LEAST_SHARE * len(seeds))):
+            found.append((lattice, np.array([s.place for s in of])))
+    return found
+
+
+def _overlying_solver(
+    frames: Frames, lattice: Array, places: NDArray[np.int64], base: LatticeFilters
+) -> LatticeFilters:
+    """Solver for a crystal that lies over another one, as if it were there alone."""
+    ordered = places[np.lexsort(places.T[::-1])]
+    physics = _physics(base)
+    other = _physics(_measured(lattice, np.array(physics.centre), _patterns(frames, ordered[:SAMPLE]), base, base))
+    mine, theirs = (float(p.amplitude[~(p.indices == 0).all(1)].sum()) for p in (other, physics))
+    diffracted = ~(other.indices == 0).all(1)
+    scaled = np.where(diffracted, other.amplitude * theirs / max(mine, 1e-9), other.amplitude)
+    return base.with_lattice(replace(other, amplitude=scaled))
+
+
+def _laid_over(near: NDArray[np.int16], places: NDArray[np.int64], code: int, seeds: list[Seed]) -> NDArray[np.int16]:
+    """Add an overlying crystal to the candidates round the seeds that show it."""
+    reach = int(np.ceil(1.6 * np.sqrt(near.shape[0] * near.shape[1] / max(len(seeds), 1))))
+    layer = np.full((*near.shape[:2], 1), -1, np.int16)
+    for y, x in places:
+        layer[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = code
+    return np.concatenate([near, layer], axis=-1)

@@ -1,0 +1,157 @@
+"""The fit of patterns that may be of several crystals: which one it is, and how much of another is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.solver import Estimate, Status
+from parscope.solvers.lattice import LatticeFilters
+from parscope.techniques.diffraction.pattern import DiffractionPattern
+from parscope.workflows.grains_share import Neighbour, shares
+
+Array = NDArray[np.float64]
+
+OVERLYING = -2
+"""A candidate c <= -2 is crystal -2 - c, which has no region of its own there but may lie over another one."""
+
+# Explained intensities that differ by less name the same lattice found from two references.
+ALIKE = 0.05
+SIGNIFICANCE = 4.0
+LEAST_SHARE = 0.01
+
+
+def fit_crystals(
+    patterns: NDArray[Any],
+    candidates: NDArray[np.int16],
+    crystals: tuple[LatticeFilters, ...],
+    mixing: bool = True,
+) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
+    """Fit every pattern with the crystals that may be there, each relative to its own reference.
+
+    Every pattern is fitted by itself, so the result does not depend on how a scan is cut into pieces.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (rows, columns, q_y, q_x)
+        Counts, integer or float.
+    candidates : ndarray of int16, shape (rows, columns, k)
+        Numbers of the crystals that may be there; -1 for none, -2 - c for a crystal c that only lies over others.
+    crystals : tuple of LatticeFilters
+        One for each crystal.
+    mixing : bool, default True
+        Whether to look for a second crystal in every pattern.
+
+    Returns
+    -------
+    estimate : Estimate
+        Of rows times columns patterns, relative to each pattern's own crystal. NaN and ``BOUNDARY`` where a
+        neighbouring crystal, ``SECOND_LATTICE`` where an overlying one has a significant share; ``extra`` holds what
+        the solver gives, ``amplitude`` filled up with zeros to the largest number of disks, and ``dominant``
+        (n, 6): the parameters of the stronger crystal also where two are mixed.
+    crystal : ndarray of int16, shape (rows, columns)
+        Number of the strongest crystal in each pattern; -1 where there is no candidate.
+    share : ndarray of float32, shape (rows, columns)
+        Share of the diffracted electrons that a second crystal scatters, 0 to 0.5, [1].
+    """
+    shape = patterns.shape[:2]
+    flat = patterns.reshape(-1, *patterns.shape[2:])
+    options = candidates.reshape(len(flat), -1)
+    best = _Best(len(flat), crystals)
+    for c in np.unique(options[options >= 0]):
+        chosen = np.flatnonzero((options == c).any(1))
+        best.offer(int(c), chosen, crystals[c](flat[chosen]))
+    share, second = _second(flat, options if mixing else options[:, :0], best, crystals)
+    estimate = best.estimate
+    mixed = (second != -1) & (estimate.status == Status.OK)
+    estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
+    estimate.extra["dominant"] = estimate.theta.copy()
+    estimate.theta[mixed], estimate.covariance[mixed] = np.nan, np.nan
+    return estimate, best.crystal.reshape(shape), share.reshape(shape)
+
+
+def diffracted_intensity(solver: LatticeFilters, estimate: Estimate) -> Array:
+    """Sum of squared amplitudes over their variances in all disks but the direct one, shape (n,), [1]."""
+    physics = _pattern(solver)
+    radius = physics.probe.radius
+    amplitude = np.clip(estimate.extra["amplitude"], 0, None).astype(np.float64)
+    amplitude[:, (physics.indices == 0).all(1)] = 0.0
+    variance = physics.gain * (amplitude + 2 * physics.levels.background) / (np.pi * radius**2) + 1e-12
+    total = np.asarray((amplitude**2 / variance).sum(1))
+    return np.where(estimate.status == Status.OK, total, -1.0)
+
+
+def _pattern(solver: LatticeFilters) -> DiffractionPattern:
+    """Physics of a solver of diffraction patterns."""
+    if not isinstance(solver.physics, DiffractionPattern):
+        raise TypeError(f"{type(solver.physics).__name__} is no DiffractionPattern")
+    return solver.physics
+
+
+class _Best:
+    """Estimates of the crystals that explain each of n patterns best so far."""
+
+    def __init__(self, n: int, crystals: tuple[LatticeFilters, ...]) -> None:
+        self._crystals = crystals
+        self.crystal = np.full(n, -1, np.int16)
+        self._intensity, self._deformation = np.full(n, -2.0), np.full(n, np.inf)
+        self._copies = max(len(c.physics.reference) for c in crystals)
+        self.estimate = Estimate(
+            np.full((n, 6), np.nan),
+            np.full((n, 6, 6), np.nan),
+            np.full(n, np.nan),
+            np.full(n, Status.NO_MODEL, np.uint8),
+        )
+
+    def offer(self, crystal: int, chosen: NDArray[np.int64], estimate: Estimate) -> None:
+        """Take the estimates of one crystal for patterns `chosen` where they are better."""
+        intensity = diffracted_intensity(self._crystals[crystal], estimate)
+        offset = estimate.theta[:, 2:] - self._crystals[crystal].physics.theta[2:]
+        deformation = np.nan_to_num(np.linalg.norm(offset, axis=1), nan=np.inf)
+        before, closest = self._intensity[chosen], self._deformation[chosen]
+        clearly = intensity > before + ALIKE * np.maximum(before, 0)
+        alike = (intensity > (1 - ALIKE) * before) & (deformation < closest)
+        take = clearly | alike
+        n, own = chosen[take], self.estimate
+        self.crystal[n] = crystal
+        self._intensity[n], self._deformation[n] = np.maximum(intensity, before)[take], deformation[take]
+        for name in ("theta", "covariance", "misfit", "status"):
+            getattr(own, name)[n] = getattr(estimate, name)[take]
+        for name, values in estimate.extra.items():
+            self._keep(name, n, values[take])
+
+    def _keep(self, name: str, n: NDArray[np.int64], values: NDArray[Any]) -> None:
+        """Store one extra array, amplitudes filled up with zeros."""
+        width = (self._copies,) if name == "amplitude" else values.shape[1:]
+        if name not in self.estimate.extra:
+            empty = 0.0 if name == "amplitude" else np.nan
+            self.estimate.extra[name] = np.full((len(self.crystal), *width), empty, values.dtype)
+        if name == "amplitude":
+            filled = np.zeros((len(n), self._copies), values.dtype)
+            filled[:, : values.shape[1]] = values
+            values = filled
+        self.estimate.extra[name][n] = values
+
+
+def _second(
+    flat: NDArray[Any], options: NDArray[np.int16], best: _Best, crystals: tuple[LatticeFilters, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """Share of the second crystal (n,), and which candidate it is, -1 where none is significant."""
+    share, second = np.zeros(len(flat), np.float32), np.full(len(flat), -1, np.int16)
+    strongest = np.full(len(flat), SIGNIFICANCE)
+    several = ((options != -1).sum(1) > 1) & np.isfinite(best.estimate.theta[:, 0])
+    for k in range(options.shape[1]):
+        numbers = np.where(options[:, k] <= OVERLYING, OVERLYING - options[:, k], options[:, k])
+        for first, other in np.unique(np.stack([best.crystal, numbers], 1)[several], axis=0):
+            if other == -1 or other == first:
+                continue
+            chosen = np.flatnonzero(several & (best.crystal == first) & (numbers == other))
+            pair = Neighbour(_pattern(crystals[first]), _pattern(crystals[other]))
+            found, significance = shares(flat[chosen], best.estimate.theta[chosen], pair)
+            better = (significance > strongest[chosen]) & (found > LEAST_SHARE)
+            n = chosen[better]
+            strongest[n], second[n] = significance[better], options[n, k]
+            share[n] = np.clip(found[better], 0, 0.5)
+    return share, second

@@ -1,0 +1,168 @@
+"""Seeds: scan positions whose patterns are looked at without knowing any lattice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import NoLatticeError
+from parscope.core.frames import Frames
+from parscope.techniques.diffraction.pattern import DiffractionPattern
+from parscope.techniques.diffraction.setup.correlation import Peaks, find_peaks
+from parscope.techniques.diffraction.setup.finder import Lattice, lattice_of
+from parscope.workflows.grains_lattice import change
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+# Electrons a seed should have; patterns of fewer are added up with their neighbours.
+ENOUGH = 3000.0
+WIDEST = 5
+SECOND = 0.08
+ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(2.0), 0.03
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What one scan position shows.
+
+    Parameters
+    ----------
+    place : tuple of int
+        Scan position (y, x).
+    peaks : Peaks
+        Disks found.
+    lattices : tuple of ndarray, shape (2, 2)
+        Rows g1, g2 of the lattices found, strongest first, [px].
+    """
+
+    place: tuple[int, int]
+    peaks: Peaks
+    lattices: tuple[Array, ...]
+
+
+def grid(shape: tuple[int, int], most: int) -> NDArray[np.int64]:
+    """At most about `most` scan positions on an even grid, rows y, x, shape (n, 2)."""
+    step = max(1.0, np.sqrt(shape[0] * shape[1] / most))
+    axes = [np.unique(np.arange(step / 2, n, step).astype(np.int64)) if n > step else np.array([n // 2]) for n in shape]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+
+
+class Reader:
+    """Patterns at scan positions, added up with their neighbours where the dose is low.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    side : int
+        Of the square of scan positions that are averaged, odd.
+    """
+
+    def __init__(self, frames: Frames, side: int = 1) -> None:
+        self._frames, self.side = frames, side
+
+    @property
+    def noise(self) -> float:
+        """Share of the variance that averaging leaves, [1]."""
+        return 1.0 / self.side**2
+
+    def __call__(self, places: NDArray[np.int64]) -> NDArray[Any]:
+        """Patterns at `places` (n, 2) of rows in ascending order; shape (n, q_y, q_x)."""
+        result = np.empty((len(places), *self._frames.pattern_shape), np.float32)
+        rows, columns = self._frames.scan_shape
+        half = self.side // 2
+        for y in np.unique(places[:, 0]):
+            low = int(np.clip(y - half, 0, max(rows - self.side, 0)))
+            block = np.asarray(self._frames.data[low : low + self.side])
+            for n in np.flatnonzero(places[:, 0] == y):
+                left = int(np.clip(places[n, 1] - half, 0, max(columns - self.side, 0)))
+                result[n] = block[:, left : left + self.side].mean((0, 1), dtype=np.float64)
+        return result
+
+
+def suited_reader(frames: Frames, sample: NDArray[Any], gain: float) -> Reader:
+    """Reader that averages as few patterns as have the electrons to show their disks."""
+    electrons = float(np.mean(np.sum(sample, axis=(1, 2), dtype=np.float64))) / gain
+    side = next((s for s in range(1, WIDEST, 2) if s * s * electrons >= ENOUGH), WIDEST)
+    return Reader(frames, min(side, *frames.scan_shape))
+
+
+class Finder:
+    """Finds the lattices of single patterns with what is known of the probe.
+
+    Parameters
+    ----------
+    physics : DiffractionPattern
+        Supplies probe, centre, gain and mask; its lattice is not used.
+    noise : float
+        Share of the variance that averaging has left, [1].
+    """
+
+    def __init__(self, physics: DiffractionPattern, noise: float) -> None:
+        self.physics, self._gain = physics, physics.gain * noise
+        self._mask = np.zeros(physics.shape, np.bool_) if physics.mask is None else physics.mask
+        y, x = np.rint(physics.centre).astype(int)
+        # a direct disk that is hidden cannot be named by its place
+        self._centre = None if self._mask[y, x] else physics.centre
+
+    def peaks(self, pattern: NDArray[Any]) -> Peaks:
+        """Disks of a pattern."""
+        return find_peaks(pattern, self.physics.probe, self._mask, self._gain)
+
+    def seed(self, place: NDArray[np.int64], pattern: NDArray[Any]) -> Seed:
+        """Peaks and up to two lattices of a pattern."""
+        peaks = self.peaks(pattern)
+        found: list[Array] = []
+        rest = peaks
+        for _ in range(2):
+            lattice = self._lattice(rest)
+            if lattice is None or (found and change(found[0], lattice.basis).within(ALIKE_ROTATION, ALIKE_STRAIN)):
+                break
+            found.append(lattice.basis)
+            rest = self.beside(peaks, lattice.centre, found)
+            if not self.substantial(rest, peaks):
+                break
+        return Seed((int(place[0]), int(place[1])), peaks, tuple(found))
+
+    def beside(self, peaks: Peaks, centre: Array, bases: list[Array]) -> Peaks:
+        """Disks that lie on none of the lattices; and the direct one."""
+        offset = peaks.position - centre
+        off = np.ones(len(peaks), np.bool_)
+        for basis in bases:
+            numbers = np.rint(offset @ np.linalg.inv(basis))
+            reach = min(1.4 * self.physics.probe.radius, 0.35 * float(np.hypot(*basis.T).min()))
+            off &= np.hypot(*(offset - numbers @ basis).T) > max(reach, 1.5)
+        keep = off | self.direct(peaks, centre)
+        return Peaks(peaks.position[keep], peaks.amplitude[keep], peaks.significance[keep])
+
+    def direct(self, peaks: Peaks, centre: Array) -> Flags:
+        """Which of the disks is the direct one."""
+        return np.asarray(np.hypot(*(peaks.position - centre).T) < max(1.4 * self.physics.probe.radius, 3.0))
+
+    def substantial(self, rest: Peaks, peaks: Peaks) -> bool:
+        """Whether disks beside a lattice are many and strong enough to be those of another one."""
+        centre = np.array(self.physics.centre)
+        strength = [float(p.amplitude[~self.direct(p, centre)].sum()) for p in (rest, peaks)]
+        sure = (rest.significance > 6) & ~self.direct(rest, centre)
+        return bool(sure.sum() >= 4 and strength[0] > SECOND * strength[1])
+
+    def _lattice(self, peaks: Peaks) -> Lattice | None:
+        """Lattice of disks, if it is one: most of its points within the disks found must be taken."""
+        try:
+            lattice = lattice_of(peaks, self.physics.probe, self._mask, self._centre)
+        except NoLatticeError:
+            return None
+        offset = peaks.position - lattice.centre
+        numbers = np.rint(offset @ np.linalg.inv(lattice.basis))
+        miss = np.hypot(*(offset - numbers @ lattice.basis).T)
+        on = miss < 1 + 0.2 * self.physics.probe.radius
+        if np.hypot(*(lattice.centre - self.physics.centre)) > 3 * self.physics.probe.radius + 4 or on.sum() < 4:
+            return None
+        farthest = float(np.quantile(np.hypot(*offset[on].T), 0.9))
+        expected = np.pi * farthest**2 / abs(float(np.linalg.det(lattice.basis)))
+        filled = len(np.unique(numbers[on], axis=0))
+        return lattice if filled > 0.35 * expected else None

@@ -1,0 +1,222 @@
+"""Survey of a scan with several lattices: which of them every pattern follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from parscope.core.frames import Frames
+from parscope.core.solver import Status
+from parscope.solvers.lattice import LatticeFilters
+from parscope.techniques.diffraction.lattice import strain_jacobian
+from parscope.techniques.diffraction.pattern import DiffractionPattern
+from parscope.techniques.diffraction.setup.select import lattice_points
+from parscope.workflows.grains_fit import fit_crystals
+from parscope.workflows.grains_lattice import change
+from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Progress = Callable[[float], None]
+
+MOST_POSITIONS = 20000
+BLOCK_BYTES = 32 << 20
+POORLY = 0.6
+NEW_SEEDS = 120
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the patterns of a coarse or full grid of scan positions follow.
+
+    Parameters
+    ----------
+    stride : int
+        Scan steps from one position to the next.
+    label : ndarray of int, shape (y, x)
+        Number of the lattice; -1 where none fits.
+    lattice : ndarray, shape (y, x, 2, 2)
+        Rows g1, g2, in the cell of their reference, [px].
+    centre : ndarray, shape (y, x, 2)
+        Centre of the pattern, [px].
+    error : ndarray, shape (y, x)
+        Standard error of the rotation, [rad].
+    explained : ndarray, shape (y, x)
+        Share of the electrons in diffracted disks, [1].
+    """
+
+    stride: int
+    label: Labels
+    lattice: Array
+    centre: Array
+    error: Array
+    explained: Array
+
+
+def lattices_of(seeds: list[Seed], known: list[Array]) -> list[Array]:
+    """All different lattices that seeds show, those `known` first.
+
+    Parameters
+    ----------
+    seeds : list of Seed
+    known : list of ndarray, shape (2, 2)
+        Rows g1, g2, [px].
+
+    Returns
+    -------
+    list of ndarray, shape (2, 2)
+    """
+    found = list(known)
+    for rank in (0, 1):
+        for seed in seeds:
+            if len(seed.lattices) > rank and number_of(seed.lattices[rank], found) < 0:
+                found.append(seed.lattices[rank])
+    return found
+
+
+def number_of(lattice: Array, among: list[Array]) -> int:
+    """Number of the lattice that is nearly the same; -1 if there is none."""
+    if not among:
+        return -1
+    between = change(np.stack(among), lattice)
+    close = between.within(ALIKE_ROTATION, ALIKE_STRAIN)
+    size = np.abs(between.rotation) + between.stretch
+    return int(np.argmin(np.where(close, size, np.inf))) if close.any() else -1
+
+
+def pattern_of(lattice: Array, like: DiffractionPattern, farthest: float, amplitude: float) -> DiffractionPattern:
+    """Pattern of equally strong disks on a lattice, with the probe and background of another one."""
+    margin = like.probe.radius + 3 * like.probe.edge + 1
+    numbers = lattice_points(np.array(like.centre), lattice, like.shape, margin, farthest)
+    return replace(like, basis=lattice, indices=numbers.astype(np.int64), amplitude=np.full(len(numbers), amplitude))
+
+
+class Surveyor:
+    """Fits the scan with lattices and looks for more where they explain little.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    finder : Finder
+        Of lattices in single patterns.
+    reader : Reader
+        Of the patterns for the finder.
+    farthest : float
+        Disk used, [px] from the centre.
+    amplitude : float
+        Typical counts per pixel of a diffracted disk.
+    """
+
+    def __init__(self, frames: Frames, finder: Finder, reader: Reader, farthest: float, amplitude: float) -> None:
+        self._frames, self._finder, self._reader = frames, finder, reader
+        self._farthest, self._amplitude = farthest, amplitude
+        rows, columns = frames.scan_shape
+        self.stride = max(1, int(np.ceil(np.sqrt(rows * columns / MOST_POSITIONS))))
+        self._solvers: list[LatticeFilters] = []
+
+    def run(self, seeds: list[Seed], known: list[Array], progress: Progress) -> tuple[Survey, list[Array], list[Seed]]:
+        """Survey, the lattices it found, and all seeds it needed."""
+        seeds = list(seeds)
+        lattices = lattices_of(seeds, known)
+        survey = self._survey(lattices, seeds, progress)
+        for _ in range(3):
+            places = _poorly_explained(survey)
+            more = [self._finder.seed(p, pattern) for p, pattern in zip(places, self._reader(places), strict=True)]
+            more = [s for s in more if s.lattices]
+            grown = lattices_of(more, lattices)
+            useful = [s for s in more if self._differs(s, grown, survey)]
+            if not useful:
+                break
+            lattices, seeds = grown, seeds + useful
+            survey = self._survey(lattices, seeds, progress)
+        return survey, lattices, seeds
+
+    def _differs(self, seed: Seed, lattices: list[Array], survey: Survey) -> bool:
+        """Whether a seed shows another lattice than the survey does there."""
+        y, x = (min(seed.place[k] // self.stride, survey.label.shape[k] - 1) for k in range(2))
+        return number_of(seed.lattices[0], lattices) != survey.label[y, x]
+
+    def _survey(self, lattices: list[Array], seeds: list[Seed], progress: Progress) -> Survey:
+        """Fit all positions with the lattices that seeds nearby show."""
+        self._grow(lattices)
+        options = self._options(lattices, seeds)
+        shape = options.shape[:2]
+        columns = np.arange(shape[1]) * self.stride
+        parts = []
+        for rows in self._blocks(shape[0]):
+            patterns = np.stack([np.asarray(self._frames.data[int(y) * self.stride])[columns] for y in rows])
+            parts.append(self._fit(patterns, options[rows]))
+            progress((rows[-1] + 1) / shape[0])
+        label, lattice, centre, error, explained = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return Survey(self.stride, label, lattice, centre, error, explained)
+
+    def _blocks(self, rows: int) -> Iterator[NDArray[np.int64]]:
+        """Rows of the survey that are read together."""
+        row_bytes = self._frames.data.dtype.itemsize * int(np.prod(self._frames.data.shape[1:]))
+        at_once = max(1, BLOCK_BYTES // max(row_bytes // self.stride, 1))
+        for start in range(0, rows, at_once):
+            yield np.arange(start, min(start + at_once, rows))
+
+    def _grow(self, lattices: list[Array]) -> None:
+        """Solvers for lattices that have none yet; all share their filters."""
+        for lattice in lattices[len(self._solvers) :]:
+            physics = pattern_of(lattice, self._finder.physics, self._farthest, self._amplitude)
+            new = self._solvers[0].with_lattice(physics) if self._solvers else LatticeFilters(physics, bins=3)
+            self._solvers.append(new)
+
+    def _options(self, lattices: list[Array], seeds: list[Seed]) -> NDArray[np.int16]:
+        """Lattices of the seeds nearest to every position, shape (y, x, k)."""
+        place = np.array([s.place for s in seeds], dtype=np.float64)
+        shape = tuple(-(-n // self.stride) for n in self._frames.scan_shape)
+        reach = 1.6 * float(np.sqrt(np.prod(self._frames.scan_shape) / len(seeds))) + self.stride
+        present = np.zeros((*shape, len(lattices)), np.bool_)
+        for seed, at in zip(seeds, place / self.stride, strict=True):
+            low = np.maximum(np.ceil(at - reach / self.stride), 0).astype(int)
+            high = np.floor(at + reach / self.stride).astype(int) + 1
+            for lattice in seed.lattices:
+                present[low[0] : high[0], low[1] : high[1], number_of(lattice, lattices)] = True
+        k = int(present.sum(-1).max(initial=1))
+        order = np.argsort(~present, axis=-1, kind="stable")[..., :k]
+        chosen = np.take_along_axis(present, order, -1)
+        return np.where(chosen, order, -1).astype(np.int16)
+
+    def _fit(self, patterns: NDArray[Any], options: NDArray[np.int16]) -> tuple[Array, ...]:
+        """Label, lattice, centre, error and explained share of a block."""
+        estimate, label, _ = fit_crystals(patterns, options, tuple(self._solvers), mixing=False)
+        shape = label.shape
+        theta = estimate.theta
+        affine = theta[:, 2:].reshape(-1, 2, 2)
+        basis = np.stack([s.physics.basis for s in self._solvers])[np.maximum(label.ravel(), 0)]  # type: ignore[attr-defined]
+        good = estimate.status == Status.OK
+        error = np.full(len(theta), np.nan)
+        slope = strain_jacobian(affine[good])[:, 3]
+        error[good] = np.sqrt(np.einsum("ni,nij,nj->n", slope, estimate.covariance[good, 2:, 2:], slope))
+        direct = [np.flatnonzero((s.physics.indices == 0).all(1))[0] for s in self._solvers]  # type: ignore[attr-defined]
+        amplitude = np.clip(estimate.extra["amplitude"], 0, None)
+        total = amplitude.sum(1) - amplitude[np.arange(len(theta)), np.array(direct)[np.maximum(label.ravel(), 0)]]
+        area = np.pi * self._finder.physics.probe.radius**2 / self._finder.physics.gain
+        explained = np.where(good, total * area / np.maximum(estimate.extra["electrons"], 1e-9), 0.0)
+        label = np.where(good.reshape(shape), label, -1).astype(np.int64)
+        lattice = (basis @ np.swapaxes(affine, -1, -2)).reshape(*shape, 2, 2)
+        return label, lattice, theta[:, :2].reshape(*shape, 2), error.reshape(shape), explained.reshape(shape)
+
+
+def _poorly_explained(survey: Survey) -> NDArray[np.int64]:
+    """Worst position of every connected patch that explains much less than is typical, in scan steps, shape (n, 2)."""
+    typical = float(np.median(survey.explained[survey.label >= 0])) if (survey.label >= 0).any() else 1.0
+    poor = survey.explained < POORLY * typical
+    patches, count = ndimage.label(poor)
+    if count == 0:
+        return np.zeros((0, 2), np.int64)
+    numbers = np.arange(1, count + 1)
+    size = ndimage.sum_labels(poor, patches, numbers)
+    largest = numbers[np.argsort(-size, kind="stable")][:NEW_SEEDS]
+    depth = ndimage.distance_transform_edt(poor) - 0.5 * survey.explained / max(typical, 1e-9)
+    worst = np.array(ndimage.maximum_position(depth, patches, largest), dtype=np.int64)
+    return worst[np.lexsort(worst.T[::-1])] * survey.stride

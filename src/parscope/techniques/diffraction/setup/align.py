@@ -220,7 +220,7 @@ def _fine(crop: NDArray[np.float32], probe: Probe, place: Array, edge: float, ha
     return result, variance
 
 
-def _position_filters(grid: Array, probe: Probe, edge: float) -> Array:
+def _position_filters(grid: Array, probe: Probe, edge: float) -> NDArray[np.float32]:
     """Filters for height, height times displacement in y and in x: least squares over disk, floor and gradients."""
     u = grid @ np.linalg.inv(probe.distortion).T
     r = np.sqrt((u * u).sum(axis=1)) + 1e-9

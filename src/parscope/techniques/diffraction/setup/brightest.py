@@ -70,8 +70,10 @@ def _rings(radius: float, shape: list[int]) -> tuple[Array, Array]:
     return step - smaller, larger - step
 
 
-def _mean_over(spectrum: NDArray[np.complexfloating[Any, Any]], ring: Array, shape: list[int]) -> Array:
+def _mean_over(
+    spectrum: NDArray[np.complexfloating[Any, Any]], ring: Array, shape: list[int]
+) -> NDArray[np.floating[Any]]:
     """Mean of the image over the ring placed at every pixel."""
     kernel = fft.rfft2(ring.astype(np.float32) / np.float32(ring.sum()))
-    result: Array = fft.irfft2(spectrum * kernel, s=shape)
+    result: NDArray[np.floating[Any]] = fft.irfft2(spectrum * kernel, s=shape)
     return result

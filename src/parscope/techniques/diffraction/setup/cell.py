@@ -148,7 +148,7 @@ def _frequent_vectors(points: Array, weights: Array, tolerance: float, shortest:
     long_enough = (vectors**2).sum(axis=1) >= shortest**2
     vectors, weight = vectors[long_enough], weight[long_enough]
     if len(vectors) == 0:
-        return vectors
+        return np.asarray(vectors, dtype=np.float64)
     y, x = vectors[:, 0], vectors[:, 1]
     near = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2 < (2.5 * tolerance) ** 2
     votes = near @ weight

@@ -125,7 +125,7 @@ def _filters(image_shape: tuple[int, int], radius: float, edge: float, sharp: bo
     return _Filters(match, square, shape, pad, apart, float(disk.sum()))
 
 
-def _subpixel(response: Array, y: NDArray[np.int64], x: NDArray[np.int64]) -> Array:
+def _subpixel(response: NDArray[np.floating[Any]], y: NDArray[np.int64], x: NDArray[np.int64]) -> Array:
     """Vertex of the parabola through the three pixels along each axis."""
     padded = np.pad(response, 1, mode="edge").astype(np.float64)
     y, x = y + 1, x + 1

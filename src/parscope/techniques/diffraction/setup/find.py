@@ -40,6 +40,7 @@ from parscope.techniques.diffraction.setup.select import hidden_share, lattice_p
 
 MOST_POINTS = 400
 MOST_PIXELS = 1 << 26
+RESOLVED = 2.5
 
 
 @dataclass
@@ -207,7 +208,9 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
     farthest = float(np.sqrt((on**2).sum(axis=1)).max()) + 1.2 * float(np.sqrt((basis**2).sum(axis=1)).max())
     numbers = lattice_points(centre, basis, work.mean.shape, -probe.radius, min(given.max_q or np.inf, farthest))
     model = disks(centre, basis, numbers[:MOST_POINTS], probe.radius, probe.edge, 0.01**2)
-    model = replace(model, ramp=np.zeros((len(model.indices), 2)))
+    # contrast inside the disks must not pass for a displacement; inside a spot the two cannot be told apart
+    if probe.radius > RESOLVED * probe.edge:
+        model = replace(model, ramp=np.zeros((len(model.indices), 2)))
     valid = work.valid
     free: tuple[int, ...] = (*GEOMETRY, SPREAD, *((RADIUS, EDGE) if fit_probe else ()))
     if given.g1 is not None:

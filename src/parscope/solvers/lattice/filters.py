@@ -49,6 +49,11 @@ class LatticeFilters:
     deformation: float = 0.05
     bins: int = 6
 
+    @property
+    def prior(self) -> Array:
+        """Information of the prior about the reference, shape (6, 6)."""
+        return np.diag(np.array([self.shift] * 2 + [self.deformation] * 4) ** -2.0)
+
     @cached_property
     def _coarse(self) -> tuple[Bank, Bank]:
         """Filters with a wide and a middle edge, to find the way."""
@@ -135,14 +140,42 @@ class LatticeFilters:
         ValueError
             If the patterns have another shape than the physics.
         """
+        return self.score(signals, theta)[2]
+
+    def score(self, signals: NDArray[Any], theta: Array) -> tuple[Array, Array, Array]:
+        """Likelihood about given parameters, from which patterns can be fitted together.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (n, q_y, q_x)
+            Counts, integer or float.
+        theta : ndarray, shape (n, 6) or (6,)
+            Parameters, within a pixel of the truth.
+
+        Returns
+        -------
+        information : ndarray, shape (n, 6, 6)
+            Of the pattern alone, without the prior; zero where the parameters are NaN.
+        gradient : ndarray, shape (n, 6)
+            Information times the step from `theta` to the most likely parameters.
+        amplitude : ndarray, shape (n, copies)
+            As `measure` returns it.
+
+        Raises
+        ------
+        ValueError
+            If the patterns have another shape than the physics.
+        """
         frames = self._frames(signals)
-        amplitude = np.full((len(frames), len(self.physics.reference)), np.nan)
-        at = np.ascontiguousarray(np.broadcast_to(theta, (len(frames), 6)))
+        n = len(frames)
+        out = (np.zeros((n, 6, 6)), np.zeros((n, 6)), np.full((n, len(self.physics.reference)), np.nan))
+        at = np.broadcast_to(theta, (n, 6))
         known = np.isfinite(at).all(1)
         lattice, banks, _, _, mask = self._arguments
-        kernel.measure(frames, np.where(known[:, None], at, self.physics.theta), lattice, banks[2], mask, amplitude)
-        amplitude[~known] = np.nan
-        return amplitude
+        kernel.score(frames, np.where(known[:, None], at, self.physics.theta), lattice, banks[2], mask, out)
+        for array, unknown in zip(out, (0.0, 0.0, np.nan), strict=True):
+            array[~known] = unknown
+        return out
 
     def __call__(self, signals: NDArray[Any], /, start: Array | None = None) -> Estimate:
         """Fit independent patterns.
@@ -227,7 +260,7 @@ class LatticeFilters:
             np.asarray(p.levels.amplitude, np.float64),
             float(p.gain),
         )
-        prior = (p.theta, np.array([self.shift] * 2 + [self.deformation] * 4) ** -2.0)
+        prior = (p.theta, np.diag(self.prior).copy())
         banks = tuple(
             (b.half, b.bins, b.filters, b.shot, b.texture, b.template, b.edge, b.fisher, self._tilt(b))
             for b in (wide, middle, fine)
@@ -254,16 +287,7 @@ class LatticeFilters:
         covariance *= factor[:, None, None]
         normal /= factor[:, None, None]
         total, step = diagnostics[:, kernel.TOTAL], diagnostics[:, kernel.STEP]
-        status = np.full(len(theta), Status.OK, np.uint8)
-        offset = theta - self.physics.theta
-        moved = offset[:, :2][:, None] + np.einsum(
-            "sij,nj->sni", offset[:, 2:].reshape(-1, 2, 2), self.physics.reference
-        )
-        radius = self.physics.extent[0]
-        status[np.hypot(*np.moveaxis(moved, -1, 0)).max(1) > 12 + radius] = Status.AT_BOUND
-        status[step > 1.0] = Status.NO_MODEL
-        variance = np.diagonal(covariance, axis1=1, axis2=2)[:, 2:]
-        status[variance.max(1) > 0.04**2] = Status.WEAK
+        status = self._limits(theta, covariance, step)
         status[total <= 0] = Status.WEAK
         status[~np.isfinite(total) | ~np.isfinite(theta).all(1) & (total > 0)] = Status.BAD_INPUT
         failed = status != Status.OK
@@ -274,11 +298,57 @@ class LatticeFilters:
             "electrons": total / self.physics.gain,
             "limit_ratio": np.where(failed, np.nan, diagnostics[:, kernel.LIMIT] * np.sqrt(factor)),
             "scale": diagnostics[:, kernel.SCALE],
+            "factor": factor,
             "predicted_ratio": diagnostics[:, kernel.LIMIT],
             "spread": spread,
             "information": normal,
         }
         return Estimate(theta, covariance, diagnostics[:, kernel.MISFIT], status, extra)
+
+
+    def _limits(self, theta: Array, covariance: Array, step: Array) -> NDArray[np.uint8]:
+        """Status of fits that ended somewhere, by where."""
+        status = np.full(len(theta), Status.OK, np.uint8)
+        offset = theta - self.physics.theta
+        moved = offset[:, :2][:, None] + np.einsum(
+            "sij,nj->sni", offset[:, 2:].reshape(-1, 2, 2), self.physics.reference
+        )
+        radius = self.physics.extent[0]
+        status[np.hypot(*np.moveaxis(moved, -1, 0)).max(1) > 12 + radius] = Status.AT_BOUND
+        status[step > 1.0] = Status.NO_MODEL
+        variance = np.diagonal(covariance, axis1=1, axis2=2)[:, 2:]
+        status[variance.max(1) > 0.04**2] = Status.WEAK
+        return status
+
+    def pooled(self, single: Estimate, theta: Array, covariance: Array, usable: NDArray[np.bool_]) -> Estimate:
+        """Estimate of patterns that were fitted together.
+
+        Parameters
+        ----------
+        single : Estimate
+            Of the same patterns, each alone.
+        theta : ndarray, shape (n, 6)
+            Common parameters.
+        covariance : ndarray, shape (n, 6, 6)
+            Inverse of the pooled information.
+        usable : ndarray of bool, shape (n,)
+            Where the pattern itself is data.
+
+        Returns
+        -------
+        Estimate
+        """
+        factor = self.physics.contrast.scatter
+        status = np.where(usable, self._limits(theta, covariance, np.zeros(len(theta))), single.status)
+        failed = status != Status.OK
+        extra = {
+            **single.extra,
+            "limit_ratio": np.where(failed, np.nan, single.extra["predicted_ratio"] * np.sqrt(factor)),
+            "information": np.linalg.inv(covariance) / factor,
+        }
+        theta = np.where(failed[:, None], np.nan, theta)
+        covariance = np.where(failed[:, None, None], np.nan, factor * covariance)
+        return Estimate(theta, covariance, single.misfit, status.astype(np.uint8), extra)
 
 
 def concatenate(parts: list[Estimate]) -> Estimate:

@@ -425,8 +425,8 @@ def fit(frames: Any, start: Any, run: int, lattice: Any, banks: Any, prior: Any,
 
 
 @nb.njit(**_FAST, nogil=True)  # type: ignore[untyped-decorator]
-def measure(frames: Any, theta: Any, lattice: Any, bank: Any, mask: Any, amplitude: Any) -> None:
-    """Mean amplitudes at fixed parameters.
+def score(frames: Any, theta: Any, lattice: Any, bank: Any, mask: Any, out: Any) -> None:
+    """Likelihood about fixed parameters, one pass a pattern.
 
     Parameters
     ----------
@@ -434,8 +434,10 @@ def measure(frames: Any, theta: Any, lattice: Any, bank: Any, mask: Any, amplitu
     theta : array, shape (n, 6)
     lattice, bank : tuples as `_pass` takes them
     mask : array of bool, shape (q_y, q_x)
-    amplitude : array, shape (n, copies): the result; copies whose window leaves the detector are left as they are
+    out : tuple of result arrays: information (n, 6, 6), its product with the step to the maximum (n, 6), and mean
+        amplitudes (n, copies), where copies whose window leaves the detector are left as they are
     """
+    information, gradient, amplitude = out
     copies = lattice[0].shape[0]
     cells = np.zeros((copies, 12))
     buf = np.zeros((copies, bank[5].shape[2]), np.float32)
@@ -446,6 +448,11 @@ def measure(frames: Any, theta: Any, lattice: Any, bank: Any, mask: Any, amplitu
         _load(frames[s], frame)
         cells[:, 9] = lattice[3]
         _pass(frame, theta[s], lattice, bank, mask, work, H, g)
+        for i in range(6):
+            gradient[s, i] = g[i]
+            for j in range(i + 1):
+                information[s, i, j] = H[i, j]
+                information[s, j, i] = H[i, j]
         for n in range(copies):
             if cells[n, 4] > 0.0:
                 amplitude[s, n] = cells[n, 9]

@@ -150,7 +150,7 @@ def main() -> int:
         file = Path(folder) / "scan.h5"
         rows, columns = write_scan(file, size)
         parscope = Path(sys.executable).with_name("parscope")
-        command = [str(parscope), "strain", str(file), "--output", str(Path(folder) / "result")]
+        command = [str(parscope), "strain", str(file), "--output", str(Path(folder) / "result.nc")]
         usage = measure(command)
     case = f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB"
     head |= {
@@ -160,7 +160,7 @@ def main() -> int:
         "load_end": machine.load(),
         "commit": machine.commit(),
         "seeds": {"simulation": ScanDesign().seed},
-        "commands": ["python -m benchmarks.strain.memory", "parscope strain scan.h5 --output result"],
+        "commands": ["python -m benchmarks.strain.memory", "parscope strain scan.h5 --output result.nc"],
     }
     lines = [
         Row(case, "peak memory, whole command", usage.memory / 1e9, "GB", target=LIMIT),

@@ -16,7 +16,8 @@ from benchmarks.strain.bounds import Limits, limits
 from benchmarks.strain.phantoms import Phantom
 from benchmarks.strain.score import Truth
 
-SEEDS = {"draw": 0, "rule": "seed of a draw = draw + number of electrons"}
+SEED = 0
+SEEDS = {"draw": SEED, "rule": "seed of a draw = draw + number of electrons"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Scene:
 
     def draw(self, electrons: int) -> NDArray[np.uint16]:
         """The Poisson draw that every method gets, shape (scan y, scan x, pattern y, pattern x)."""
-        return self.phantom.draw(electrons, SEEDS["draw"])
+        return self.phantom.draw(electrons, SEED)
 
     def bounds(self, electrons: int) -> dict[str, float]:
         """Cramér-Rao limits of the RMS scores when the disks are known; empty for the multislice patterns."""

@@ -129,9 +129,9 @@ def score(measured: Measured, truth: Truth, bound: float | None = None) -> dict[
 
 def succeeded(error: Array) -> Flags:
     """Patterns, shape (n,), whose errors (n, 4) are all there and small enough."""
-    good = np.isfinite(error).all(1)
+    good: Flags = np.asarray(np.isfinite(error).all(1))
     good[good] = (np.abs(error[good]) <= FAILURE).all(1)
-    return np.asarray(good)
+    return good
 
 
 def statistics(error: Array, std: Array | None = None, bound: float | None = None) -> dict[str, float]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from parscope.cli.options import numbers, shape
+from parscope.cli.progress import progress_bar
 from parscope.core.errors import OptionError
 
 app = typer.Typer()
@@ -21,7 +20,9 @@ _FOUND = "Overrides what is found from the data"
 @app.command()
 def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
     scan: Annotated[Path, typer.Argument(help="The scan: any format that parscope reads.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Result, .nc or .zarr [SCAN.strain.nc].")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Result, .nc or .zarr [SCAN.strain.nc].")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the maps as comma-separated values too.")] = None,
     report: Annotated[bool, typer.Option(help="Write OUTPUT.html and OUTPUT.png.")] = True,
@@ -30,15 +31,11 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
     scan_shape: Annotated[
         str | None, typer.Option(rich_help_panel=_SCAN, help="Scan positions Y,X of files without.")
     ] = None,
-    pattern_shape: Annotated[
-        str | None, typer.Option(rich_help_panel=_SCAN, help="Pixels Y,X of raw files.")
-    ] = None,
+    pattern_shape: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Pixels Y,X of raw files.")] = None,
     dtype: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Sample type of raw files.")] = None,
     dataset: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Which array of several.")] = None,
     step: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Scan step, nm.")] = None,
-    vacuum: Annotated[
-        Path | None, typer.Option(rich_help_panel=_FOUND, help="Pattern of the probe in vacuum.")
-    ] = None,
+    vacuum: Annotated[Path | None, typer.Option(rich_help_panel=_FOUND, help="Pattern of the probe in vacuum.")] = None,
     mask: Annotated[Path | None, typer.Option(rich_help_panel=_FOUND, help=".npy, True at bad pixels.")] = None,
     probe_radius: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Disk radius, px.")] = None,
     probe_edge: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Edge sigma, px.")] = None,
@@ -87,7 +84,7 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
     if csv is not None and csv.exists() and not overwrite:
         raise OptionError("exists", f"--csv {csv}", "choose another name or pass --overwrite")
     result = run(scan, where, file_options, {"overwrite": overwrite, "dask": dask, **settings})
-    _write_extras(result, where, csv, report)
+    write_extras(result, where, csv, report)
     print(sentence(result, where))
 
 
@@ -113,13 +110,7 @@ def run(scan: Path, output: Path, file_options: dict[str, Any], settings: dict[s
     frames = open_frames(scan, **file_options)
     if "scan_shape_guessed" in frames.metadata:
         typer.echo(f"{scan}: scan shape {frames.scan_shape} is a guess; give --scan-shape if it is wrong", err=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("set-up", total=None)
-
-        def show(phase: str, done: int, total: int) -> None:
-            bar.update(task, description=phase, completed=done, total=total)
-
+    with progress_bar("set-up") as show:
         return map_strain(frames, output, progress=show, **settings)
 
 
@@ -147,8 +138,25 @@ def sentence(result: Any, where: Path) -> str:
     )
 
 
-def _write_extras(result: Any, where: Path, csv: Path | None, report: bool) -> None:
-    """Table, picture and page beside the result."""
+def write_extras(result: Any, where: Path, csv: Path | None, report: bool) -> None:
+    """Write table, picture and page beside the result.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `map_strain`.
+    where : Path
+        The result's file.
+    csv : Path or None
+        The table's file.
+    report : bool
+        Whether picture and page are wanted.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
     from parscope.report.html import write_report
     from parscope.report.strain_figure import write_png
     from parscope.workflows.strain.save import save_table

@@ -93,9 +93,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
     return {k: v.reshape(*shape, *v.shape[1:])[inner].copy() for k, v in result.items()}
 
 
-def _fit(
-    plan: Plan, patterns: NDArray[Any], first: int
-) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
+def _fit(plan: Plan, patterns: NDArray[Any], first: int) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
     """Estimates of all patterns, which crystal they belong to, and the share of a second one."""
     shape = patterns.shape[:2]
     if plan.candidates is not None:

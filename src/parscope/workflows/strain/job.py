@@ -149,7 +149,10 @@ def _prepare(
     except NoLatticeError:
         setup = find_setup_polycrystal(patterns, frames, given)
     solver = calibrate(LatticeFilters(setup.physics), patterns)
-    crystals = find_crystals(frames, patterns, setup, solver, report)
+    rows = frames.scan_shape[0]
+    crystals = find_crystals(
+        frames, patterns, setup, solver, lambda share: report("crystals", round(share * rows), rows)
+    )
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
     contrast = solver.physics.contrast
     sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
@@ -212,7 +215,7 @@ def _fit(plan: Plan, parts: Parts | None, dask: str | None, report: Progress) ->
     rows = plan.frames.scan_shape[0]
     finished = rows - sum(stop - start for start, stop in todo)
     report("fit", finished, rows)
-    for (start, stop), block in (_on_cluster(plan, todo, dask) if dask else _on_threads(plan, todo)):
+    for (start, stop), block in _on_cluster(plan, todo, dask) if dask else _on_threads(plan, todo):
         done[start] = block
         if parts is not None:
             parts.save(start, block)
@@ -239,9 +242,7 @@ def _on_threads(plan: Plan, blocks: list[tuple[int, int]]) -> Iterator[tuple[tup
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _on_cluster(
-    plan: Plan, blocks: list[tuple[int, int]], address: str
-) -> Iterator[tuple[tuple[int, int], Arrays]]:
+def _on_cluster(plan: Plan, blocks: list[tuple[int, int]], address: str) -> Iterator[tuple[tuple[int, int], Arrays]]:
     """Blocks as they are finished by the workers of a Dask cluster."""
     from parscope.workflows.strain.cluster import on_cluster
 

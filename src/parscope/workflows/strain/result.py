@@ -202,7 +202,9 @@ def _attributes(found: Findings) -> dict[str, Any]:
     physics = found.setup.physics
     contrast = found.plan.crystals[0].physics.contrast
     axis: Axis = found.plan.frames.axes[3]
-    choices = [{"name": n, "value": v, "unit": "", "how": h, "option": _OPTIONS.get(n, "")} for n, v, h in found.choices]
+    choices = [
+        {"name": n, "value": v, "unit": "", "how": h, "option": _OPTIONS.get(n, "")} for n, v, h in found.choices
+    ]
     return {
         "Conventions": "CF-1.10",
         "choices": json.dumps(choices),

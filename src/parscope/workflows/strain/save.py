@@ -55,7 +55,9 @@ def save(result: xr.Dataset, path: Path) -> None:
         If it cannot be written; what was there before stays.
     """
     beside = path.with_name(f".{path.stem}.part{path.suffix}")
-    packed = {n: {"zlib": True, "complevel": 1} for n, v in result.data_vars.items() if v.dtype.kind == "f" and v.ndim > 1}
+    packed = {
+        n: {"zlib": True, "complevel": 1} for n, v in result.data_vars.items() if v.dtype.kind == "f" and v.ndim > 1
+    }
     try:
         if path.suffix == ".nc":
             result.to_netcdf(beside, engine="h5netcdf", encoding=packed)

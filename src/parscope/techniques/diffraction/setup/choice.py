@@ -71,7 +71,7 @@ class Choice:
     how : str
         One sentence on how.
     std : float, optional
-        Standard error in the unit of the value; NaN where there is none.
+        Standard error, [unit of `value`]; NaN where there is none.
     """
 
     name: str

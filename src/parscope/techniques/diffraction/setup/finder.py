@@ -17,6 +17,7 @@ from parscope.techniques.diffraction.setup.moments import Array
 from parscope.techniques.diffraction.setup.pixels import Mask
 
 LEAST_EVIDENCE = 8.0
+SURE_EVIDENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,7 @@ def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, floa
     if cell is None:
         raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     on, numbers = on_lattice(peaks, cell, 3 * tolerance)
-    # the denser the lattice, the more of what is seen it must explain: chance serves dense ones
-    needed = 0.85 if np.hypot(*cell.basis[0]) < 2.2 * probe.radius else 0.4
-    if cell.evidence < LEAST_EVIDENCE or weights[on].sum() < needed * weights.sum():
+    if cell.evidence < LEAST_EVIDENCE or weights[on].sum() < _needed(cell, probe) * weights.sum():
         raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
     origin, basis = _refined(peaks, on, numbers, cell)
     direct = _direct(peaks, on, numbers, mask.shape, centre)
@@ -140,6 +139,13 @@ def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, floa
     total = float(peaks.amplitude[diffracted].sum())
     score = float(peaks.amplitude[diffracted & on].sum()) / total if total > 0 else 0.0
     return Lattice(middle, basis[0], basis[1], score, int(on.sum()), cell.evidence, peaks)
+
+
+def _needed(cell: Cell, probe: Probe) -> float:
+    """Share of the disks seen that a lattice must explain: few disks, or dense lattices, agree by chance."""
+    if np.hypot(*cell.basis[0]) < 2.2 * probe.radius:
+        return 0.85
+    return 0.4 if cell.evidence > SURE_EVIDENCE else 0.75
 
 
 def confidence(peaks: Peaks) -> Array:

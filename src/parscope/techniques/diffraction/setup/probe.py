@@ -24,6 +24,7 @@ from parscope.techniques.diffraction.setup.moments import Array
 from parscope.techniques.diffraction.setup.pixels import Mask, fill
 
 MODEL_ERROR = 0.04
+VACUUM_ERROR = 0.005
 SIGNIFICANT = 4.0
 # contrast inside the disks of a specimen feigns an ellipse of up to about one percent; vacuum has none
 FEIGNED = 0.015
@@ -58,13 +59,13 @@ class ProbeFit:
         return f"{np.exp(2 * size):.4f} at {angle:.0f} deg"
 
 
-def image_variance(image: Array, per_image: float) -> Array:
+def image_variance(image: Array, per_image: float, model_error: float = MODEL_ERROR) -> Array:
     """Variance of a mean pattern: counting noise, and a share of the signal nearby for all the model leaves out."""
     typical = max(float(np.mean(np.clip(image, 0, None))), 1e-30)
     # smoothed, so that a pixel is not trusted more for having few counts by chance
     counts = np.clip(ndimage.uniform_filter(image, 3), 0.02 * typical, None)
     nearby = ndimage.maximum_filter(counts, 5)
-    return np.asarray(per_image * counts + (MODEL_ERROR * nearby) ** 2)
+    return np.asarray(per_image * counts + (model_error * nearby) ** 2)
 
 
 def first_probe(image: Array, valid: Mask, per_image: float) -> tuple[Probe, Array]:
@@ -96,9 +97,11 @@ def vacuum_probe(image: Array, bad: Mask) -> ProbeFit:
     NoLatticeError
         If no disk stands out of the noise.
     """
-    y, x, radius = strongest_disk(fill(image, bad), 1.0)
-    start = lone_fit(image, ~bad, np.array([y, x]), radius, 1.0)
-    return _probe_fit(image, ~bad, start, 1.0, "vacuum pattern")
+    # an averaged or normalised pattern does not say how many electrons it is of: enough, it is taken
+    noise = 1.0 if np.array_equal(image, np.rint(image)) else 1e-4 * float(image.max())
+    y, x, radius = strongest_disk(fill(image, bad), noise)
+    start = lone_fit(image, ~bad, np.array([y, x]), radius, noise)
+    return _probe_fit(image, ~bad, start, image_variance(image, noise, VACUUM_ERROR), "vacuum pattern")
 
 
 def probe_in_place(image: Array, valid: Mask, model: Disks, background: Background, per_image: float) -> ProbeFit:
@@ -122,7 +125,8 @@ def probe_in_place(image: Array, valid: Mask, model: Disks, background: Backgrou
     ProbeFit
     """
     under = background.at(np.moveaxis(np.indices(image.shape), 0, -1) - model.centre)
-    return _probe_fit(image - under, valid, model, per_image, "direct disk of the mean pattern")
+    variance = image_variance(image, per_image)
+    return _probe_fit(image - under, valid, model, variance, "direct disk of the mean pattern")
 
 
 def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
@@ -146,9 +150,8 @@ def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: 
     return min(fits, key=lambda fit: fit.misfit).disks
 
 
-def _probe_fit(image: Array, valid: Mask, model: Disks, per_image: float, where: str) -> ProbeFit:
+def _probe_fit(image: Array, valid: Mask, model: Disks, variance: Array, where: str) -> ProbeFit:
     """Radius and edge, with the ellipse if it is significant."""
-    variance = image_variance(image, per_image)
     use = valid & _within(image.shape, model.centre, model.shared[RADIUS] * 1.05 + 3 * model.shared[EDGE] + 1.5)
     near = ((model.positions - model.centre) ** 2).sum(axis=1) < (2.2 * model.shared[RADIUS] + 8) ** 2
     model = replace(model, indices=model.indices[near], amplitude=model.amplitude[near])

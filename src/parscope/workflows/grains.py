@@ -16,10 +16,11 @@ from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.lattice import strain
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup import Choice, Setup
-from parscope.workflows.grains_fit import OVERLYING, fit_crystals as fit_crystals
-from parscope.workflows.grains_lattice import change
+from parscope.workflows.grains_fit import OVERLYING
+from parscope.workflows.grains_fit import fit_crystals as fit_crystals
+from parscope.workflows.grains_lattice import change, related
 from parscope.workflows.grains_regions import candidates, nearest, regions
-from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed, grid, suited_reader
+from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed, grid, suited_readers
 from parscope.workflows.grains_survey import Survey, Surveyor, number_of, pattern_of
 
 Array = NDArray[np.float64]
@@ -31,7 +32,7 @@ FIRST_LOOK, SEEDS = 120, 600
 CAUGHT_ROTATION, CAUGHT_STRAIN = np.deg2rad(9.0), 0.07
 BENT = np.deg2rad(9.0)
 SAMPLE = 48
-LEAST_SEEDS, LEAST_SHARE = 2, 0.02
+LEAST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,14 @@ def find_crystals(
         None where one crystal explains the scan, strained by up to 5 % and bent by up to some degrees.
     """
     physics = setup.physics
-    reader = suited_reader(frames, sample, physics.gain)
-    finder = Finder(physics, reader.noise)
-    if _is_single(frames, reader, finder, solver):
+    reader, long = suited_readers(frames, sample, physics.gain)
+    foreign, bent = _first_look(frames, long, Finder(physics, long.noise), solver)
+    if len(foreign) < LEAST_SEEDS and bent < BENT:
         return None
-    seeds = _look(finder, reader, grid(frames.scan_shape, SEEDS))
-    seeds = [s for s in seeds if s.lattices]
+    finder = Finder(physics, reader.noise)
+    places = grid(frames.scan_shape, SEEDS)
+    seeds = [finder.seed(p, pattern) for p, pattern in zip(places, reader(places), strict=True)]
+    seeds = [s for s in (*seeds, *foreign) if s.lattices]
     if not seeds:
         return None
     surveyor = Surveyor(frames, finder, reader, *_disks(seeds, finder))
@@ -104,33 +107,27 @@ def _ignore(_: float) -> None:
     """Progress nobody watches."""
 
 
-def _look(finder: Finder, reader: Reader, places: NDArray[np.int64]) -> list[Seed]:
-    """Seeds at some places."""
-    return [finder.seed(p, pattern) for p, pattern in zip(places, reader(places), strict=True)]
-
-
-def _is_single(frames: Frames, reader: Reader, finder: Finder, solver: LatticeFilters) -> bool:
-    """Whether the solver's lattice explains a coarse grid of patterns."""
+def _first_look(frames: Frames, reader: Reader, finder: Finder, solver: LatticeFilters) -> tuple[list[Seed], float]:
+    """Seeds of a coarse grid that the solver's lattice does not explain, and the range of rotations it finds, [rad]."""
     places = grid(frames.scan_shape, FIRST_LOOK)
     patterns = reader(places)
     estimate = solver(patterns)
     basis = finder.physics.basis
-    foreign, rotations = 0, []
+    foreign, rotations = [], [0.0]
     for n, theta in enumerate(estimate.theta):
         fitted = bool(estimate.status[n] == Status.OK)
         here = basis @ theta[2:].reshape(2, 2).T if fitted else basis
-        centre = theta[:2] if fitted else np.array(finder.physics.centre)
         peaks = finder.peaks(patterns[n])
-        rest = finder.beside(peaks, centre, [here])
-        if not finder.substantial(rest, peaks):
-            if fitted and len(peaks) > 5:
-                rotations.append(float(strain(theta[2:].reshape(2, 2))[3]))
-            continue
-        seed = finder.seed(places[n], patterns[n])
-        caught = [bool(change(basis, b).within(CAUGHT_ROTATION, CAUGHT_STRAIN)) for b in seed.lattices]
-        foreign += not all(caught)
-    bent = float(np.ptp(rotations)) if rotations else 0.0
-    return foreign < max(LEAST_SEEDS, LEAST_SHARE * len(places)) and bent < BENT
+        rest = finder.beside(peaks, theta[:2] if fitted else np.array(finder.physics.centre), [here])
+        if finder.substantial(rest, peaks):
+            seed = finder.seed(places[n], patterns[n])
+            if not all(
+                change(basis, b).within(CAUGHT_ROTATION, CAUGHT_STRAIN) or related(here, b) for b in seed.lattices
+            ):
+                foreign.append(seed)
+        elif fitted and len(peaks) > 5:
+            rotations.append(float(strain(theta[2:].reshape(2, 2))[3]))
+    return foreign, float(np.ptp(rotations))
 
 
 def _disks(seeds: list[Seed], finder: Finder) -> tuple[float, float]:
@@ -156,10 +153,10 @@ def _crystals(
         return None
     own = nearest(label)
     grown = _spread(candidates(own), survey.stride, frames.scan_shape)
-    solvers = _solvers(frames, survey, label, count, solver)
+    solvers = [solver] if count == 1 else _solvers(frames, survey, label, count, solver)
     for n, (lattice, places) in enumerate(over):
         solvers.append(_overlying_solver(frames, lattice, places, solvers[0]))
-        grown = _laid_over(grown, places, OVERLYING - (count + n), seeds)
+        grown = _laid_over(grown, places, OVERLYING - (count + n))
     how = (
         f"lattices of {len(seeds)} patterns, every pattern given to the one that explains most of its diffracted "
         "intensity, connected regions of smoothly changing lattice"
@@ -178,11 +175,6 @@ def _spread(near: NDArray[np.int16], stride: int, shape: tuple[int, int]) -> NDA
     return near[y[:, None], x[None, :]]
 
 
-def _patterns(frames: Frames, places: NDArray[np.int64]) -> NDArray[Any]:
-    """Patterns at some scan positions, rows in ascending order."""
-    return Reader(frames)(places)
-
-
 def _solvers(frames: Frames, survey: Survey, label: Labels, count: int, solver: LatticeFilters) -> list[LatticeFilters]:
     """A solver for every region, with its own reference and mean counts."""
     base: LatticeFilters | None = None
@@ -191,8 +183,8 @@ def _solvers(frames: Frames, survey: Survey, label: Labels, count: int, solver: 
         inside = np.argwhere(label == c)
         chosen = inside[np.unique(np.linspace(0, len(inside) - 1, SAMPLE).astype(int))]
         lattice, centre = _reference(survey, label == c)
-        patterns = _patterns(frames, chosen * survey.stride)
-        base = base or _calibrated(_measured(lattice, centre, patterns, solver, None), patterns)
+        patterns = Reader(frames)(chosen * survey.stride)
+        base = base or calibrate(_measured(lattice, centre, patterns, solver, None), patterns)
         result.append(_measured(lattice, centre, patterns, solver, base))
     return result
 
@@ -231,11 +223,6 @@ def useful(physics: DiffractionPattern, patterns: int) -> DiffractionPattern:
     return replace(physics, indices=physics.indices[use], amplitude=amplitude[use])
 
 
-def _calibrated(solver: LatticeFilters, patterns: NDArray[Any]) -> LatticeFilters:
-    """Solver with the contrast inside the disks that its patterns show."""
-    return calibrate(solver, patterns)
-
-
 def _physics(solver: LatticeFilters) -> DiffractionPattern:
     """Physics of a solver of diffraction patterns."""
     if not isinstance(solver.physics, DiffractionPattern):
@@ -253,7 +240,7 @@ def _overlying(
         if any(change(p, lattice).within(ALIKE_ROTATION, ALIKE_STRAIN).any() for p in present):
             continue
         of = [s for s in seeds if any(number_of(b, lattices) == number for b in s.lattices[1:])]
-        if len(of) >= max(LEAST_SEEDS, int(LEAST_SHARE * len(seeds))):
+        if len(of) >= LEAST_SEEDS:
             found.append((lattice, np.array([s.place for s in of])))
     return found
 
@@ -264,16 +251,16 @@ def _overlying_solver(
     """Solver for a crystal that lies over another one, as if it were there alone."""
     ordered = places[np.lexsort(places.T[::-1])]
     physics = _physics(base)
-    other = _physics(_measured(lattice, np.array(physics.centre), _patterns(frames, ordered[:SAMPLE]), base, base))
+    other = _physics(_measured(lattice, np.array(physics.centre), Reader(frames)(ordered[:SAMPLE]), base, base))
     mine, theirs = (float(p.amplitude[~(p.indices == 0).all(1)].sum()) for p in (other, physics))
     diffracted = ~(other.indices == 0).all(1)
     scaled = np.where(diffracted, other.amplitude * theirs / max(mine, 1e-9), other.amplitude)
     return base.with_lattice(replace(other, amplitude=scaled))
 
 
-def _laid_over(near: NDArray[np.int16], places: NDArray[np.int64], code: int, seeds: list[Seed]) -> NDArray[np.int16]:
+def _laid_over(near: NDArray[np.int16], places: NDArray[np.int64], code: int) -> NDArray[np.int16]:
     """Add an overlying crystal to the candidates round the seeds that show it."""
-    reach = int(np.ceil(1.6 * np.sqrt(near.shape[0] * near.shape[1] / max(len(seeds), 1))))
+    reach = int(np.ceil(1.1 * np.sqrt(near.shape[0] * near.shape[1] / FIRST_LOOK)))
     layer = np.full((*near.shape[:2], 1), -1, np.int16)
     for y, x in places:
         layer[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = code

@@ -55,12 +55,33 @@ def change(first: Array, second: Array) -> Change:
     (0.01, 0.0)
     """
     first, second = np.broadcast_arrays(first, second)
-    known = np.isfinite(first).all((-1, -2)) & np.isfinite(second).all((-1, -2))
+    known = np.asarray(np.isfinite(first).all((-1, -2)) & np.isfinite(second).all((-1, -2)))
     a, b = (np.where(known[..., None, None], v, np.eye(2)) for v in (first, second))
     whole = np.rint(b @ np.linalg.inv(a))
-    known = known & (np.abs(np.abs(np.linalg.det(whole)) - 1) < 0.5)
+    known = np.asarray(known & (np.abs(np.abs(np.linalg.det(whole)) - 1) < 0.5))
     whole = np.where(known[..., None, None], whole, np.eye(2))
     affine = np.swapaxes(np.linalg.inv(whole @ a) @ b, -1, -2)
     deformation = strain(affine)
     stretch = np.nan_to_num(np.abs(deformation[..., :3]).max(-1), nan=np.inf)
     return Change(affine, np.nan_to_num(deformation[..., 3]), np.where(known, stretch, np.inf))
+
+
+def related(first: Array, second: Array) -> bool:
+    """Whether the second lattice may be made of reflections of the first one: its own, or those of a larger cell.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (2, 2)
+        Rows g1, g2, [px].
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> related(np.array([[0.0, 10.0], [10.0, 0.0]]), np.array([[5.0, 5.0], [5.0, -5.0]]))
+    True
+    """
+    numbers = second @ np.linalg.inv(first)
+    return any(bool(np.abs(m * numbers - np.rint(m * numbers)).max() < 0.05 * m) for m in (1, 2, 3))

@@ -13,15 +13,18 @@ from parscope.core.frames import Frames
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup.correlation import Peaks, find_peaks
 from parscope.techniques.diffraction.setup.finder import Lattice, lattice_of
-from parscope.workflows.grains_lattice import change
+from parscope.workflows.grains_lattice import related
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# Electrons a seed should have; patterns of fewer are added up with their neighbours.
-ENOUGH = 3000.0
-WIDEST = 5
-SECOND = 0.08
+# Electrons a seed should have; patterns of fewer are added up with their neighbours: for the stronger lattice, and,
+# along the rows only, which costs no reading, for a weaker one.
+ENOUGH, PLENTY = 3000.0, 60000.0
+WIDEST, LONGEST = 5, 9
+# Share of the diffracted intensity beside a lattice that another one must explain.
+SECOND = 0.03
+FILLED = 0.35
 ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(2.0), 0.03
 
 
@@ -58,37 +61,41 @@ class Reader:
     ----------
     frames : Frames
         The scan.
-    side : int
-        Of the square of scan positions that are averaged, odd.
+    side : tuple of int
+        Scan positions that are averaged, (y, x), odd.
     """
 
-    def __init__(self, frames: Frames, side: int = 1) -> None:
+    def __init__(self, frames: Frames, side: tuple[int, int] = (1, 1)) -> None:
         self._frames, self.side = frames, side
 
     @property
     def noise(self) -> float:
         """Share of the variance that averaging leaves, [1]."""
-        return 1.0 / self.side**2
+        return 1.0 / (self.side[0] * self.side[1])
 
     def __call__(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """Patterns at `places` (n, 2) of rows in ascending order; shape (n, q_y, q_x)."""
         result = np.empty((len(places), *self._frames.pattern_shape), np.float32)
         rows, columns = self._frames.scan_shape
-        half = self.side // 2
+        height, width = self.side
         for y in np.unique(places[:, 0]):
-            low = int(np.clip(y - half, 0, max(rows - self.side, 0)))
-            block = np.asarray(self._frames.data[low : low + self.side])
+            low = int(np.clip(y - height // 2, 0, rows - height))
+            block = np.asarray(self._frames.data[low : low + height])
             for n in np.flatnonzero(places[:, 0] == y):
-                left = int(np.clip(places[n, 1] - half, 0, max(columns - self.side, 0)))
-                result[n] = block[:, left : left + self.side].mean((0, 1), dtype=np.float64)
+                left = int(np.clip(places[n, 1] - width // 2, 0, columns - width))
+                result[n] = block[:, left : left + width].mean((0, 1), dtype=np.float64)
         return result
 
 
-def suited_reader(frames: Frames, sample: NDArray[Any], gain: float) -> Reader:
-    """Reader that averages as few patterns as have the electrons to show their disks."""
+def suited_readers(frames: Frames, sample: NDArray[Any], gain: float) -> tuple[Reader, Reader]:
+    """Readers that average as few patterns as show the disks of the stronger, and of a weaker, lattice."""
     electrons = float(np.mean(np.sum(sample, axis=(1, 2), dtype=np.float64))) / gain
+    rows, columns = frames.scan_shape
     side = next((s for s in range(1, WIDEST, 2) if s * s * electrons >= ENOUGH), WIDEST)
-    return Reader(frames, min(side, *frames.scan_shape))
+    high, wide = min(side, rows), min(side, columns)
+    longest = max(wide, min(LONGEST, columns // 6))
+    long = next((s for s in range(wide, longest, 2) if high * s * electrons >= PLENTY), longest)
+    return Reader(frames, (high, wide)), Reader(frames, (high, long))
 
 
 class Finder:
@@ -119,8 +126,8 @@ class Finder:
         found: list[Array] = []
         rest = peaks
         for _ in range(2):
-            lattice = self._lattice(rest)
-            if lattice is None or (found and change(found[0], lattice.basis).within(ALIKE_ROTATION, ALIKE_STRAIN)):
+            lattice = self._lattice(rest, FILLED if rest is peaks else 0.6 * FILLED)
+            if lattice is None or (found and related(found[0], lattice.basis)):
                 break
             found.append(lattice.basis)
             rest = self.beside(peaks, lattice.centre, found)
@@ -150,7 +157,7 @@ class Finder:
         sure = (rest.significance > 6) & ~self.direct(rest, centre)
         return bool(sure.sum() >= 4 and strength[0] > SECOND * strength[1])
 
-    def _lattice(self, peaks: Peaks) -> Lattice | None:
+    def _lattice(self, peaks: Peaks, least: float) -> Lattice | None:
         """Lattice of disks, if it is one: most of its points within the disks found must be taken."""
         try:
             lattice = lattice_of(peaks, self.physics.probe, self._mask, self._centre)
@@ -165,4 +172,4 @@ class Finder:
         farthest = float(np.quantile(np.hypot(*offset[on].T), 0.9))
         expected = np.pi * farthest**2 / abs(float(np.linalg.det(lattice.basis)))
         filled = len(np.unique(numbers[on], axis=0))
-        return lattice if filled > 0.35 * expected else None
+        return lattice if filled > least * expected else None

@@ -81,7 +81,7 @@ def shares(patterns: NDArray[Any], theta: Array, pair: Neighbour) -> tuple[Array
     return result[0], result[1]
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _squared(probe: Any, dy: float, dx: float) -> float:
     """Squared distance from the middle of a disk, distortion undone."""
     u = probe[0] * dy + probe[1] * dx
@@ -89,7 +89,7 @@ def _squared(probe: Any, dy: float, dx: float) -> float:
     return float(u * u + v * v)
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _nearby(avoided: Any, p: Any, cy: float, cx: float, reach: float, near: Any) -> int:
     """Write the disks of the first crystal within `reach` of (cy, cx) to `near`; return how many."""
     count = 0
@@ -103,28 +103,28 @@ def _nearby(avoided: Any, p: Any, cy: float, cx: float, reach: float, near: Any)
     return count
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
-def _usable(probe: Any, near: Any, count: int, y: float, x: float) -> bool:
+@nb.njit(cache=True)
+def _usable(probe: Any, near: Any, y: float, x: float) -> bool:
     """Whether no disk of the first crystal reaches (y, x)."""
     limit = (probe[4] + CLEAR * probe[5]) ** 2
-    for m in range(count):
-        if _squared(probe, y - near[m, 0], x - near[m, 1]) < limit:
-            return False
-    return True
+    free = True
+    for m in range(near.shape[0]):
+        free = free and _squared(probe, y - near[m, 0], x - near[m, 1]) >= limit
+    return free
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
-def _disk(frame: Any, at: Any, near: Any, count: int, physics: Any, mask: Any, centre: Any, sums: Any) -> None:
+@nb.njit(cache=True)
+def _disk(frame: Any, mask: Any, at: Any, near: Any, physics: Any, sums: Any) -> None:
     """Sums for the least squares of disk and background over the usable pixels round `at`."""
-    probe, diffuse = physics
+    probe, diffuse, centre = physics
     reach = probe[4] + CLEAR * probe[5] + 2.0
-    half = int(math.ceil(reach))
-    iy, ix = int(math.floor(at[0] + 0.5)), int(math.floor(at[1] + 0.5))
+    half = math.ceil(reach)
+    iy, ix = math.floor(at[0] + 0.5), math.floor(at[1] + 0.5)
     sums[:] = 0.0
     for y in range(max(iy - half, 0), min(iy + half + 1, frame.shape[0])):
         for x in range(max(ix - half, 0), min(ix + half + 1, frame.shape[1])):
             r2 = _squared(probe, y - at[0], x - at[1])
-            if r2 > reach * reach or mask[y, x] or not _usable(probe, near, count, y, x):
+            if r2 > reach * reach or mask[y, x] or not _usable(probe, near, y, x):
                 continue
             t = 0.5 * math.erfc((math.sqrt(r2) - probe[4]) / (probe[5] * 1.4142135623730951))
             q2 = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
@@ -139,7 +139,7 @@ def _disk(frame: Any, at: Any, near: Any, count: int, physics: Any, mask: Any, c
             sums[6] += 1.0
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, nogil=True)
 def _shares(frames: Any, theta: Any, lattices: Any, physics: Any, mask: Any, result: Any) -> None:
     """Share and significance of every pattern, into the rows of `result`."""
     avoided, at, amplitude = lattices
@@ -154,7 +154,7 @@ def _shares(frames: Any, theta: Any, lattices: Any, physics: Any, mask: Any, res
         for n in range(at.shape[0]):
             place[0], place[1] = p[0] + at[n, 0], p[1] + at[n, 1]
             count = _nearby(avoided, p, place[0], place[1], 2.5 * (probe[4] + CLEAR * probe[5] + 2.0), near)
-            _disk(frames[s], place, near, count, physics, mask, p, sums)
+            _disk(frames[s], mask, place, near[:count], (probe, physics[1], p), sums)
             determinant = sums[0] * sums[2] - sums[1] * sums[1]
             if sums[0] < 2.0 or determinant < 0.02 * sums[0] * sums[2]:
                 continue

@@ -140,7 +140,7 @@ class Surveyor:
     def _differs(self, seed: Seed, lattices: list[Array], survey: Survey) -> bool:
         """Whether a seed shows another lattice than the survey does there."""
         y, x = (min(seed.place[k] // self.stride, survey.label.shape[k] - 1) for k in range(2))
-        return number_of(seed.lattices[0], lattices) != survey.label[y, x]
+        return bool(number_of(seed.lattices[0], lattices) != survey.label[y, x])
 
     def _survey(self, lattices: list[Array], seeds: list[Seed], progress: Progress) -> Survey:
         """Fit all positions with the lattices that seeds nearby show."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,8 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
     -------
     dict of ndarray
         All of first dimensions (rows, columns): ``theta`` (6), ``covariance`` (4, 4) of the affine map, ``misfit``,
-        ``status``, ``limit_ratio``, ``electrons``, ``amplitude`` (disks), ``excess``, ``grain``, ``share``.
+        ``status``, ``limit_ratio``, ``electrons``, ``amplitude`` (disks), ``beam``, ``diffracted`` and
+        ``diffracted_std`` [electrons], ``excess``, ``grain``, ``share``.
     """
     around = halo(plan.pool) if plan.pool > 1 else 0
     first, last = max(0, start - around), min(plan.frames.scan_shape[0], stop + around)
@@ -87,6 +88,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
         "excess": excess(flat, physics, plan.outside).astype(np.float32),
         "grain": grain.reshape(-1),
         "share": share.reshape(-1),
+        **_beams(plan, estimate.extra["amplitude"], grain.reshape(-1)),
     }
     result["status"][unreadable.reshape(-1)] = Status.UNREADABLE
     inner = slice(start - first, stop - first)
@@ -96,8 +98,46 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
 def _fit(plan: Plan, patterns: NDArray[Any], first: int) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
     """Estimates of all patterns, which crystal they belong to, and the share of a second one."""
     shape = patterns.shape[:2]
-    if plan.candidates is not None:
-        return fit_crystals(patterns, plan.candidates[first : first + shape[0]], plan.crystals)
     solver = plan.crystals[0]
-    estimate = pool(solver, patterns, plan.pool) if plan.pool > 1 else solver.rows(patterns)
-    return estimate, np.zeros(shape, np.int16), np.zeros(shape, np.float32)
+    if plan.candidates is None:
+        estimate = pool(solver, patterns, plan.pool) if plan.pool > 1 else solver.rows(patterns)
+        return estimate, np.zeros(shape, np.int16), np.zeros(shape, np.float32)
+    estimate, grain, share = fit_crystals(patterns, plan.candidates[first : first + shape[0]], plan.crystals)
+    return _with_the_rest(plan, patterns, estimate, grain), grain, share
+
+
+def _with_the_rest(plan: Plan, patterns: NDArray[Any], estimate: Estimate, grain: NDArray[np.int16]) -> Estimate:
+    """What can be said of patterns of no crystal: how many electrons they have, and whether they are data."""
+    none = np.flatnonzero(grain.reshape(-1) < 0)
+    solver = plan.crystals[0]
+    other = solver(patterns.reshape(-1, *patterns.shape[2:])[none])
+    status = estimate.status.copy()
+    status[none] = np.where(other.status == Status.OK, Status.NO_MODEL, other.status)
+    extra = {}
+    disks = max(len(c.physics.reference) for c in plan.crystals)
+    for name in ("limit_ratio", "electrons", "amplitude"):
+        tail = (disks,) if name == "amplitude" else ()
+        values = estimate.extra.get(name, np.zeros((len(status), *tail), np.float32)).copy()
+        values[(none, slice(len(solver.physics.reference))) if tail else none] = other.extra[name]
+        extra[name] = values
+    return replace(estimate, status=status, extra=extra)
+
+
+def _beams(plan: Plan, amplitude: NDArray[Any], grain: NDArray[np.int16]) -> Arrays:
+    """Electrons in the direct disk and in all others, and the standard error of the latter."""
+    names = ("beam", "diffracted", "diffracted_std")
+    result = {name: np.full(len(grain), np.nan, np.float32) for name in names}
+    for number, solver in enumerate(plan.crystals):
+        physics: Any = solver.physics
+        direct = (physics.indices == 0).all(1)
+        mine = (np.maximum(grain, 0) == number).nonzero()[0]
+        if not direct.any() or direct.all():
+            continue
+        area = np.pi * physics.probe.radius**2 / physics.gain
+        electrons = amplitude[mine, : len(direct)].astype(np.float64) * area
+        under = physics.levels.background[~direct] * area
+        result["beam"][mine] = np.clip(electrons[:, direct], 0, None).sum(1)
+        result["diffracted"][mine] = electrons[:, ~direct].sum(1)
+        shot = np.clip(electrons[:, ~direct], 0, None) + 2 * under
+        result["diffracted_std"][mine] = np.sqrt(shot.sum(1) + 1)
+    return result

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import shutil
+import zipfile
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import OutputError
+from parscope.core.frames import Frames
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -36,14 +38,14 @@ class Parts:
     def __init__(self, output: Path, key: object) -> None:
         self.folder = output.with_name(output.name + ".parts")
         manifest = self.folder / "manifest.json"
-        mark = {"key": hashlib.sha256(pickle.dumps(key, protocol=5)).hexdigest()}
+        mark = {"key": digest(key)}
         try:
             if not manifest.exists() or json.loads(manifest.read_text()) != mark:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
                 manifest.write_text(json.dumps(mark))
         except (OSError, ValueError) as error:
-            raise OutputError(f"cannot be written ({error})", str(self.folder)) from error
+            raise OutputError(f"cannot be made ({error})", str(self.folder), "choose another output") from error
 
     def load(self, start: int) -> Arrays | None:
         """The finished block that begins at row `start`, or None.
@@ -58,10 +60,12 @@ class Parts:
         dict of ndarray, or None
         """
         path = self._path(start)
-        if not path.exists():
+        try:
+            with np.load(path) as stored:
+                return dict(stored)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            # Not there, or cut short by a machine that stopped: it is fitted again.
             return None
-        with np.load(path) as stored:
-            return dict(stored)
 
     def save(self, start: int, block: Arrays) -> None:
         """Keep a finished block: written beside, then renamed.
@@ -95,3 +99,45 @@ class Parts:
     def _path(self, start: int) -> Path:
         """File of a block."""
         return self.folder / f"rows_{start:06d}.npz"
+
+
+def digest(key: object) -> str:
+    """Name a value by its content, the same in every process.
+
+    Parameters
+    ----------
+    key : object
+        Data classes, sequences, arrays, scalars and None, nested; of `Frames` only axes, type and bad
+        pixels count, because their data are named by a fingerprint.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest((1, np.zeros(2))) == digest((1, np.zeros(2))), digest((1, 2)) == digest((1, 2.0))
+    (True, False)
+    """
+    total = hashlib.sha256()
+    _feed(total, key)
+    return total.hexdigest()
+
+
+def _feed(total: Any, value: object) -> None:
+    """Add a value to a hash, its type and length first so that no two values read the same."""
+    total.update(f"{type(value).__name__};".encode())
+    if isinstance(value, Frames):
+        _feed(total, (value.axes, str(value.data.dtype), value.mask))
+    elif isinstance(value, np.ndarray):
+        total.update(f"{value.dtype.str}{value.shape};".encode())
+        total.update(np.ascontiguousarray(value).tobytes())
+    elif is_dataclass(value):
+        _feed(total, [(field.name, getattr(value, field.name)) for field in fields(value)])
+    elif isinstance(value, list | tuple):
+        total.update(f"{len(value)};".encode())
+        for item in value:
+            _feed(total, item)
+    else:
+        total.update(f"{value!r};".encode())

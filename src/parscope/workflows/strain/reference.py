@@ -59,24 +59,34 @@ def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Any,
     Raises
     ------
     OptionError
-        If nothing could be fitted in the given region.
+        If nothing could be fitted in the given region, or one lattice is given for several crystals.
     """
     affine = maps["theta"][..., 2:].reshape(*status.shape, 2, 2)
     good = status == Status.OK
     region = np.zeros(status.shape, np.bool_)
     if given == "lattice":
+        if crystals > 1:
+            raise OptionError(f"'lattice' is of one crystal, here are {crystals}", "--reference", "leave it out")
         return Reference(region, np.tile(np.eye(2), (crystals, 1, 1)), "the given lattice vectors")
-    if crystals > 1 and given is None:
-        own = np.array([_median(affine, good & (maps["grain"] == c)) for c in range(crystals)])
-        return Reference(good, own, "the median lattice of each grain")
     if given is not None:
         region[given] = True
         how = "the median lattice of the given region"
         if not (region & good).any():
             raise OptionError("has no fitted pattern", "--reference", "give another region")
-    else:
+    elif crystals == 1:
         region, how = _flattest(affine, maps["covariance"], good)
+    if crystals > 1:
+        return _of_each(affine, good, region, maps["grain"], crystals)
     return Reference(region, np.tile(_median(affine, region & good), (crystals, 1, 1)), how)
+
+
+def _of_each(affine: Array, good: Mask, region: Mask, grain: NDArray[np.int16], crystals: int) -> Reference:
+    """Each grain relative to itself, within the given region where it reaches there."""
+    places = [good & (grain == c) for c in range(crystals)]
+    places = [place & region if (place & region).any() else place for place in places]
+    inside = " (within the given region, for grains that reach there)" if region.any() else ""
+    own = np.array([_median(affine, place) for place in places])
+    return Reference(np.any(places, axis=0), own, f"the median lattice of each grain{inside}")
 
 
 def _median(affine: Array, where: Mask) -> Array:

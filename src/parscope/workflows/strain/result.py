@@ -89,6 +89,7 @@ def dataset(found: Findings, provenance: Provenance, timing: dict[str, float]) -
     """
     maps, status, setup = found.maps, found.status, found.setup
     physics = setup.physics
+    listed = _longest(found.plan)
     good = status == Status.OK
     values, errors = strains(
         maps["theta"], maps["covariance"], maps["grain"], found.reference, physics.probe.distortion
@@ -99,11 +100,11 @@ def dataset(found: Findings, provenance: Provenance, timing: dict[str, float]) -
         variables[name] = _map(np.where(good, values[..., k], np.nan), unit, _LONG[name])
         variables[f"{name}_std"] = _map(np.where(good, errors[..., k], np.nan), unit, f"standard error of {name}")
     variables |= _plain_maps(found, good)
-    variables |= _set_up(setup) | _worst(found)
+    variables |= _set_up(setup, listed) | _worst(found)
     coordinates = {
         **_axes(found.plan.frames),
-        "disk_h": ("disk", physics.indices[:, 0]),
-        "disk_k": ("disk", physics.indices[:, 1]),
+        "disk_h": ("disk", listed.indices[:, 0]),
+        "disk_k": ("disk", listed.indices[:, 1]),
         "axis": ["y", "x"],
     }
     attributes = {**provenance.attributes(), **_attributes(found), **timing}
@@ -141,14 +142,19 @@ def _plain_maps(found: Findings, good: NDArray[np.bool_]) -> dict[str, Any]:
     return result
 
 
-def _set_up(setup: Setup) -> dict[str, Any]:
+def _longest(plan: Plan) -> Any:
+    """The physics with the longest list of disks; several crystals count their disks along the same axis."""
+    return max((c.physics for c in plan.crystals), key=lambda physics: len(physics.reference))
+
+
+def _set_up(setup: Setup, listed: Any) -> dict[str, Any]:
     """The mean pattern, masked pixels as NaN, and where the disks are."""
     mean = np.array(setup.mean, np.float32)
     if setup.physics.mask is not None:
         mean[setup.physics.mask] = np.nan
     return {
         "mean_pattern": (("q_y", "q_x"), mean, {"units": "counts"}),
-        "reference_position": (("disk", "axis"), setup.physics.reference, {"units": "px"}),
+        "reference_position": (("disk", "axis"), listed.reference, {"units": "px"}),
     }
 
 
@@ -185,7 +191,8 @@ def _render(found: Findings, position: tuple[int, int], pattern: NDArray[np.floa
     physics = found.plan.crystals[grain].physics
     if not isinstance(physics, DiffractionPattern):
         return np.full(pattern.shape, np.nan, np.float32)
-    amplitude = np.clip(found.maps["amplitude"][position], 0, None).astype(np.float64)
+    own = found.maps["amplitude"][position][: len(physics.reference)]
+    amplitude = np.clip(own, 0, None).astype(np.float64)
     empty = physics.render(theta[None], np.zeros_like(amplitude))[0]
     where = found.plan.outside
     factor = pattern[where].sum() / empty[where].sum() if where.any() else 1.0

@@ -60,15 +60,18 @@ def save(result: xr.Dataset, path: Path) -> None:
     }
     try:
         if path.suffix == ".nc":
-            result.to_netcdf(beside, engine="h5netcdf", encoding=packed)
+            # HDF5 cannot close a file on a full disk: it is made in memory, and written as plain bytes.
+            beside.write_bytes(result.to_netcdf(engine="h5netcdf", encoding=packed))
         else:
             result.to_zarr(beside, mode="w", consolidated=False)
         if path.is_dir():
             shutil.rmtree(path)
         beside.replace(path)
     except OSError as error:
+        advice = "free some space and run the command again: what is fitted is kept"
+        raise OutputError(f"cannot be written ({error.strerror or error})", str(path), advice) from error
+    finally:
         _discard(beside)
-        raise OutputError(f"cannot be written ({error.strerror or error})", str(path), "free some space") from error
 
 
 def _discard(path: Path) -> None:

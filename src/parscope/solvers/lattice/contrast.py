@@ -17,9 +17,9 @@ from parscope.core.physics import Contrast
 from parscope.core.solver import Status
 from parscope.solvers.lattice.filters import LatticeFilters
 
-_DEPTHS = (0.0, 0.06, 0.12, 0.2, 0.3, 0.42, 0.6, 1.0)
+_DEPTHS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0)
 _LENGTHS = (0.22, 0.3, 0.4, 0.55, 0.8, 1.2)
-_GAIN = 0.995
+_GAIN = 0.97
 
 
 def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:

@@ -41,12 +41,12 @@ def on_cluster(plan: Plan, blocks: list[Block], address: str) -> Iterator[tuple[
         If no scheduler answers at the address.
     """
     try:
-        client = Client(address, timeout="10s")
+        client: Any = Client(address, timeout="10s")  # type: ignore[no-untyped-call]  # Dask has no types
     except (OSError, ValueError) as error:
         raise OptionError(f"no scheduler answers ({error})", f"--dask {address}", "check that it runs") from error
     with client:
         shared = client.scatter(plan, broadcast=True)
         tasks = {client.submit(fit_block, shared, *block, pure=False): block for block in blocks}
-        for future in as_completed(tasks):
+        for future in as_completed(tasks):  # type: ignore[no-untyped-call]
             yield tasks[future], future.result()
             future.release()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -157,7 +157,7 @@ def _on_threads(plan: Plan, blocks: list[Block]) -> Iterator[tuple[Block, Arrays
     workers = max(1, min(len(os.sched_getaffinity(0)), 8))
     queue = list(blocks)
     with ThreadPoolExecutor(workers) as pool:
-        running = {}
+        running: dict[Future[Arrays], Block] = {}
         try:
             while queue or running:
                 while queue and len(running) < workers:

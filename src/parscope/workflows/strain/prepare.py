@@ -1,0 +1,137 @@
+"""What is decided before the first block is fitted: set-up, contrast, crystals, pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import NoLatticeError, OptionError
+from parscope.core.frames import Frames
+from parscope.io import open_frames
+from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.contrast import calibrate
+from parscope.techniques.diffraction.setup import Given, Setup, find_setup
+from parscope.workflows.grains import Crystals, find_crystals, find_setup_polycrystal
+from parscope.workflows.strain.block import Plan
+from parscope.workflows.strain.excess import outside
+from parscope.workflows.strain.sampling import sample
+from parscope.workflows.strain.settings import StrainSettings
+
+Progress = Callable[[str, int, int], None]
+Choices = tuple[tuple[str, str, str], ...]
+
+# Typical standard error of strain above which 3x3 positions share their information, and 5x5.
+_POOL_3, _POOL_5 = 6e-3, 1.6e-2
+_GIVEN = ("probe_radius", "probe_edge", "centre", "g1", "g2", "max_q", "gain")
+
+
+def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[Plan, Setup, Choices]:
+    """Find everything the fit needs.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    chosen : StrainSettings
+        What is given.
+    report : callable
+        Called with the name of the phase, the scan rows done, and all of them.
+
+    Returns
+    -------
+    plan : Plan
+        For the blocks.
+    setup : Setup
+        Probe, lattice, disks, background, bad pixels.
+    choices : tuple of tuple of str
+        (name, value, how) of every choice.
+
+    Raises
+    ------
+    InputError
+        If the patterns are of no use.
+    NoLatticeError
+        If no lattice of disks is in them.
+    OptionError
+        If an option contradicts the data.
+    """
+    report("set-up", 0, 1)
+    patterns = sample(frames)
+    setup = _find(frames, patterns, chosen)
+    solver = calibrate(LatticeFilters(setup.physics), patterns)
+    report("set-up", 1, 1)
+    crystals = _crystals(frames, patterns, setup, solver, report)
+    choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
+    contrast = solver.physics.contrast
+    sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
+    choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))
+    if crystals is not None:
+        return Plan(frames, crystals.solvers, crystals.candidates, 1, outside(setup.physics)), setup, tuple(choices)
+    size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns)
+    choices.append(("pooling", f"{size} x {size} positions", why))
+    return Plan(frames, (solver,), None, size, outside(setup.physics)), setup, tuple(choices)
+
+
+def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Setup:
+    """Set-up from the sample, whatever is given taken as it is."""
+    ellipse = None if chosen.ellipse is None else (chosen.ellipse[0], float(np.deg2rad(chosen.ellipse[1])))
+    given = Given(**{name: getattr(chosen, name) for name in _GIVEN}, ellipse=ellipse)
+    known = {"vacuum": _vacuum(frames, chosen.vacuum), "mask": _mask(frames, chosen.mask)}
+    try:
+        return find_setup(patterns, given=given, **known)
+    except NoLatticeError:
+        return find_setup_polycrystal(patterns, frames, given)
+
+
+def _crystals(
+    frames: Frames, patterns: NDArray[Any], setup: Setup, solver: LatticeFilters, report: Progress
+) -> Crystals | None:
+    """The crystals of a scan that one lattice does not explain; None if it does."""
+    rows = frames.scan_shape[0]
+    return find_crystals(
+        frames, patterns, setup, solver, lambda share: report("crystals", min(round(share * rows), rows), rows)
+    )
+
+
+def _pool_size(solver: LatticeFilters, patterns: NDArray[Any]) -> tuple[int, str]:
+    """How many positions must share their information for a useful standard error; and why."""
+    variance = np.diagonal(solver(patterns).covariance, axis1=1, axis2=2)[:, [2, 5]]
+    typical = float(np.sqrt(np.nanmedian(variance))) if np.isfinite(variance).any() else np.inf
+    size = 1 if typical < _POOL_3 else 3 if typical < _POOL_5 else 5
+    return size, f"a single pattern has a standard error of strain of {typical:.1e}"
+
+
+def _vacuum(frames: Frames, path: Path | None) -> NDArray[Any] | None:
+    """Vacuum pattern: 2D ``.npy``, or the mean of a sample of a scan."""
+    if path is None:
+        return None
+    array = _load(path, "--vacuum") if path.suffix == ".npy" else None
+    pattern = sample(open_frames(path)).mean(0) if array is None or array.ndim != 2 else array
+    return _fitting(frames, pattern, "--vacuum")
+
+
+def _mask(frames: Frames, path: Path | None) -> NDArray[np.bool_] | None:
+    """Bad pixels known from the file or given."""
+    if path is None:
+        return frames.mask
+    mask = _fitting(frames, _load(path, "--mask"), "--mask").astype(np.bool_)
+    return mask if frames.mask is None else mask | frames.mask
+
+
+def _load(path: Path, option: str) -> NDArray[Any]:
+    """An array from a ``.npy`` file."""
+    try:
+        return np.asarray(np.load(path, mmap_mode="r"))
+    except (ValueError, EOFError) as error:
+        raise OptionError("is no .npy file", f"{option} {path}", "write it with numpy.save") from error
+
+
+def _fitting(frames: Frames, array: NDArray[Any], option: str) -> NDArray[Any]:
+    """The array, if it has the shape of the patterns."""
+    if array.shape != frames.pattern_shape:
+        raise OptionError(f"has shape {array.shape}, the patterns {frames.pattern_shape}", option)
+    return array

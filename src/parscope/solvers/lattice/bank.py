@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.physics import Constellation
-from parscope.solvers.lattice.kernel import pitch
+from parscope.solvers.lattice.layout import MOVE_X, MOVE_Y
+from parscope.solvers.lattice.window import pitch
 
 Array = NDArray[np.float64]
 
@@ -22,45 +23,8 @@ _MEMORY = 2.0e8
 _MOST_CLASSES = 64
 # The gradient of the background is known to this share of itself.
 _DOUBT = 0.25
-
-
-@dataclass(frozen=True)
-class Bank:
-    """Filters of one edge width.
-
-    Parameters
-    ----------
-    edge : float
-        Width of the template's edge the filters are made for, [px].
-    half : int
-        Half size W of the square windows of (2 W + 1)^2 pixels.
-    bins : int
-        Sub-pixel positions along each axis.
-    filters : ndarray of float32, shape (classes, bins, bins, 5, pixels)
-        Amplitude that the edge sees [counts/px], that times displacement (y, x) [counts], level underneath
-        [counts/px], mean amplitude [counts/px].
-    shot : ndarray, shape (classes, bins, bins, 3)
-        Variance of the displacement from counting noise at unit amplitude: yy, yx, xx, [px^2 counts/px].
-    texture : ndarray, shape (classes, bins, bins, 3)
-        Its variance from contrast inside the template, at any amplitude, [px^2].
-    fisher : ndarray, shape (classes, bins, bins, 3)
-        Fisher information of the displacement for a uniform template at unit amplitude, [1/(px^2 counts/px)].
-    tilt : ndarray, shape (classes, bins, bins, 2, 2)
-        What a level of 1 count/px with a relative gradient of 1/px (columns y, x) adds to the displacement times
-        amplitude (rows y, x), [px^2].
-    template : ndarray of float32, shape (bins, bins, pixels)
-        The template itself.
-    """
-
-    edge: float
-    half: int
-    bins: int
-    filters: NDArray[np.float32]
-    shot: Array
-    texture: Array
-    fisher: Array
-    tilt: Array
-    template: NDArray[np.float32]
+# A neighbour that adds less than this share of a template is nothing to the filters and to the misfit.
+_CROWDED = 0.01
 
 
 @dataclass(frozen=True)
@@ -86,20 +50,65 @@ class Classes:
     neighbours: tuple[Array, ...]
 
 
+@dataclass(frozen=True)
+class Bank:
+    """Filters of one edge width.
+
+    Parameters
+    ----------
+    edge : float
+        Width of the template's edge the filters are made for, [px].
+    half : int
+        Half size W of the square windows of (2 W + 1)^2 pixels.
+    bins : int
+        Sub-pixel positions along each axis.
+    classes : Classes
+        Which copies they are for.
+    filters : ndarray of float32, shape (classes, bins, bins, 6, pixels)
+        Amplitude that the edge sees [counts/px], that times displacement (y, x) [counts], level underneath
+        [counts/px], mean amplitude [counts/px]; and the weight of a pixel in the misfit, [1].
+    shot : ndarray, shape (classes, bins, bins, 3)
+        Variance of the displacement from counting noise at unit amplitude: yy, yx, xx, [px^2 counts/px].
+    texture : ndarray, shape (classes, bins, bins, 3)
+        Its variance from contrast inside the template, at any amplitude, [px^2].
+    fisher : ndarray, shape (classes, bins, bins, 3)
+        Fisher information of the displacement for a uniform template at unit amplitude, [1/(px^2 counts/px)].
+    tilt : ndarray, shape (classes, bins, bins, 2, 2)
+        What a level of 1 count/px with a relative gradient of 1/px (columns y, x) adds to the displacement times
+        amplitude (rows y, x), [px^2].
+    template : ndarray of float32, shape (bins, bins, 3, pixels)
+        The template itself and its gradient (y, x) [1/px].
+    kept : ndarray, shape (classes, bins, bins)
+        Share of the squared residuals that is left after amplitude and level are fitted, [1].
+    """
+
+    edge: float
+    half: int
+    bins: int
+    classes: Classes
+    filters: NDArray[np.float32]
+    shot: Array
+    texture: Array
+    fisher: Array
+    tilt: Array
+    template: NDArray[np.float32]
+    kept: Array
+
+
 def window(radius: float, edge: float) -> int:
     """Half size of the window that holds a template of `radius` with an edge of width `edge`, [px]."""
     return math.ceil(radius + 1.6 * edge + 1.0)
 
 
-def classify(physics: Constellation, reach: float) -> Classes:
+def classify(physics: Constellation, edge: float) -> Classes:
     """Group the copies of a constellation that can share filters.
 
     Parameters
     ----------
     physics : Constellation
         Supplies positions and mean counts.
-    reach : float
-        Half size of the largest window, [px].
+    edge : float
+        Width of the edge of the filters, [px].
 
     Returns
     -------
@@ -110,7 +119,7 @@ def classify(physics: Constellation, reach: float) -> Classes:
     ratio = levels.background / np.maximum(levels.amplitude, 1e-12)
     radius = physics.extent[0]
     distance = np.linalg.norm(at[:, None] - at[None], axis=-1)
-    close = (distance > 1e-6) & (distance < radius + math.sqrt(2) * reach)
+    close = (distance > 1e-6) & (distance < _circle(radius, edge) + radius + 1.5 * edge)
     if len(at) <= _MOST_CLASSES:
         member = np.arange(len(at), dtype=np.int32)
     else:
@@ -122,30 +131,30 @@ def classify(physics: Constellation, reach: float) -> Classes:
     return Classes(member, amplitude, share, slope, near)
 
 
-def adopt(physics: Constellation, reach: float, classes: Classes) -> Classes | None:
-    """Group the copies of another constellation into classes that filters exist for.
+def adopt(physics: Constellation, bank: Bank, crowded: bool = False) -> Bank | None:
+    """Filters for the copies of another constellation: each copy in the class of the most similar counts.
 
     Parameters
     ----------
     physics : Constellation
         Supplies positions and mean counts.
-    reach : float
-        Half size of the largest window, [px].
-    classes : Classes
-        Those of the filters.
+    bank : Bank
+        The filters.
+    crowded : bool, default False
+        Whether neighbours may reach into the windows, although they lie in other directions.
 
     Returns
     -------
-    Classes or None
-        Each copy in the class of the most similar counts; None where copies reach into each other's windows, because
-        filters then depend on the directions in which the neighbours lie.
+    Bank or None
+        With the same arrays; None where neighbours reach into the windows and may not.
     """
-    own = classify(physics, reach)
-    if any(len(near) for near in (*own.neighbours, *classes.neighbours)):
+    own = classify(physics, bank.edge)
+    if not crowded and any(len(near) for near in (*own.neighbours, *bank.classes.neighbours)):
         return None
-    theirs = np.log(np.stack([classes.amplitude, classes.ratio], -1))
+    theirs = np.log(np.stack([bank.classes.amplitude, bank.classes.ratio], -1))
     ours = np.log(np.stack([own.amplitude, own.ratio], -1))[own.member]
-    return replace(classes, member=_squared(ours, theirs).argmin(1).astype(np.int32))
+    member = _squared(ours, theirs).argmin(1).astype(np.int32)
+    return replace(bank, classes=replace(bank.classes, member=member))
 
 
 def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -159,15 +168,13 @@ def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArr
     return np.unique(key, return_inverse=True)[1].astype(np.int32)
 
 
-def build(physics: Constellation, classes: Classes, edge: float, textured: bool, most_bins: int = 6) -> Bank:
+def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 6) -> Bank:
     """Solve the least squares of every class and sub-pixel position.
 
     Parameters
     ----------
     physics : Constellation
-        Supplies template, gain and contrast.
-    classes : Classes
-        From `classify`.
+        Supplies template, positions, mean counts, gain and contrast.
     edge : float
         Width of the edge, [px]; that of the physics or wider.
     textured : bool
@@ -179,28 +186,33 @@ def build(physics: Constellation, classes: Classes, edge: float, textured: bool,
     -------
     Bank
     """
+    classes = classify(physics, edge)
     radius = physics.extent[0]
     half = window(radius, edge)
     side = np.arange(-half, half + 1, dtype=np.float64)
     wide = np.arange(-half, -half + pitch(half), dtype=np.float64)
     grid = np.stack(np.meshgrid(side, wide, indexing="ij"), -1).reshape(-1, 2)
-    bins = min(most_bins, int(np.clip(math.sqrt(_MEMORY / (len(classes.amplitude) * len(grid) * 20)), 3, 6)))
+    affordable = math.sqrt(_MEMORY / (len(classes.amplitude) * len(grid) * 24))
+    bins = min(most_bins, int(np.clip(affordable, 3, 6)))
     shape = (len(classes.amplitude), bins, bins)
-    filters = np.zeros((*shape, 5, len(grid)), np.float32)
+    filters = np.zeros((*shape, 6, len(grid)), np.float32)
     tables = np.zeros((3, *shape, 3))
     tilt = np.zeros((*shape, 2, 2))
-    templates = np.zeros((bins, bins, len(grid)), np.float32)
+    kept = np.ones(shape)
+    templates = np.zeros((bins, bins, 3, len(grid)), np.float32)
     contrast = physics.contrast
-    process = Process(radius, contrast.length * radius) if textured and contrast.depth > 0 else None
+    depth = contrast.depth if textured else 0.0
+    process = Process(radius, contrast.length * radius) if depth > 0 else None
     for i in range(bins):
         for j in range(bins):
             offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
-            local = _Local(physics, offset, edge, process)
-            templates[i, j] = local.value
+            local = _Local(physics, offset, edge, depth, process)
+            templates[i, j] = np.vstack([local.value, local.gradient.T])
             for c in range(shape[0]):
-                filters[c, i, j], tables[:, c, i, j] = local.solve(classes, c)
-                tilt[c, i, j] = filters[c, i, j, 1:3] @ offset
-    return Bank(edge, half, bins, filters, *tables, tilt, templates)
+                found = local.solve(classes, c)
+                filters[c, i, j], tables[:, c, i, j], kept[c, i, j] = found
+                tilt[c, i, j] = filters[c, i, j, MOVE_Y : MOVE_X + 1] @ offset
+    return Bank(edge, half, bins, classes, filters, *tables, tilt, templates, kept)
 
 
 class Process:
@@ -243,31 +255,26 @@ class _Local:
     """One sub-pixel position: everything the classes share."""
 
     def __init__(
-        self, physics: Constellation, offset: Array, edge: float, process: Process | None
+        self, physics: Constellation, offset: Array, edge: float, depth: float, process: Process | None
     ) -> None:
-        self.physics, self.offset, self.edge = physics, offset, edge
+        self.physics, self.offset, self.edge, self.depth = physics, offset, edge, depth
         self.value, self.gradient = physics.template(offset, edge)
         radius = physics.extent[0]
-        self.inside = (offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5) & (
-            np.linalg.norm(offset, axis=1) <= 1.02 * radius + 2.6 * edge + 1.0
-        )
+        own_columns = offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5
+        self.use = own_columns & (np.linalg.norm(offset, axis=1) <= _circle(radius, edge))
         self.basis = np.zeros((len(offset), 0))
         if process is not None:
-            self.basis = physics.contrast.depth * self.value[:, None] * process(offset)
+            self.basis = depth * self.value[:, None] * process(offset)
 
-    def solve(self, classes: Classes, c: int) -> tuple[Array, Array]:
-        """Filters (5, pixels) and tables (3, 3) of class `c`."""
-        use = self.inside
-        columns = [self.value, np.ones_like(self.value), self.gradient[:, 0], self.gradient[:, 1]]
-        crowd = [self.physics.template(self.offset - d, self.edge)[0] for d in classes.neighbours[c]]
-        crowd = [d for d in crowd if d[use].sum() > 0.01 * self.value.sum()]
-        design = np.stack(columns + crowd, 1)[use]
-        variance = self.value[use] + classes.ratio[c] * design[:, 1] + sum(d[use] for d in crowd)
-        variance = self.physics.gain * variance
+    def solve(self, classes: Classes, c: int) -> tuple[Array, Array, float]:
+        """Filters (6, pixels), tables (3, 3) and kept share of class `c`."""
+        use, value = self.use, self.value[self.use]
+        own = np.stack([value, np.ones_like(value), *self.gradient[use].T], 1)
+        crowd = self._crowd(classes.neighbours[c])
+        design = np.hstack([own, crowd])
+        variance = self.physics.gain * (value + classes.ratio[c] + crowd.sum(1))
         plain = design / variance[:, None]
-        # Filters know how steep the background may be, not in which direction: they serve any orientation.
-        slope = _DOUBT * classes.ratio[c] * classes.slope[c] * self.offset
-        basis = math.sqrt(classes.amplitude[c]) * np.hstack([slope, self.basis])[use]
+        basis = self._prior(classes, c)
         scaled = basis / variance[:, None]
         inner = np.eye(basis.shape[1]) + basis.T @ scaled
         weighted = plain - scaled @ np.linalg.solve(inner, scaled.T @ design)
@@ -279,10 +286,41 @@ class _Local:
         normal = _ridged(design.T @ plain)
         information = np.linalg.inv(np.linalg.inv(normal)[2:4, 2:4])
         # What is reported as amplitude and level is the mean intensity; the shift needs that of the edge.
-        mean = np.linalg.solve(normal, plain.T)
-        out = np.zeros((5, len(use)))
-        out[:, use] = np.stack([estimator[0], shift[0], shift[1], mean[1], mean[0]])
-        return out, np.array([m[[0, 0, 1], [0, 1, 1]] for m in (shot, texture, information)])
+        mean = np.linalg.solve(normal, plain.T)[:2]
+        spread = variance + classes.amplitude[c] * np.square(self.depth * value)
+        weight = (crowd.sum(1) < _CROWDED) / spread
+        out = np.zeros((6, len(use)))
+        out[:, use] = np.stack([estimator[0], shift[0], shift[1], mean[1], mean[0], weight])
+        tables = np.array([m[[0, 0, 1], [0, 1, 1]] for m in (shot, texture, information)])
+        return out, tables, _kept(own[:, :2], mean, spread, weight)
+
+    def _crowd(self, neighbours: Array) -> Array:
+        """Templates of the copies nearby, as far as they matter, shape (pixels in use, m)."""
+        near = [self.physics.template(self.offset - d, self.edge)[0][self.use] for d in neighbours]
+        near = [d for d in near if d.sum() > _CROWDED * self.value.sum()]
+        return np.stack(near, 1) if near else np.zeros((int(self.use.sum()), 0))
+
+    def _prior(self, classes: Classes, c: int) -> Array:
+        """Columns whose coefficients have variance 1: contrast, and a background of uncertain slope.
+
+        Filters know how steep the background may be, not in which direction: they serve any orientation.
+        """
+        slope = _DOUBT * classes.ratio[c] * classes.slope[c] * self.offset
+        columns: Array = math.sqrt(classes.amplitude[c]) * np.hstack([slope, self.basis])[self.use]
+        return columns
+
+
+def _circle(radius: float, edge: float) -> float:
+    """Radius round a copy beyond which its pixels tell nothing, [px]."""
+    return 1.02 * radius + 2.6 * edge + 1.0
+
+
+def _kept(model: Array, estimator: Array, variance: Array, weight: Array) -> float:
+    """Expected weighted squared residuals after `model` @ `estimator` is subtracted, over those before."""
+    carried = model @ estimator
+    after = variance - 2 * np.diag(carried) * variance + np.square(carried) @ variance
+    whole = float(weight @ variance)
+    return float(weight @ after) / whole if whole > 0 else 1.0
 
 
 def _ridged(normal: Array) -> Array:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice.filters import LatticeFilters
+from parscope.solvers.lattice.judge import failing, placed
 
 Array = NDArray[np.float64]
 
@@ -123,8 +124,8 @@ class _Pool:
         """One round: the likelihood about the present estimates, summed over neighbours that agree."""
         shape = self.labels.shape
         flat = self.signals.reshape(-1, *self.signals.shape[2:])
-        information, gradient, _ = self.solver.score(flat, self.theta.reshape(-1, 6))
-        information, gradient = information.reshape(*shape, 6, 6), gradient.reshape(*shape, 6)
+        scores = self.solver.score(flat, self.theta.reshape(-1, 6))
+        information, gradient = scores.information.reshape(*shape, 6, 6), scores.gradient.reshape(*shape, 6)
         silent = self.labels < 0
         information[silent] = 0.0
         gradient[silent] = 0.0
@@ -148,8 +149,14 @@ class _Pool:
 
     def estimate(self, single: Estimate) -> Estimate:
         """The result, judged as the solver judges a single pattern."""
-        theta, covariance = self.theta.reshape(-1, 6), self.covariance.reshape(-1, 6, 6)
-        return self.solver.pooled(single, theta, covariance, self.labels.reshape(-1) >= 0)
+        physics, prior = self.solver.physics, self.solver.prior
+        factor = physics.contrast.scatter
+        theta, covariance = self.theta.reshape(-1, 6), factor * self.covariance.reshape(-1, 6, 6)
+        usable = self.labels.reshape(-1) >= 0
+        status = np.where(usable, placed(physics, prior, theta, covariance), single.status).astype(np.uint8)
+        ratio = np.where(status == Status.OK, single.extra["predicted_ratio"] * np.sqrt(factor), np.nan)
+        extra = {**single.extra, "limit_ratio": ratio, "information": np.linalg.inv(covariance)}
+        return failing(Estimate(theta, covariance, single.misfit, status, extra))
 
     def _partner(self, step: tuple[int, int]) -> NDArray[np.bool_]:
         """Where the position one step away exists, is usable and of the same label."""

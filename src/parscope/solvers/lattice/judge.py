@@ -1,0 +1,103 @@
+"""What to make of a fit: its covariance corrected by the scatter of the copies, and its status."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.physics import Constellation
+from parscope.core.solver import Estimate, Status
+from parscope.solvers.lattice.kernel import UNSETTLED
+from parscope.solvers.lattice.layout import Array, Fits
+
+# Degrees of freedom that the scan's scatter is worth beside that of a single pattern.
+SCAN_WEIGHT = 60.0
+# Standard deviations of the prior beyond which the filters have lost the lattice: 12 px, or 11 degrees.
+_FARTHEST = 4.0
+# Standard error over that of the prior above which the electrons have said next to nothing.
+_UNINFORMED = 0.8
+
+
+def judge(physics: Constellation, prior: Array, fits: Fits) -> Estimate:
+    """Give every signal its covariance, its status, and NaN where it failed.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies reference, gain and the scatter of the scan.
+    prior : ndarray, shape (6, 6)
+        Information of the prior.
+    fits : Fits
+        From the kernel.
+
+    Returns
+    -------
+    Estimate
+    """
+    # The scatter of the copies about the fit corrects the covariance: the pattern's own, and the scan's.
+    freedom = max(2 * len(physics.reference) - 6, 1)
+    factor = (SCAN_WEIGHT * physics.contrast.scatter + freedom * fits.spread) / (SCAN_WEIGHT + freedom)
+    covariance = fits.covariance * factor[:, None, None]
+    status = placed(physics, prior, fits.theta, covariance)
+    status[fits.step > UNSETTLED] = Status.NO_MODEL
+    status[fits.total == 0] = Status.WEAK
+    finite = np.isfinite(fits.total)
+    status[~finite | (fits.total < 0)] = Status.BAD_INPUT
+    failed = status != Status.OK
+    extra = {
+        "amplitude": fits.amplitude,
+        "electrons": fits.total / physics.gain,
+        "limit_ratio": np.where(failed, np.nan, fits.limit * np.sqrt(factor)),
+        "scale": fits.scale,
+        "predicted_ratio": fits.limit,
+        "spread": fits.spread,
+        "information": fits.information / factor[:, None, None],
+    }
+    return failing(Estimate(fits.theta, covariance, fits.misfit, status, extra))
+
+
+def placed(physics: Constellation, prior: Array, theta: Array, covariance: Array) -> NDArray[np.uint8]:
+    """Status of fits by where they ended.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies the reference.
+    prior : ndarray, shape (6, 6)
+        Information of the prior.
+    theta : ndarray, shape (n, 6)
+        Parameters.
+    covariance : ndarray, shape (n, 6, 6)
+        Their covariance.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n,)
+        WEAK where the covariance is hardly smaller than the prior's, AT_BOUND where the parameters are farther from
+        the reference than the filters can follow, NO_MODEL where there are none, or OK.
+    """
+    allowed = np.diag(prior) ** -0.5
+    status = np.full(len(theta), Status.OK, np.uint8)
+    status[~np.isfinite(theta).all(1)] = Status.NO_MODEL
+    status[(np.abs(theta - physics.theta) > _FARTHEST * allowed).any(1)] = Status.AT_BOUND
+    error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    status[(error > _UNINFORMED * allowed).any(1)] = Status.WEAK
+    return status
+
+
+def failing(estimate: Estimate) -> Estimate:
+    """The same with NaN for what has failed.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        With its final status.
+
+    Returns
+    -------
+    Estimate
+    """
+    failed = estimate.status != Status.OK
+    theta = np.where(failed[:, None], np.nan, estimate.theta)
+    covariance = np.where(failed[:, None, None], np.nan, estimate.covariance)
+    return Estimate(theta, covariance, estimate.misfit, estimate.status, estimate.extra)

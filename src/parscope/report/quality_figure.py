@@ -203,7 +203,7 @@ def _virtual_images(sheet: Sheet, view: StrainView, top: float, height: float) -
     for column, (title, image) in enumerate(virtual_images(view)):
         cell = Cell(_LEFT + column * (_IMAGE_SIDE + gap), top + _TITLE, _IMAGE_SIDE, height)
         sheet.text(cell.left, cell.top - _TITLE, title, fontsize=9.5, fontweight="bold")
-        draw_map(sheet, cell, view, image, sequential(image, "counts per disk", INTENSITY), title)
+        draw_map(sheet, cell, view, image, sequential(image, "electrons per disk", INTENSITY), title)
 
 
 def _log_limits(values: Array) -> tuple[float, float]:

@@ -9,11 +9,12 @@ import typer
 
 from parscope.cli.options import numbers, shape
 from parscope.cli.progress import progress_bar
-from parscope.core.errors import OptionError
+from parscope.core.errors import OutputError
 
 app = typer.Typer()
 
 _SCAN = "File"
+_REPORT = (".png", ".html")
 _FOUND = "Overrides what is found from the data"
 
 
@@ -81,8 +82,10 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
         "pool": pool,
         "reference": reference,
     }
-    if csv is not None and csv.exists() and not overwrite:
-        raise OptionError("exists", f"--csv {csv}", "choose another name or pass --overwrite")
+    extras = [*([csv] if csv else []), *(where.with_suffix(s) for s in _REPORT if report)]
+    for extra in extras:
+        if extra.exists() and not overwrite:
+            raise OutputError("exists", str(extra), "choose another name for the output or pass --overwrite")
     result = run(scan, where, file_options, {"overwrite": overwrite, "dask": dask, **settings})
     write_extras(result, where, csv, report)
     print(sentence(result, where))

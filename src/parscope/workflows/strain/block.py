@@ -13,7 +13,7 @@ from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.pooling import halo, pool
 from parscope.workflows.grains import fit_crystals
-from parscope.workflows.strain.excess import excess
+from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.sampling import read_rows
 
 _BLOCK_BYTES = 32 << 20
@@ -85,7 +85,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
         "limit_ratio": estimate.extra["limit_ratio"].astype(np.float32),
         "electrons": estimate.extra["electrons"].astype(np.float32),
         "amplitude": estimate.extra["amplitude"].astype(np.float32),
-        "excess": excess(flat, physics, plan.outside).astype(np.float32),
+        "excess": Cells.of(physics, plan.outside).excess(flat).astype(np.float32),
         "grain": grain.reshape(-1),
         "share": share.reshape(-1),
         **_beams(plan, estimate.extra["amplitude"], grain.reshape(-1)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numba as nb
@@ -12,6 +13,8 @@ from parscope.techniques.diffraction import DiffractionPattern
 
 _MARGIN = 3.0
 _FEWEST = 200
+# Side of a cell in radii of the disks, and how much of it must be pixels between the disks.
+_CELL, _FILLED = 1.5, 0.4
 
 
 def outside(physics: DiffractionPattern) -> NDArray[np.bool_]:
@@ -41,68 +44,101 @@ def outside(physics: DiffractionPattern) -> NDArray[np.bool_]:
     return result if result.sum() >= _FEWEST else np.zeros(shape, np.bool_)
 
 
-def excess(patterns: NDArray[Any], physics: DiffractionPattern, where: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean squared residual of the background over its variance, between the disks: 1 when there is nothing else.
+@dataclass(frozen=True)
+class Cells:
+    """Pixels between the disks, gathered into cells about as large as a disk: a weak disk fills one or two of them.
 
     Parameters
     ----------
-    patterns : ndarray, shape (n, q_y, q_x)
-        Counts.
-    physics : DiffractionPattern
-        Supplies the background, whose level is adjusted to every pattern, and the gain.
-    where : ndarray of bool, shape (q_y, q_x)
-        From `outside`.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        NaN when there is no pixel to look at.
+    pixel : ndarray of int, shape (n,)
+        Flat indices of the pixels.
+    cell : ndarray of int, shape (n,)
+        Cell of each pixel.
+    expected : ndarray, shape (cells,)
+        Counts of the mean background in each cell.
+    gain : float
+        Detector counts per electron.
     """
-    index = np.flatnonzero(where)
-    if len(index) == 0:
-        return np.full(len(patterns), np.nan)
-    offsets = np.stack(np.unravel_index(index, physics.shape), -1) - np.asarray(physics.centre)
-    background = np.maximum(physics.background.at(offsets), 1e-9)
-    flat = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
-    result: NDArray[np.float64] = _excess(flat, index, background, physics.gain)
-    return result
+
+    pixel: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    expected: NDArray[np.float64]
+    gain: float
+
+    @classmethod
+    def of(cls, physics: DiffractionPattern, where: NDArray[np.bool_]) -> Cells:
+        """Gather pixels.
+
+        Parameters
+        ----------
+        physics : DiffractionPattern
+            Supplies background, probe and gain.
+        where : ndarray of bool, shape (q_y, q_x)
+            From `outside`.
+
+        Returns
+        -------
+        Cells
+        """
+        side = max(2, round(_CELL * physics.probe.radius))
+        y, x = np.nonzero(where)
+        code = (y // side) * where.shape[1] + x // side
+        _, code, size = np.unique(code, return_inverse=True, return_counts=True)
+        large = size >= _FILLED * side**2
+        keep = large[code] if len(code) else np.zeros(0, np.bool_)
+        pixel = np.flatnonzero(where)[keep]
+        cell = (np.cumsum(large) - 1)[code[keep]]
+        offsets = np.stack(np.unravel_index(pixel, where.shape), -1) - np.asarray(physics.centre)
+        background = np.maximum(physics.background.at(offsets), 1e-9)
+        expected = np.bincount(cell, background, int(large.sum())).astype(np.float64)
+        return cls(pixel, cell, expected, physics.gain)
+
+    @property
+    def electrons(self) -> float:
+        """Mean electrons of the background in a cell; NaN where there is none."""
+        return float(self.expected.mean() / self.gain) if len(self.expected) else float("nan")
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of `excess` for Poisson counts, [1]; NaN where there is no cell."""
+        if len(self.expected) < 2:
+            return float("nan")
+        return float(np.sqrt((2 + self.gain / self.expected).mean() / len(self.expected)))
+
+    def excess(self, patterns: NDArray[Any]) -> NDArray[np.float64]:
+        """Mean squared residual of the background over its variance, cell by cell: 1 when there is nothing else.
+
+        Parameters
+        ----------
+        patterns : ndarray, shape (n, q_y, q_x)
+            Counts; the level of the background is adjusted to every pattern.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            NaN where there is no pixel to look at, or nothing in it.
+        """
+        if len(self.expected) < 2:
+            return np.full(len(patterns), np.nan)
+        flat = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
+        result: NDArray[np.float64] = _excess(flat, self.pixel, self.cell, self.expected, self.gain)
+        return result
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"})
-def _excess(flat: Any, index: Any, background: Any, gain: float) -> Any:
-    """Two sums over the pixels between the disks give level and chi square."""
+def _excess(flat: Any, pixel: Any, cell: Any, expected: Any, gain: float) -> Any:
+    """Counts of the cells against the background at its best level."""
     result = np.empty(flat.shape[0])
-    base = background.sum()
+    counts = np.empty(expected.shape[0])
+    base = expected.sum()
     for s in range(flat.shape[0]):
         row = flat[s]
-        total = 0.0
-        square = 0.0
-        for i in range(index.shape[0]):
-            v = float(row[index[i]])
-            total += v
-            square += v * v / background[i]
+        counts[:] = 0.0
+        for i in range(pixel.shape[0]):
+            counts[cell[i]] += row[pixel[i]]
+        total = counts.sum()
         level = total / base
-        # sum of (v - level b)^2 / (gain level b) with sum(v) = level sum(b), by expanding the square.
-        result[s] = (square / level - total) / (gain * index.shape[0]) if level > 0 else np.nan
+        square = (counts**2 / expected).sum()
+        # sum of (n - level b)^2 / (gain level b) with sum(n) = level sum(b), by expanding the square.
+        result[s] = (square / level - total) / (gain * (expected.shape[0] - 1)) if level > 0 else np.nan
     return result
-
-
-def certain(physics: DiffractionPattern, where: NDArray[np.bool_]) -> float:
-    """Standard deviation of `excess` for Poisson counts, [1].
-
-    Parameters
-    ----------
-    physics : DiffractionPattern
-        The set-up.
-    where : ndarray of bool, shape (q_y, q_x)
-        From `outside`.
-
-    Returns
-    -------
-    float
-    """
-    if not where.any():
-        return float("nan")
-    offsets = np.argwhere(where) - np.asarray(physics.centre)
-    electrons = np.maximum(physics.background.at(offsets) / physics.gain, 1e-9)
-    return float(np.sqrt((2 + 1 / electrons).mean() / len(offsets)))

@@ -20,7 +20,7 @@ from parscope.core.frames import Frames
 from parscope.core.record import Provenance, fingerprint
 from parscope.io import open_frames
 from parscope.workflows.strain.block import Plan, fit_block
-from parscope.workflows.strain.excess import certain
+from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.judge import judge
 from parscope.workflows.strain.parts import Parts
 from parscope.workflows.strain.prepare import Progress, prepare
@@ -98,7 +98,7 @@ def map_strain(
     # Data in memory have no fingerprint by which the next run could know them again.
     parts = Parts(target, (mark, path.stat().st_mtime_ns, version("parscope"), plan)) if target and mark else None
     maps = _fit(plan, parts, dask, report)
-    status = judge(maps, certain(setup.physics, plan.outside) if len(plan.crystals) == 1 else np.nan)
+    status = judge(maps, Cells.of(setup.physics, plan.outside) if len(plan.crystals) == 1 else None)
     zero = "lattice" if chosen.reference == "lattice" else region
     reference = choose(maps, status, zero, len(plan.crystals))
     found = Findings(plan, setup, maps, status, reference, (*choices, ("reference", "", reference.how)))
@@ -144,8 +144,9 @@ def _fit(plan: Plan, parts: Parts | None, dask: str | None, report: Progress) ->
             report("fit", finished, rows)
     except KeyboardInterrupt as stop_sign:
         if parts is not None:
+            kept = sum(stop - start for start, stop in blocks if start in parts)
             stop_sign.add_note(
-                f"{finished} of {rows} scan rows are kept in {parts.folder}: the same command again does the rest"
+                f"{kept} of {rows} scan rows are kept in {parts.folder}: the same command again does the rest"
             )
         raise
     order = [done[start] for start, _ in blocks]

@@ -67,6 +67,10 @@ class Parts:
             # Not there, or cut short by a machine that stopped: it is fitted again.
             return None
 
+    def __contains__(self, start: int) -> bool:
+        """Whether the block that begins at row `start` is kept."""
+        return self._path(start).exists()
+
     def save(self, start: int, block: Arrays) -> None:
         """Keep a finished block: written beside, then renamed.
 

@@ -79,6 +79,10 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
 def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Setup:
     """Set-up from the sample, whatever is given taken as it is."""
     ellipse = None if chosen.ellipse is None else (chosen.ellipse[0], float(np.deg2rad(chosen.ellipse[1])))
+    if chosen.centre is not None and not all(
+        -0.5 < c < n for c, n in zip(chosen.centre, frames.pattern_shape, strict=True)
+    ):
+        raise OptionError(f"{chosen.centre} is not in the patterns {frames.pattern_shape}", "--centre")
     given = Given(**{name: getattr(chosen, name) for name in _GIVEN}, ellipse=ellipse)
     known = {"vacuum": _vacuum(frames, chosen.vacuum), "mask": _mask(frames, chosen.mask)}
     try:

@@ -17,6 +17,10 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _FEWEST = 8
+# Windows this much above the least spread are as flat; so many of them are compared.
+_FLAT, _TRIALS = 1.5, 64
+# Strains that differ by less are the same lattice; 95 % quantile of chi-squared with four degrees of freedom.
+_ALIKE, _AGREES = 5e-4, 9.49
 
 
 @dataclass(frozen=True)
@@ -95,30 +99,42 @@ def _median(affine: Array, where: Mask) -> Array:
 
 
 def _flattest(affine: Array, covariance: NDArray[Any], good: Mask) -> tuple[Mask, str]:
-    """The square window, a fifth of the scan wide, in which the lattice varies least beyond its noise."""
+    """A square window, a fifth of the scan wide, in which the lattice varies hardly more than its noise.
+
+    Of several that do, the one whose lattice most of the scan shares: a substrate is larger than what grows on it.
+    """
     side = [int(np.clip(n // 5, min(n, 3), 40)) for n in good.shape]
     if good.sum() < _FEWEST:
         return good, f"the median lattice of all {int(good.sum())} fitted positions"
+    values = np.where(good[..., None, None], affine - np.median(affine[good], axis=0), 0.0).reshape(*good.shape, 4)
+    noise = np.where(good[..., None], np.diagonal(covariance, axis1=2, axis2=3), 0.0).astype(np.float64)
     share = uniform_filter(good.astype(np.float64), side, mode="constant")
-    spread = np.zeros(good.shape)
-    for i, j in np.ndindex(2, 2):
-        value = np.where(good, affine[..., i, j] - np.median(affine[good][:, i, j]), 0.0)
-        noise = np.where(good, covariance[..., 2 * i + j, 2 * i + j], 0.0)
-        first, second, shot = (uniform_filter(v, side, mode="constant") for v in (value, value**2, noise))
-        scale = np.maximum(share, 1e-9)
-        spread += np.maximum(second / scale - (first / scale) ** 2, 0.0) / np.maximum(shot / scale, 1e-12)
+    scale = np.maximum(share, 1e-9)[..., None]
+    mean, square, shot = (uniform_filter(v, (*side, 0), mode="constant") / scale for v in (values, values**2, noise))
+    spread = (np.maximum(square - mean**2, 0.0) / np.maximum(shot, 1e-12)).sum(-1)
     half = [n // 2 for n in side]
     inside = np.zeros(good.shape, np.bool_)
     inside[half[0] : good.shape[0] - half[0] or None, half[1] : good.shape[1] - half[1] or None] = True
     fit = inside & (share > min(0.8, 0.95 * share[inside].max() if inside.any() else 0.8))
     if not fit.any():
         return good, "the median lattice of all fitted positions: no region is whole"
-    y, x = np.unravel_index(np.argmin(np.where(fit, spread, np.inf)), good.shape)
-    top, left = max(int(y) - half[0], 0), max(int(x) - half[1], 0)
+    y, x = _most_shared(values[good], noise[good], mean, np.where(fit, spread, np.inf))
+    top, left = max(y - half[0], 0), max(x - half[1], 0)
     region = np.zeros(good.shape, np.bool_)
     region[top : top + side[0], left : left + side[1]] = True
     bottom, right = min(top + side[0], good.shape[0]), min(left + side[1], good.shape[1])
-    return region, f"the flattest region of the scan: rows {top} to {bottom - 1}, columns {left} to {right - 1}"
+    where = f"rows {top} to {bottom - 1}, columns {left} to {right - 1}"
+    return region, f"the flat region whose lattice most of the scan shares: {where}"
+
+
+def _most_shared(values: Array, noise: Array, mean: Array, spread: Array) -> tuple[int, int]:
+    """Of the flattest windows, the centre of the one whose mean lattice agrees with most positions."""
+    flat = np.argwhere(spread <= _FLAT * spread.min())
+    some = flat[np.unique(np.linspace(0, len(flat) - 1, min(len(flat), _TRIALS)).astype(int))]
+    variance = noise + _ALIKE**2
+    shared = [(((values - mean[y, x]) ** 2 / variance).sum(1) < _AGREES).sum() for y, x in some]
+    y, x = some[int(np.argmax(shared))]
+    return int(y), int(x)
 
 
 def strains(

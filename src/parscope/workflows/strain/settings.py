@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from parscope.core.errors import OptionError
 
 Pair = tuple[float, float]
+# Sine of the smallest angle between two lattice vectors.
+_LEAST_ANGLE = 0.1
 _REGION = re.compile(r"(\d+):(\d+),(\d+):(\d+)")
 
 
@@ -68,8 +71,18 @@ class StrainSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise OptionError(f"{value} is not positive", _flag(name))
+        for name in ("centre", "g1", "g2", "ellipse"):
+            pair = getattr(self, name)
+            if pair is not None and not all(map(math.isfinite, pair)):
+                raise OptionError(f"{pair} are not two numbers", _flag(name))
+        if self.ellipse is not None and not 0.5 < self.ellipse[0] < 2:
+            raise OptionError(f"the ratio {self.ellipse[0]} is not within 0.5 to 2", "--ellipse")
         if (self.g1 is None) != (self.g2 is None):
             raise OptionError("needs its partner", "--g1 and --g2", "give both or none")
+        if self.g1 is not None and self.g2 is not None:
+            area = abs(self.g1[0] * self.g2[1] - self.g1[1] * self.g2[0])
+            if area < _LEAST_ANGLE * math.hypot(*self.g1) * math.hypot(*self.g2) + 1.0:
+                raise OptionError(f"{self.g1} and {self.g2} span no lattice", "--g1 and --g2")
         if self.pool not in (None, 1, 3, 5):
             raise OptionError(f"{self.pool} is not 1, 3 or 5", "--pool")
         if self.reference == "lattice" and self.g1 is None:

@@ -16,7 +16,7 @@ from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.lattice import strain
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup import Choice, Setup
-from parscope.workflows.grains_fit import OVERLYING
+from parscope.workflows.grains_fit import OVERLYING, pattern_physics
 from parscope.workflows.grains_fit import fit_crystals as fit_crystals
 from parscope.workflows.grains_lattice import change, related
 from parscope.workflows.grains_regions import candidates, nearest, regions
@@ -200,8 +200,8 @@ def _measured(
     lattice: Array, centre: Array, patterns: NDArray[Any], solver: LatticeFilters, base: LatticeFilters | None
 ) -> LatticeFilters:
     """Solver for a lattice with the mean counts of its patterns, without disks too weak to matter."""
-    like = _physics(solver if base is None else base)
-    farthest = float(np.hypot(*_physics(solver).reference.T).max()) + 2.0
+    like = pattern_physics(solver if base is None else base)
+    farthest = float(np.hypot(*pattern_physics(solver).reference.T).max()) + 2.0
     start = replace(like, centre=(float(centre[0]), float(centre[1])))
     flat = pattern_of(lattice, start, farthest, float(np.median(like.amplitude)))
     trial = replace(solver, physics=flat, bins=3) if base is None else base.with_lattice(flat)
@@ -221,13 +221,6 @@ def useful(physics: DiffractionPattern, patterns: int) -> DiffractionPattern:
     use = seen & (told > 1e-3 * told.sum()) | (physics.indices == 0).all(1)
     use = use if use.sum() >= 4 else np.ones(len(use), np.bool_)
     return replace(physics, indices=physics.indices[use], amplitude=amplitude[use])
-
-
-def _physics(solver: LatticeFilters) -> DiffractionPattern:
-    """Physics of a solver of diffraction patterns."""
-    if not isinstance(solver.physics, DiffractionPattern):
-        raise TypeError(f"{type(solver.physics).__name__} is no DiffractionPattern")
-    return solver.physics
 
 
 def _overlying(
@@ -250,8 +243,8 @@ def _overlying_solver(
 ) -> LatticeFilters:
     """Solver for a crystal that lies over another one, as if it were there alone."""
     ordered = places[np.lexsort(places.T[::-1])]
-    physics = _physics(base)
-    other = _physics(_measured(lattice, np.array(physics.centre), Reader(frames)(ordered[:SAMPLE]), base, base))
+    physics = pattern_physics(base)
+    other = pattern_physics(_measured(lattice, np.array(physics.centre), Reader(frames)(ordered[:SAMPLE]), base, base))
     mine, theirs = (float(p.amplitude[~(p.indices == 0).all(1)].sum()) for p in (other, physics))
     diffracted = ~(other.indices == 0).all(1)
     scaled = np.where(diffracted, other.amplitude * theirs / max(mine, 1e-9), other.amplitude)

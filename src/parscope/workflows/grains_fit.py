@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction.pattern import DiffractionPattern
+from parscope.workflows.grains_lattice import change
 from parscope.workflows.grains_share import Neighbour, shares
 
 Array = NDArray[np.float64]
@@ -19,8 +20,11 @@ OVERLYING = -2
 
 # Explained intensities that differ by less name the same lattice found from two references.
 ALIKE = 0.05
-SIGNIFICANCE = 4.0
+SIGNIFICANCE = 3.0
 LEAST_SHARE = 0.01
+# Crystals so alike that their disks overlap: a mixture shows as a lattice between the two, but so does strain.
+ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(7.0), 0.06
+LEAST_BETWEEN = 0.1
 
 
 def fit_crystals(
@@ -74,7 +78,7 @@ def fit_crystals(
 
 def diffracted_intensity(solver: LatticeFilters, estimate: Estimate) -> Array:
     """Sum of squared amplitudes over their variances in all disks but the direct one, shape (n,), [1]."""
-    physics = _pattern(solver)
+    physics = pattern_physics(solver)
     radius = physics.probe.radius
     amplitude = np.clip(estimate.extra["amplitude"], 0, None).astype(np.float64)
     amplitude[:, (physics.indices == 0).all(1)] = 0.0
@@ -83,7 +87,7 @@ def diffracted_intensity(solver: LatticeFilters, estimate: Estimate) -> Array:
     return np.where(estimate.status == Status.OK, total, -1.0)
 
 
-def _pattern(solver: LatticeFilters) -> DiffractionPattern:
+def pattern_physics(solver: LatticeFilters) -> DiffractionPattern:
     """Physics of a solver of diffraction patterns."""
     if not isinstance(solver.physics, DiffractionPattern):
         raise TypeError(f"{type(solver.physics).__name__} is no DiffractionPattern")
@@ -148,10 +152,28 @@ def _second(
             if other == -1 or other == first:
                 continue
             chosen = np.flatnonzero(several & (best.crystal == first) & (numbers == other))
-            pair = Neighbour(_pattern(crystals[first]), _pattern(crystals[other]))
-            found, significance = shares(flat[chosen], best.estimate.theta[chosen], pair)
+            pair = Neighbour(pattern_physics(crystals[first]), pattern_physics(crystals[other]))
+            found, significance = _share(flat[chosen], chosen, best.estimate, pair)
             better = (significance > strongest[chosen]) & (found > LEAST_SHARE)
             n = chosen[better]
             strongest[n], second[n] = significance[better], options[n, k]
             share[n] = np.clip(found[better], 0, 0.5)
     return share, second
+
+
+def _share(
+    patterns: NDArray[Any], chosen: NDArray[np.int64], estimate: Estimate, pair: Neighbour
+) -> tuple[Array, Array]:
+    """Share of the second crystal and its significance, from its own disks or, if they overlap, from the lattice."""
+    theta = estimate.theta[chosen]
+    found, significance = shares(patterns, theta, pair)
+    between = change(pair.first.basis, pair.second.basis)
+    if not between.within(ALIKE_ROTATION, ALIKE_STRAIN):
+        return found, significance
+    way = between.affine.ravel() - np.eye(2).ravel()
+    weighted = np.linalg.solve(estimate.covariance[chosen, 2:, 2:], way)
+    information = weighted @ way
+    along = np.einsum("ni,ni->n", weighted, theta[:, 2:] - np.eye(2).ravel()) / np.maximum(information, 1e-30)
+    sure = along * np.sqrt(information)
+    take = (along > LEAST_BETWEEN) & (along < 1 - LEAST_BETWEEN) & (sure > significance)
+    return np.where(take, np.minimum(along, 1 - along), found), np.where(take, sure, significance)

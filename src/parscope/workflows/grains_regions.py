@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 # Change of the lattice from one scan position to the next that still is one crystal, unless the scan bends more.
-LEAST_STEP = np.deg2rad(0.35)
+LEAST_STEP = np.deg2rad(0.25)
 MOST_STEP = np.deg2rad(2.0)
 LARGEST_STRAIN_STEP = 0.05
 SMALLEST = 4

@@ -16,18 +16,19 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction.lattice import strain_jacobian
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
-from parscope.workflows.grains_fit import fit_crystals
+from parscope.workflows.grains_fit import fit_crystals, pattern_physics
 from parscope.workflows.grains_lattice import change
 from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Progress = Callable[[float], None]
 
 MOST_POSITIONS = 20000
 BLOCK_BYTES = 32 << 20
 POORLY = 0.6
-NEW_SEEDS = 120
+NEW_SEEDS, ROUNDS = 120, 3
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ class Surveyor:
         """Survey, the lattices it found, and all seeds it needed."""
         seeds = list(seeds)
         lattices = lattices_of(seeds, known)
-        survey = self._survey(lattices, seeds, progress)
-        for _ in range(3):
+        survey, present = self._survey(lattices, seeds, None, progress)
+        for _ in range(ROUNDS):
             places = _poorly_explained(survey)
             more = [self._finder.seed(p, pattern) for p, pattern in zip(places, self._reader(places), strict=True)]
             more = [s for s in more if s.lattices]
@@ -134,7 +135,7 @@ class Surveyor:
             if not useful:
                 break
             lattices, seeds = grown, seeds + useful
-            survey = self._survey(lattices, seeds, progress)
+            survey, present = self._survey(lattices, seeds, (survey, present), progress)
         return survey, lattices, seeds
 
     def _differs(self, seed: Seed, lattices: list[Array], survey: Survey) -> bool:
@@ -142,19 +143,27 @@ class Surveyor:
         y, x = (min(seed.place[k] // self.stride, survey.label.shape[k] - 1) for k in range(2))
         return bool(number_of(seed.lattices[0], lattices) != survey.label[y, x])
 
-    def _survey(self, lattices: list[Array], seeds: list[Seed], progress: Progress) -> Survey:
-        """Fit all positions with the lattices that seeds nearby show."""
+    def _survey(
+        self, lattices: list[Array], seeds: list[Seed], before: tuple[Survey, Flags] | None, progress: Progress
+    ) -> tuple[Survey, Flags]:
+        """Fit the positions at which seeds nearby show other lattices than before, with these lattices."""
         self._grow(lattices)
-        options = self._options(lattices, seeds)
-        shape = options.shape[:2]
+        present = self._present(lattices, seeds)
+        shape = present.shape[:2]
+        if before is None:
+            survey, changed = _nothing(self.stride, shape), np.ones_like(present[..., 0])
+        else:
+            survey, known = before
+            changed = np.asarray((present & ~np.pad(known, ((0, 0), (0, 0), (0, len(lattices) - known.shape[2])))).any(-1))
         columns = np.arange(shape[1]) * self.stride
-        parts = []
         for rows in self._blocks(shape[0]):
-            patterns = np.stack([np.asarray(self._frames.data[int(y) * self.stride])[columns] for y in rows])
-            parts.append(self._fit(patterns, options[rows]))
+            y, x = np.nonzero(changed[rows])
+            if len(y) == 0:
+                continue
+            patterns = np.stack([np.asarray(self._frames.data[int(r) * self.stride])[columns] for r in rows])
+            self._fit(patterns[y, x], _options(present[rows][y, x]), survey, (rows[y], x))
             progress((rows[-1] + 1) / shape[0])
-        label, lattice, centre, error, explained = (np.concatenate(p) for p in zip(*parts, strict=True))
-        return Survey(self.stride, label, lattice, centre, error, explained)
+        return survey, present
 
     def _blocks(self, rows: int) -> Iterator[NDArray[np.int64]]:
         """Rows of the survey that are read together."""
@@ -170,41 +179,60 @@ class Surveyor:
             new = self._solvers[0].with_lattice(physics) if self._solvers else LatticeFilters(physics, bins=3)
             self._solvers.append(new)
 
-    def _options(self, lattices: list[Array], seeds: list[Seed]) -> NDArray[np.int16]:
-        """Lattices of the seeds nearest to every position, shape (y, x, k)."""
+    def _present(self, lattices: list[Array], seeds: list[Seed]) -> Flags:
+        """Which lattices the seeds nearest to every position show, shape (y, x, lattices)."""
         place = np.array([s.place for s in seeds], dtype=np.float64)
         shape = tuple(-(-n // self.stride) for n in self._frames.scan_shape)
-        reach = 1.6 * float(np.sqrt(np.prod(self._frames.scan_shape) / len(seeds))) + self.stride
+        reach = 1.05 * float(np.sqrt(np.prod(self._frames.scan_shape) / len(seeds))) + self.stride
         present = np.zeros((*shape, len(lattices)), np.bool_)
         for seed, at in zip(seeds, place / self.stride, strict=True):
             low = np.maximum(np.ceil(at - reach / self.stride), 0).astype(int)
             high = np.floor(at + reach / self.stride).astype(int) + 1
             for lattice in seed.lattices:
                 present[low[0] : high[0], low[1] : high[1], number_of(lattice, lattices)] = True
-        k = int(present.sum(-1).max(initial=1))
-        order = np.argsort(~present, axis=-1, kind="stable")[..., :k]
-        chosen = np.take_along_axis(present, order, -1)
-        return np.where(chosen, order, -1).astype(np.int16)
+        return present
 
-    def _fit(self, patterns: NDArray[Any], options: NDArray[np.int16]) -> tuple[Array, ...]:
-        """Label, lattice, centre, error and explained share of a block."""
-        estimate, label, _ = fit_crystals(patterns, options, tuple(self._solvers), mixing=False)
-        shape = label.shape
-        theta = estimate.theta
-        affine = theta[:, 2:].reshape(-1, 2, 2)
-        basis = np.stack([s.physics.basis for s in self._solvers])[np.maximum(label.ravel(), 0)]  # type: ignore[attr-defined]
-        good = estimate.status == Status.OK
-        error = np.full(len(theta), np.nan)
+    def _fit(
+        self, patterns: NDArray[Any], options: NDArray[np.int16], survey: Survey, at: tuple[Labels, Labels]
+    ) -> None:
+        """Fit patterns (n, q_y, q_x) and enter what they follow into the survey at their positions."""
+        solvers = tuple(self._solvers)
+        estimate, crystal, _ = fit_crystals(patterns[None], options[None], solvers, mixing=False)
+        theta, good = estimate.theta, estimate.status == Status.OK
+        affine, number = theta[:, 2:].reshape(-1, 2, 2), np.maximum(crystal[0], 0)
         slope = strain_jacobian(affine[good])[:, 3]
+        error = np.full(len(theta), np.nan)
         error[good] = np.sqrt(np.einsum("ni,nij,nj->n", slope, estimate.covariance[good, 2:, 2:], slope))
-        direct = [np.flatnonzero((s.physics.indices == 0).all(1))[0] for s in self._solvers]  # type: ignore[attr-defined]
+        physics = [pattern_physics(s) for s in solvers]
+        direct = np.array([int(np.flatnonzero((p.indices == 0).all(1))[0]) for p in physics])[number]
         amplitude = np.clip(estimate.extra["amplitude"], 0, None)
-        total = amplitude.sum(1) - amplitude[np.arange(len(theta)), np.array(direct)[np.maximum(label.ravel(), 0)]]
-        area = np.pi * self._finder.physics.probe.radius**2 / self._finder.physics.gain
-        explained = np.where(good, total * area / np.maximum(estimate.extra["electrons"], 1e-9), 0.0)
-        label = np.where(good.reshape(shape), label, -1).astype(np.int64)
-        lattice = (basis @ np.swapaxes(affine, -1, -2)).reshape(*shape, 2, 2)
-        return label, lattice, theta[:, :2].reshape(*shape, 2), error.reshape(shape), explained.reshape(shape)
+        diffracted = amplitude.sum(1) - amplitude[np.arange(len(theta)), direct]
+        area = np.pi * physics[0].probe.radius ** 2 / physics[0].gain
+        survey.label[at] = np.where(good, crystal[0], -1)
+        survey.lattice[at] = np.stack([p.basis for p in physics])[number] @ np.swapaxes(affine, -1, -2)
+        survey.centre[at] = theta[:, :2]
+        survey.error[at] = error
+        survey.explained[at] = np.where(good, diffracted * area / np.maximum(estimate.extra["electrons"], 1e-9), 0.0)
+
+
+def _nothing(stride: int, shape: tuple[int, int]) -> Survey:
+    """Survey of which nothing is known yet."""
+    nan = np.full(shape, np.nan)
+    return Survey(
+        stride,
+        np.full(shape, -1, np.int64),
+        np.full((*shape, 2, 2), np.nan),
+        np.full((*shape, 2), np.nan),
+        nan,
+        np.zeros(shape),
+    )
+
+
+def _options(present: Flags) -> NDArray[np.int16]:
+    """Numbers of the lattices present at n positions, shape (n, k), filled up with -1."""
+    k = int(present.sum(-1).max(initial=1))
+    order = np.argsort(~present, axis=-1, kind="stable")[..., :k]
+    return np.where(np.take_along_axis(present, order, -1), order, -1).astype(np.int16)
 
 
 def _poorly_explained(survey: Survey) -> NDArray[np.int64]:

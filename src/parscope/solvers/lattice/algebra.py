@@ -60,16 +60,16 @@ def _accumulate_affine(H: Array, qy: float, qx: float, w: Array) -> None:
 
 @nb.njit(**FAST)
 def factor(H: Array, L: Array) -> None:
-    """Cholesky factor of a 6x6 matrix given by its lower triangle."""
+    """Cholesky factor of a 6x6 matrix given by its lower triangle; its diagonal is stored inverted."""
     for i in range(6):
         for j in range(i + 1):
             s = H[i, j]
             for k in range(j):
                 s -= L[i, k] * L[j, k]
             if i == j:
-                L[i, i] = math.sqrt(max(s, 1e-30))
+                L[i, i] = 1 / math.sqrt(max(s, 1e-30))
             else:
-                L[i, j] = s / L[j, j]
+                L[i, j] = s * L[j, j]
 
 
 @nb.njit(**FAST)
@@ -79,13 +79,13 @@ def solve(L: Array, g: Array, d: Array) -> None:
         s = g[i]
         for k in range(i):
             s -= L[i, k] * d[k]
-        d[i] = s / L[i, i]
+        d[i] = s * L[i, i]
     for r in range(6):
         i = 5 - r
         s = d[i]
         for k in range(i + 1, 6):
             s -= L[k, i] * d[k]
-        d[i] = s / L[i, i]
+        d[i] = s * L[i, i]
 
 
 @nb.njit(**FAST)

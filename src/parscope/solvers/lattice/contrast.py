@@ -19,7 +19,9 @@ from parscope.solvers.lattice.filters import LatticeFilters
 
 _DEPTHS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0)
 _LENGTHS = (0.22, 0.3, 0.4, 0.55, 0.8, 1.2)
-_GAIN = 0.97
+# Of the priors whose error is within this factor of the least one, that of the smallest contrast is taken: the
+# scatter of a sample tells them apart no better, and a deep prior costs more where it is wrong.
+_AS_GOOD = 1.02
 
 
 def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
@@ -40,10 +42,11 @@ def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
     if len(solver.physics.reference) < 4:
         return solver
     trial = _Trials(solver, signals)
-    best = trial.best((d, 0.4) for d in _DEPTHS)
-    best = trial.best((best[0], k) for k in _LENGTHS)
-    near = _DEPTHS.index(best[0])
-    best = trial.best((d, best[1]) for d in _DEPTHS[max(near - 1, 0) : near + 3])
+    best = (0.0, 0.4)
+    for _ in range(2):
+        best = trial.best((d, best[1]) for d in _DEPTHS)
+        best = trial.best((best[0], k) for k in _LENGTHS)
+    best = trial.simplest()
     final = solver.with_contrast(Contrast(*best))
     scatter = _scatter(final, signals)
     return final.with_contrast(Contrast(*best, scatter)) if scatter is not None else solver
@@ -57,13 +60,13 @@ class _Trials:
         self._errors: dict[tuple[float, float], float] = {}
 
     def best(self, priors: Iterable[tuple[float, float]]) -> tuple[float, float]:
-        """The prior of smallest error; a deeper contrast must be worth it."""
-        chosen, least = (0.0, 0.4), np.inf
-        for prior in priors:
-            error = self._error(prior)
-            if error < least * (_GAIN if prior[0] > chosen[0] else 1.0):
-                chosen, least = prior, error
-        return chosen
+        """The prior of smallest error."""
+        return min(priors, key=self._error)
+
+    def simplest(self) -> tuple[float, float]:
+        """The prior of smallest depth, then length, among those tried that are as good as the best."""
+        least = min(self._errors.values())
+        return min(prior for prior, error in self._errors.items() if error <= _AS_GOOD * least)
 
     def _error(self, prior: tuple[float, float]) -> float:
         """Standard error over the limit that was really reached, typical of the sample."""

@@ -14,7 +14,7 @@ from parscope.core.solver import Estimate
 from parscope.solvers.lattice import kernel
 from parscope.solvers.lattice.bank import Bank, adopt, build
 from parscope.solvers.lattice.judge import judge
-from parscope.solvers.lattice.layout import Array, Filters, Lattice, Prior, Scores, no_fits
+from parscope.solvers.lattice.layout import Array, Filters, Lattice, Scores, no_fits
 
 _KERNEL_TYPES = (np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32)
 # A pixel further than this from where a copy begins cannot come under its window while the fit is valid, [px].
@@ -32,7 +32,7 @@ class LatticeFilters:
     ----------
     physics : Constellation
         What the signals look like: template, reference positions, mean counts, contrast, gain, mask.
-    shift, deformation : float, default 3.0 px and 0.05
+    shift, deformation : float, default 3.0 px and 0.03
         Standard deviations of the Gaussian prior about the reference; wide, so that its share in an estimate of
         standard error s is (s / deformation)^2.
     bins : int, default 6
@@ -46,7 +46,7 @@ class LatticeFilters:
 
     physics: Constellation
     shift: float = 3.0
-    deformation: float = 0.05
+    deformation: float = 0.03
     bins: int = 6
 
     @property
@@ -207,9 +207,8 @@ class LatticeFilters:
         out = no_fits(n, len(self.physics.reference))
         centre = np.asarray(self.physics.theta, np.float64)
         begin = np.tile(centre, (n, 1)) if start is None else np.where(np.isfinite(start), start, centre)
-        prior = Prior(centre, np.diag(self.prior).copy())
         if n:
-            kernel.fit(frames, np.ascontiguousarray(begin), run, self._lattice, self._banks, prior, out)
+            kernel.fit(frames, np.ascontiguousarray(begin), run, self._lattice, self._banks, out)
         return judge(self.physics, self.prior, out)
 
     def _frames(self, signals: NDArray[Any]) -> NDArray[Any]:
@@ -271,6 +270,8 @@ class LatticeFilters:
             float(p.contrast.depth),
             mask,
             bool(mask.any()),
+            np.asarray(p.theta, np.float64),
+            np.diag(self.prior).copy(),
         )
 
 

@@ -12,8 +12,8 @@ from parscope.solvers.lattice.layout import Array, Fits
 
 # Degrees of freedom that the scan's scatter is worth beside that of a single pattern.
 SCAN_WEIGHT = 60.0
-# Standard deviations of the prior beyond which the filters have lost the lattice: 12 px, or 11 degrees.
-_FARTHEST = 4.0
+# Distance from the reference at which the fit has surely left the capture range: centre [px], affine map [1].
+_FARTHEST = np.array([12.0] * 2 + [0.2] * 4)
 # Standard error over that of the prior above which the electrons have said next to nothing.
 _UNINFORMED = 0.8
 
@@ -79,7 +79,7 @@ def placed(physics: Constellation, prior: Array, theta: Array, covariance: Array
     allowed = np.diag(prior) ** -0.5
     status = np.full(len(theta), Status.OK, np.uint8)
     status[~np.isfinite(theta).all(1)] = Status.NO_MODEL
-    status[(np.abs(theta - physics.theta) > _FARTHEST * allowed).any(1)] = Status.AT_BOUND
+    status[(np.abs(theta - physics.theta) > _FARTHEST).any(1)] = Status.AT_BOUND
     error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     status[(error > _UNINFORMED * allowed).any(1)] = Status.WEAK
     return status

@@ -27,9 +27,9 @@ from parscope.solvers.lattice.layout import (
     Image,
     Lattice,
     Normal,
-    Prior,
     Rule,
     Scores,
+    Work,
 )
 from parscope.solvers.lattice.passes import distance, settle, sweep
 from parscope.solvers.lattice.window import load, load_masked, pitch, residual
@@ -48,10 +48,12 @@ _DIMMEST, _BRIGHTEST = 0.02, 50.0
 
 
 @nb.njit(**FAST)
-def _room_for(copies: int, bank: Filters) -> Copies:
-    """Measurements of all copies, before the first."""
+def _room_for(frames: NDArray[Any], lattice: Lattice, bank: Filters) -> Work:
+    """Room to fit one pattern at a time with `bank` and narrower ones."""
+    copies = lattice.reference.shape[0]
     pixels = (2 * bank.half + 1) * pitch(bank.half)
-    return Copies(
+    frame = np.zeros((frames.shape[1], frames.shape[2] + PADDING), np.float32)
+    found = Copies(
         np.zeros(copies),
         np.zeros(copies),
         np.zeros(copies),
@@ -62,6 +64,7 @@ def _room_for(copies: int, bank: Filters) -> Copies:
         np.zeros((copies, pixels), np.float32),
         np.zeros(5),
     )
+    return Work(frame, np.zeros(6), found, room())
 
 
 @nb.njit(**CAREFUL)
@@ -72,8 +75,9 @@ def _take(signal: NDArray[Any], lattice: Lattice, frame: Image) -> tuple[float, 
 
 
 @nb.njit(**FAST)
-def _misfit(p: Array, lattice: Lattice, bank: Filters, found: Copies) -> float:
+def _misfit(work: Work, lattice: Lattice, bank: Filters) -> float:
     """Squared residuals inside the windows over what counting noise and contrast let expect."""
+    p, found = work.p, work.found
     squares = 0.0
     expected = 0.0
     for n in range(lattice.reference.shape[0]):
@@ -85,7 +89,8 @@ def _misfit(p: Array, lattice: Lattice, bank: Filters, found: Copies) -> float:
             template = bank.template[iu, iv]
             window = found.window[n, : template.shape[1]]
             weights = bank.filters[k, iu, iv, WEIGHT]
-            part, counts, contrast = residual(window, template, weights, found.mean[n], found.level[n], oy, ox)
+            copy = (found.mean[n], found.level[n], oy, ox)
+            part, counts, contrast = residual(window, template, weights, copy)
             squares += part
             expected += bank.kept[k, iu, iv] * (lattice.gain * counts + lattice.depth * lattice.depth * contrast)
     return squares / expected if expected > 0.0 else np.nan
@@ -131,25 +136,25 @@ def _symmetric(H: Array, whole: Array) -> None:
 
 
 @nb.njit(**FAST)
-def _report(s: int, p: Array, lattice: Lattice, bank: Filters, found: Copies, normal: Normal, out: Fits) -> None:
+def _report(s: int, work: Work, lattice: Lattice, bank: Filters, out: Fits) -> None:
     """Write the result of pattern `s`."""
-    out.theta[s] = p
+    found, normal = work.found, work.normal
+    out.theta[s] = work.p
     # The normal matrix of the last pass belongs to the point before its step, which is shorter than a bin.
     _symmetric(normal.H, out.information[s])
     invert(normal)
     out.covariance[s] = normal.inverse
     ours = strain_variance(normal.inverse)
     out.amplitude[s] = found.mean
-    out.misfit[s] = _misfit(p, lattice, bank, found)
+    out.misfit[s] = _misfit(work, lattice, bank)
     out.spread[s] = _spread(found)
     out.limit[s] = math.sqrt(ours / _limit(lattice.reference, bank, found, normal))
 
 
 @nb.njit(**CAREFUL)
 def fit(
-    frames: NDArray[Any], start: Array, run: int, lattice: Lattice, banks: tuple[Filters, Filters, Filters],
-    prior: Prior, out: Fits,
-) -> None:  # fmt: skip
+    frames: NDArray[Any], start: Array, run: int, lattice: Lattice, banks: tuple[Filters, Filters, Filters], out: Fits
+) -> None:
     """Fit patterns one after the other.
 
     Parameters
@@ -161,24 +166,19 @@ def fit(
     run : int
         Length of a run of neighbours: the first begins at its start, the others at their neighbour's result.
     lattice : Lattice
-        The physics.
+        The physics, and the prior of the parameters.
     banks : tuple of Filters
         With a wide, a middle and the true edge.
-    prior : Prior
-        Of the parameters.
     out : Fits
         The results; patterns without a positive finite sum are left as they are, but for the sum.
     """
     wide, middle, fine = banks
-    found = _room_for(lattice.reference.shape[0], wide)
-    normal = room()
-    p = start[0].copy()
+    work = _room_for(frames, lattice, wide)
     # Filters of the true edge find their way from here.
     reach = fine.edge + 0.5
-    frame = np.zeros((frames.shape[1], frames.shape[2] + PADDING), np.float32)
     warm = False
     for s in range(frames.shape[0]):
-        total, bright = _take(frames[s], lattice, frame)
+        total, bright = _take(frames[s], lattice, work.frame)
         out.total[s] = total
         warm = warm and s % run > 0
         if not 0.0 < total < math.inf:
@@ -186,17 +186,17 @@ def fit(
             continue
         far = math.inf
         if warm:
-            far, _ = settle(frame, p, lattice, fine, _ONCE, prior, bright, found, normal)
+            far, _ = settle(work, lattice, fine, _ONCE, bright)
         rule = _FINE
         if not far <= reach:
-            p[:] = start[s]
-            settle(frame, p, lattice, wide, _WIDE, prior, bright, found, normal)
-            settle(frame, p, lattice, middle, _MIDDLE, prior, bright, found, normal)
+            work.p[:] = start[s]
+            settle(work, lattice, wide, _WIDE, bright)
+            settle(work, lattice, middle, _MIDDLE, bright)
             rule = _FINE_TWICE
-        far, scale = settle(frame, p, lattice, fine, rule, prior, bright, found, normal)
+        far, scale = settle(work, lattice, fine, rule, bright)
         out.step[s] = far
         out.scale[s] = scale
-        _report(s, p, lattice, fine, found, normal, out)
+        _report(s, work, lattice, fine, out)
         warm = far < UNSETTLED
 
 
@@ -217,17 +217,15 @@ def score(frames: NDArray[Any], theta: Array, lattice: Lattice, bank: Filters, o
     out : Scores
         The results; amplitudes of copies whose window leaves the detector are left as they are.
     """
-    copies = lattice.reference.shape[0]
-    found = _room_for(copies, bank)
-    normal = room()
-    frame = np.zeros((frames.shape[1], frames.shape[2] + PADDING), np.float32)
+    work = _room_for(frames, lattice, bank)
     for s in range(frames.shape[0]):
-        total, bright = _take(frames[s], lattice, frame)
+        total, bright = _take(frames[s], lattice, work.frame)
         if not abs(total) < math.inf:
             continue
-        sweep(frame, theta[s], lattice, bank, bright, found, normal)
-        _symmetric(normal.H, out.information[s])
-        out.gradient[s] = normal.g
-        for n in range(copies):
-            if found.information[n, 0] > 0.0:
-                out.amplitude[s, n] = found.mean[n]
+        work.p[:] = theta[s]
+        sweep(work, lattice, bank, bright)
+        _symmetric(work.normal.H, out.information[s])
+        out.gradient[s] = work.normal.g
+        for n in range(lattice.reference.shape[0]):
+            if work.found.information[n, 0] > 0.0:
+                out.amplitude[s, n] = work.found.mean[n]

@@ -23,7 +23,7 @@ EDGE, MOVE_Y, MOVE_X, LEVEL, MEAN, WEIGHT = range(6)
 
 
 class Lattice(NamedTuple):
-    """What the kernel knows of the physics, whatever the filters."""
+    """What the kernel knows of the physics, whatever the filters; and the prior of the parameters."""
 
     reference: Array
     flagged: NDArray[np.bool_]
@@ -33,6 +33,8 @@ class Lattice(NamedTuple):
     depth: float
     mask: NDArray[np.bool_]
     masked: bool
+    centre: Array
+    weight: Array
 
 
 class Filters(NamedTuple):
@@ -49,13 +51,6 @@ class Filters(NamedTuple):
     kept: Array
     member: NDArray[np.int32]
     tilt: Array
-
-
-class Prior(NamedTuple):
-    """Gaussian prior of the parameters: its centre and the inverse variances."""
-
-    centre: Array
-    weight: Array
 
 
 class Copies(NamedTuple):
@@ -80,6 +75,15 @@ class Normal(NamedTuple):
     step: Array
     L: Array
     inverse: Array
+
+
+class Work(NamedTuple):
+    """One pattern while it is fitted: counts, parameters, what was measured, normal equations."""
+
+    frame: Image
+    p: Array
+    found: Copies
+    normal: Normal
 
 
 class Rule(NamedTuple):

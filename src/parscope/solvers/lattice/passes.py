@@ -19,14 +19,14 @@ from parscope.solvers.lattice.layout import (
     Array,
     Copies,
     Filters,
-    Image,
     Lattice,
-    Normal,
-    Prior,
     Rule,
+    Work,
 )
-from parscope.solvers.lattice.window import gather, measure, mend, pitch
+from parscope.solvers.lattice.window import gather, measure, mend
 
+# Functions that run for every copy are marked inline="always": to pass them groups of arrays would cost as much as
+# they do.
 # Squared distance, in standard errors, beyond which a displaced copy counts for less (Huber's weight): noise alone
 # passes it once in 400 copies.
 _HUBER = 12.0
@@ -39,23 +39,24 @@ _DARK = 0.2
 
 
 @nb.njit(**FAST)
-def sweep(frame: Image, p: Array, lattice: Lattice, bank: Filters, bright: float, found: Copies, normal: Normal) -> float:
-    """Measure all copies where `p` predicts them, and set up the normal equations of the step.
+def sweep(work: Work, lattice: Lattice, bank: Filters, bright: float) -> float:
+    """Measure all copies where the parameters predict them, and set up the normal equations of the step.
 
     `bright` is the brightness of the pattern relative to the mean; the measured one of the copies is returned.
     """
+    frame, p, found, normal = work
     normal.H[:] = 0
     normal.g[:] = 0
     loss = np.eye(2)
     seen = 0.0
     expected = 1e-12
     for n in range(lattice.reference.shape[0]):
-        found.information[n] = 0.0
+        found.information[n, 0] = 0.0
         qy, qx = lattice.reference[n, 0], lattice.reference[n, 1]
         cy = p[0] + p[2] * qy + p[3] * qx
         cx = p[1] + p[4] * qy + p[5] * qx
-        iy = int(math.floor(cy + 0.5))
-        ix = int(math.floor(cx + 0.5))
+        iy = math.floor(cy + 0.5)
+        ix = math.floor(cx + 0.5)
         half = bank.half
         if iy < half or ix < half or iy >= frame.shape[0] - half or ix >= frame.shape[1] - PADDING - half:
             continue
@@ -83,7 +84,7 @@ def sweep(frame: Image, p: Array, lattice: Lattice, bank: Filters, bright: float
     return seen / expected
 
 
-@nb.njit(**FAST)
+@nb.njit(**FAST, inline="always")
 def _displacement(n: int, lattice: Lattice, bank: Filters, bright: float, found: Copies) -> None:
     """Amplitude and level of copy `n`, and its displacement from the middle of the bin."""
     five, iu, iv = found.five, found.bin[n, 0], found.bin[n, 1]
@@ -99,7 +100,7 @@ def _displacement(n: int, lattice: Lattice, bank: Filters, bright: float, found:
     found.shift[n, 1] = (five[MOVE_X] - five[LEVEL] * bank.tilt[n, iu, iv, 1]) / a
 
 
-@nb.njit(**FAST)
+@nb.njit(**FAST, inline="always")
 def _information(n: int, bank: Filters, loss: Array, mended: bool, found: Copies) -> None:
     """Inverse covariance of the displacement of copy `n`, smaller for one displaced more than noise allows."""
     k, iu, iv = bank.member[n], found.bin[n, 0], found.bin[n, 1]
@@ -122,7 +123,7 @@ def _information(n: int, bank: Filters, loss: Array, mended: bool, found: Copies
         w *= math.sqrt(_HUBER / far)
 
 
-@nb.njit(**FAST)
+@nb.njit(**FAST, inline="always")
 def distance(n: int, found: Copies) -> float:
     """Squared displacement of copy `n` in units of its information."""
     w, ey, ex = found.information[n], found.shift[n, 0], found.shift[n, 1]
@@ -130,12 +131,13 @@ def distance(n: int, found: Copies) -> float:
 
 
 @nb.njit(**FAST)
-def _step(p: Array, reference: Array, prior: Prior, longest: float, normal: Normal) -> float:
-    """Solve for the step, shorten it to the filters' reach, move `p`; return the largest displacement of a copy."""
+def _step(work: Work, lattice: Lattice, longest: float) -> float:
+    """Solve for the step, shorten it to the filters' reach, take it; return the largest displacement of a copy."""
+    p, normal, reference = work.p, work.normal, lattice.reference
     H, g, d = normal.H, normal.g, normal.step
     for i in range(6):
-        H[i, i] += prior.weight[i]
-        g[i] += prior.weight[i] * (prior.centre[i] - p[i])
+        H[i, i] += lattice.weight[i]
+        g[i] += lattice.weight[i] * (lattice.centre[i] - p[i])
     factor(H, normal.L)
     solve(normal.L, g, d)
     far = 0.0
@@ -151,18 +153,15 @@ def _step(p: Array, reference: Array, prior: Prior, longest: float, normal: Norm
 
 
 @nb.njit(**FAST)
-def settle(
-    frame: Image, p: Array, lattice: Lattice, bank: Filters, rule: Rule, prior: Prior, bright: float, found: Copies,
-    normal: Normal,
-) -> tuple[float, float]:  # fmt: skip
+def settle(work: Work, lattice: Lattice, bank: Filters, rule: Rule, bright: float) -> tuple[float, float]:
     """Repeat passes of one bank as the rule says; return the last step [px] and the brightness of the copies."""
     # Filters are linear over about the width of the edge.
     longest = 1.5 * bank.edge + 0.3
     far = math.inf
     scale = 0.0
     for t in range(rule.most):
-        scale = sweep(frame, p, lattice, bank, bright, found, normal)
-        far = _step(p, lattice.reference, prior, longest, normal)
+        scale = sweep(work, lattice, bank, bright)
+        far = _step(work, lattice, longest)
         if t + 1 >= rule.least and far < rule.enough:
             break
     return far, scale

@@ -131,9 +131,7 @@ class _Pool:
         gradient[silent] = 0.0
         prior = self.solver.prior
         if not self.covariance.any():
-            everybody = sum(
-                _moved(information, s, 0.0) * self._partner(s)[..., None, None] for s in _steps(half)
-            )
+            everybody = sum(_moved(information, s, 0.0) * self._partner(s)[..., None, None] for s in _steps(half))
             self.covariance = np.linalg.inv(everybody + prior)
         normal = np.broadcast_to(prior, information.shape).copy()
         pull = (self.solver.physics.theta - self.theta) @ prior

@@ -143,12 +143,13 @@ def _complete(
 
 @nb.njit(**FAST)
 def residual(
-    window: Image, template: Image, weights: Image, mean: float, level: float, oy: float, ox: float
+    window: Image, template: Image, weights: Image, copy: tuple[float, float, float, float]
 ) -> tuple[float, float, float]:
     """Weighted squared residuals of a window, and what multiplies gain and squared contrast in their expectation.
 
-    (oy, ox) is how far the copy lies from where the template is.
+    `copy` is its amplitude, level, and how far (y, x) it lies from where the template is.
     """
+    mean, level, oy, ox = copy
     a, b = np.float32(mean), np.float32(level)
     ay, ax = np.float32(mean * oy), np.float32(mean * ox)
     value, gy, gx = template[0], template[1], template[2]

@@ -212,7 +212,7 @@ def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 
                 found = local.solve(classes, c)
                 filters[c, i, j], tables[:, c, i, j], kept[c, i, j] = found
                 tilt[c, i, j] = filters[c, i, j, MOVE_Y : MOVE_X + 1] @ offset
-    return Bank(edge, half, bins, classes, filters, *tables, tilt, templates, kept)
+    return Bank(edge, half, bins, classes, filters, tables[0], tables[1], tables[2], tilt, templates, kept)
 
 
 class Process:
@@ -317,8 +317,8 @@ def _circle(radius: float, edge: float) -> float:
 
 def _kept(model: Array, estimator: Array, variance: Array, weight: Array) -> float:
     """Expected weighted squared residuals after `model` @ `estimator` is subtracted, over those before."""
-    carried = model @ estimator
-    after = variance - 2 * np.diag(carried) * variance + np.square(carried) @ variance
+    spread = (estimator * variance) @ estimator.T
+    after = variance * (1 - 2 * np.sum(model * estimator.T, axis=1)) + np.sum((model @ spread) * model, axis=1)
     whole = float(weight @ variance)
     return float(weight @ after) / whole if whole > 0 else 1.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
-from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.lattice import strain
-from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup import Choice, Setup
 from parscope.workflows.grains_fit import OVERLYING, pattern_physics
 from parscope.workflows.grains_fit import fit_crystals as fit_crystals
 from parscope.workflows.grains_lattice import change, related
+from parscope.workflows.grains_reference import SAMPLE, overlying, references
 from parscope.workflows.grains_regions import candidates, nearest, regions
 from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed, grid, suited_readers
-from parscope.workflows.grains_survey import Survey, Surveyor, number_of, pattern_of
+from parscope.workflows.grains_survey import Survey, Surveyor, number_of
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -31,7 +30,6 @@ FIRST_LOOK, SEEDS = 120, 600
 # Lattices that filters of one orientation still catch, and rotations that one bent crystal may have.
 CAUGHT_ROTATION, CAUGHT_STRAIN = np.deg2rad(9.0), 0.07
 BENT = np.deg2rad(9.0)
-SAMPLE = 48
 LEAST_SEEDS = 3
 
 
@@ -92,15 +90,17 @@ def find_crystals(
     if len(foreign) < LEAST_SEEDS and bent < BENT:
         return None
     finder = Finder(physics, reader.noise)
-    places = grid(frames.scan_shape, SEEDS)
+    rows, columns = frames.scan_shape
+    places = grid((rows, columns), min(SEEDS, max(rows * columns // 4, 1)))
     seeds = [finder.seed(p, pattern) for p, pattern in zip(places, reader(places), strict=True)]
     seeds = [s for s in (*seeds, *foreign) if s.lattices]
     if not seeds:
         return None
-    surveyor = Surveyor(frames, finder, reader, *_disks(seeds, finder))
+    farthest, typical = _disks(seeds, finder)
+    surveyor = Surveyor(frames, finder, reader, farthest, typical)
     mine = number_of(physics.basis, [b for s in seeds for b in s.lattices]) >= 0
-    survey, lattices, seeds = surveyor.run(seeds, [physics.basis] if mine else [], progress or _ignore)
-    return _crystals(frames, survey, lattices, seeds, solver)
+    found = surveyor.run(seeds, [physics.basis] if mine else [], progress or _ignore)
+    return _crystals(frames, found, solver, farthest)
 
 
 def _ignore(_: float) -> None:
@@ -143,19 +143,25 @@ def _disks(seeds: list[Seed], finder: Finder) -> tuple[float, float]:
 
 
 def _crystals(
-    frames: Frames, survey: Survey, lattices: list[Array], seeds: list[Seed], solver: LatticeFilters
+    frames: Frames, found: tuple[Survey, list[Array], list[Seed]], solver: LatticeFilters, farthest: float
 ) -> Crystals | None:
     """Regions of the survey as crystals, and those that only lie over others."""
+    survey, lattices, seeds = found
     label = regions(survey.lattice, survey.error, survey.label >= 0)
     count = int(label.max()) + 1
-    over = _overlying(label, survey, lattices, seeds)
-    if count == 0 or count + len(over) < 2:
+    if count == 0:
         return None
-    own = nearest(label)
-    grown = _spread(candidates(own), survey.stride, frames.scan_shape)
-    solvers = [solver] if count == 1 else _solvers(frames, survey, label, count, solver)
+    grown = _spread(candidates(nearest(label)), survey.stride, frames.scan_shape)
+    # between two grains a second lattice is no surprise
+    inside = [s for s in seeds if (grown[s.place] >= 0).sum() == 1]
+    over = _overlying(label, survey, lattices, inside)
+    if count + len(over) < 2:
+        return None
+    known = change(pattern_physics(solver).basis, survey.lattice[label == 0][0]).within(CAUGHT_ROTATION, CAUGHT_STRAIN)
+    solvers = [solver] if count == 1 and known else references(frames, survey, label, solver, farthest)
     for n, (lattice, places) in enumerate(over):
-        solvers.append(_overlying_solver(frames, lattice, places, solvers[0]))
+        ordered = places[np.lexsort(places.T[::-1])][:SAMPLE]
+        solvers.append(overlying(solvers[0], lattice, Reader(frames)(ordered)))
         grown = _laid_over(grown, places, OVERLYING - (count + n))
     how = (
         f"lattices of {len(seeds)} patterns, every pattern given to the one that explains most of its diffracted "
@@ -172,55 +178,7 @@ def _crystals(
 def _spread(near: NDArray[np.int16], stride: int, shape: tuple[int, int]) -> NDArray[np.int16]:
     """Candidates of all scan positions from those of the survey."""
     y, x = (np.minimum(np.arange(n) // stride, near.shape[k] - 1) for k, n in enumerate(shape))
-    return near[y[:, None], x[None, :]]
-
-
-def _solvers(frames: Frames, survey: Survey, label: Labels, count: int, solver: LatticeFilters) -> list[LatticeFilters]:
-    """A solver for every region, with its own reference and mean counts."""
-    base: LatticeFilters | None = None
-    result = []
-    for c in range(count):
-        inside = np.argwhere(label == c)
-        chosen = inside[np.unique(np.linspace(0, len(inside) - 1, SAMPLE).astype(int))]
-        lattice, centre = _reference(survey, label == c)
-        patterns = Reader(frames)(chosen * survey.stride)
-        base = base or calibrate(_measured(lattice, centre, patterns, solver, None), patterns)
-        result.append(_measured(lattice, centre, patterns, solver, base))
-    return result
-
-
-def _reference(survey: Survey, inside: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Median lattice and centre of a region; patterns in other cells are brought to the first one's."""
-    lattice = survey.lattice[inside]
-    between = change(lattice[0], lattice).affine
-    return lattice[0] @ np.median(between, axis=0).T, np.median(survey.centre[inside], axis=0)
-
-
-def _measured(
-    lattice: Array, centre: Array, patterns: NDArray[Any], solver: LatticeFilters, base: LatticeFilters | None
-) -> LatticeFilters:
-    """Solver for a lattice with the mean counts of its patterns, without disks too weak to matter."""
-    like = pattern_physics(solver if base is None else base)
-    farthest = float(np.hypot(*pattern_physics(solver).reference.T).max()) + 2.0
-    start = replace(like, centre=(float(centre[0]), float(centre[1])))
-    flat = pattern_of(lattice, start, farthest, float(np.median(like.amplitude)))
-    trial = replace(solver, physics=flat, bins=3) if base is None else base.with_lattice(flat)
-    estimate = trial(patterns)
-    good = estimate.status == Status.OK
-    amplitude = estimate.extra["amplitude"][good].mean(0, dtype=np.float64) if good.any() else flat.amplitude
-    final = useful(replace(flat, amplitude=np.maximum(amplitude, 1e-6)), int(good.sum()))
-    return replace(solver, physics=final) if base is None else base.with_lattice(final)
-
-
-def useful(physics: DiffractionPattern, patterns: int) -> DiffractionPattern:
-    """Keep the disks that tell of the lattice, and the direct one."""
-    amplitude, beneath = physics.amplitude, physics.levels.background
-    area = np.pi * physics.probe.radius**2 * max(patterns, 1)
-    seen = amplitude > 4 * np.sqrt(physics.gain * (amplitude + 2 * beneath) / area)
-    told = amplitude**2 / (amplitude + 2 * beneath) * ((physics.reference**2).sum(1) + physics.probe.radius**2) * seen
-    use = seen & (told > 1e-3 * told.sum()) | (physics.indices == 0).all(1)
-    use = use if use.sum() >= 4 else np.ones(len(use), np.bool_)
-    return replace(physics, indices=physics.indices[use], amplitude=amplitude[use])
+    return np.asarray(near[y[:, None], x[None, :]])
 
 
 def _overlying(
@@ -236,19 +194,6 @@ def _overlying(
         if len(of) >= LEAST_SEEDS:
             found.append((lattice, np.array([s.place for s in of])))
     return found
-
-
-def _overlying_solver(
-    frames: Frames, lattice: Array, places: NDArray[np.int64], base: LatticeFilters
-) -> LatticeFilters:
-    """Solver for a crystal that lies over another one, as if it were there alone."""
-    ordered = places[np.lexsort(places.T[::-1])]
-    physics = pattern_physics(base)
-    other = pattern_physics(_measured(lattice, np.array(physics.centre), Reader(frames)(ordered[:SAMPLE]), base, base))
-    mine, theirs = (float(p.amplitude[~(p.indices == 0).all(1)].sum()) for p in (other, physics))
-    diffracted = ~(other.indices == 0).all(1)
-    scaled = np.where(diffracted, other.amplitude * theirs / max(mine, 1e-9), other.amplitude)
-    return base.with_lattice(replace(other, amplitude=scaled))
 
 
 def _laid_over(near: NDArray[np.int16], places: NDArray[np.int64], code: int) -> NDArray[np.int16]:

@@ -63,7 +63,7 @@ def change(first: Array, second: Array) -> Change:
     affine = np.swapaxes(np.linalg.inv(whole @ a) @ b, -1, -2)
     deformation = strain(affine)
     stretch = np.nan_to_num(np.abs(deformation[..., :3]).max(-1), nan=np.inf)
-    return Change(affine, np.nan_to_num(deformation[..., 3]), np.where(known, stretch, np.inf))
+    return Change(affine, np.asarray(np.nan_to_num(deformation[..., 3])), np.where(known, stretch, np.inf))
 
 
 def related(first: Array, second: Array) -> bool:

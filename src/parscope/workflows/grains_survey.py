@@ -154,7 +154,9 @@ class Surveyor:
             survey, changed = _nothing(self.stride, shape), np.ones_like(present[..., 0])
         else:
             survey, known = before
-            changed = np.asarray((present & ~np.pad(known, ((0, 0), (0, 0), (0, len(lattices) - known.shape[2])))).any(-1))
+            changed = np.asarray(
+                (present & ~np.pad(known, ((0, 0), (0, 0), (0, len(lattices) - known.shape[2])))).any(-1)
+            )
         columns = np.arange(shape[1]) * self.stride
         for rows in self._blocks(shape[0]):
             y, x = np.nonzero(changed[rows])

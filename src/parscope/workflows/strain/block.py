@@ -35,15 +35,15 @@ class Plan:
         Crystals that may be present at each position; None for a single crystal.
     pool : int
         Side of the square of positions that share their information.
-    outside : ndarray of bool, shape (q_y, q_x)
-        Pixels between the disks, to find second lattices.
+    cells : tuple of Cells
+        Pixels between the disks of each crystal, to find second lattices.
     """
 
     frames: Frames
     crystals: tuple[LatticeFilters, ...]
     candidates: NDArray[np.int16] | None
     pool: int
-    outside: NDArray[np.bool_]
+    cells: tuple[Cells, ...]
 
     def blocks(self) -> list[tuple[int, int]]:
         """Scan rows (start, stop) of the blocks: about 32 MiB of patterns each, whoever does the work."""
@@ -76,7 +76,6 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
     shape = patterns.shape[:2]
     estimate, grain, share = _fit(plan, patterns, first)
     flat = patterns.reshape(-1, *patterns.shape[2:])
-    physics: Any = plan.crystals[0].physics
     result: Arrays = {
         "theta": estimate.theta,
         "covariance": estimate.covariance[:, 2:, 2:].astype(np.float32),
@@ -85,7 +84,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
         "limit_ratio": estimate.extra["limit_ratio"].astype(np.float32),
         "electrons": estimate.extra["electrons"].astype(np.float32),
         "amplitude": estimate.extra["amplitude"].astype(np.float32),
-        "excess": Cells.of(physics, plan.outside).excess(flat).astype(np.float32),
+        "excess": _excess(plan, flat, grain.reshape(-1)),
         "grain": grain.reshape(-1),
         "share": share.reshape(-1),
         **_beams(plan, estimate.extra["amplitude"], grain.reshape(-1)),
@@ -121,6 +120,15 @@ def _with_the_rest(plan: Plan, patterns: NDArray[Any], estimate: Estimate, grain
         values[(none, slice(len(solver.physics.reference))) if tail else none] = other.extra[name]
         extra[name] = values
     return replace(estimate, status=status, extra=extra)
+
+
+def _excess(plan: Plan, flat: NDArray[Any], grain: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Excess of counts between the disks of each pattern's own crystal."""
+    result = np.full(len(flat), np.nan, np.float32)
+    for number, cells in enumerate(plan.cells):
+        mine = grain == number
+        result[mine] = cells.excess(flat if mine.all() else flat[mine])
+    return result
 
 
 def _beams(plan: Plan, amplitude: NDArray[Any], grain: NDArray[np.int16]) -> Arrays:

@@ -17,33 +17,6 @@ _FEWEST = 200
 _CELL, _FILLED = 1.5, 0.4
 
 
-def outside(physics: DiffractionPattern) -> NDArray[np.bool_]:
-    """Pixels that no disk of the lattice can reach, in the list of disks or not.
-
-    Parameters
-    ----------
-    physics : DiffractionPattern
-        The set-up.
-
-    Returns
-    -------
-    ndarray of bool, shape (q_y, q_x)
-        Nowhere true when fewer than 200 pixels are left.
-    """
-    shape = physics.shape
-    reach = int(np.hypot(*shape) / np.abs(np.linalg.eigvals(physics.basis)).min()) + 1
-    order = np.arange(-reach, reach + 1)
-    numbers = np.stack(np.meshgrid(order, order, indexing="ij"), -1).reshape(-1, 2)
-    at = np.asarray(physics.centre) + numbers @ physics.basis
-    free = physics.probe.radius + 3 * physics.probe.edge + _MARGIN
-    near = ((at > -free) & (at < np.array(shape) + free)).all(1)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    result = np.ones(shape, np.bool_) if physics.mask is None else ~physics.mask
-    for cy, cx in at[near]:
-        result &= (y - cy) ** 2 + (x - cx) ** 2 > free**2
-    return result if result.sum() >= _FEWEST else np.zeros(shape, np.bool_)
-
-
 @dataclass(frozen=True)
 class Cells:
     """Pixels between the disks, gathered into cells about as large as a disk: a weak disk fills one or two of them.
@@ -66,20 +39,20 @@ class Cells:
     gain: float
 
     @classmethod
-    def of(cls, physics: DiffractionPattern, where: NDArray[np.bool_]) -> Cells:
-        """Gather pixels.
+    def of(cls, physics: DiffractionPattern) -> Cells:
+        """Gather the pixels that no disk of the lattice can reach, in the list of disks or not.
 
         Parameters
         ----------
         physics : DiffractionPattern
-            Supplies background, probe and gain.
-        where : ndarray of bool, shape (q_y, q_x)
-            From `outside`.
+            Supplies lattice, background, probe, gain and bad pixels.
 
         Returns
         -------
         Cells
+            None of them when fewer than 200 pixels are left.
         """
+        where = _outside(physics)
         side = max(2, round(_CELL * physics.probe.radius))
         y, x = np.nonzero(where)
         code = (y // side) * where.shape[1] + x // side
@@ -118,11 +91,27 @@ class Cells:
         ndarray, shape (n,)
             NaN where there is no pixel to look at, or nothing in it.
         """
-        if len(self.expected) < 2:
+        if len(self.expected) < 2 or len(patterns) == 0:
             return np.full(len(patterns), np.nan)
         flat = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
         result: NDArray[np.float64] = _excess(flat, self.pixel, self.cell, self.expected, self.gain)
         return result
+
+
+def _outside(physics: DiffractionPattern) -> NDArray[np.bool_]:
+    """Pixels that no disk of the lattice can reach."""
+    shape = physics.shape
+    reach = int(np.hypot(*shape) / np.abs(np.linalg.eigvals(physics.basis)).min()) + 1
+    order = np.arange(-reach, reach + 1)
+    numbers = np.stack(np.meshgrid(order, order, indexing="ij"), -1).reshape(-1, 2)
+    at = np.asarray(physics.centre) + numbers @ physics.basis
+    free = physics.probe.radius + 3 * physics.probe.edge + _MARGIN
+    near = ((at > -free) & (at < np.array(shape) + free)).all(1)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    result = np.ones(shape, np.bool_) if physics.mask is None else ~physics.mask
+    for cy, cx in at[near]:
+        result &= (y - cy) ** 2 + (x - cx) ** 2 > free**2
+    return result if result.sum() >= _FEWEST else np.zeros(shape, np.bool_)
 
 
 @nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"})

@@ -20,7 +20,6 @@ from parscope.core.frames import Frames
 from parscope.core.record import Provenance, fingerprint
 from parscope.io import open_frames
 from parscope.workflows.strain.block import Plan, fit_block
-from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.judge import judge
 from parscope.workflows.strain.parts import Parts
 from parscope.workflows.strain.prepare import Progress, prepare
@@ -98,7 +97,7 @@ def map_strain(
     # Data in memory have no fingerprint by which the next run could know them again.
     parts = Parts(target, (mark, path.stat().st_mtime_ns, version("parscope"), plan)) if target and mark else None
     maps = _fit(plan, parts, dask, report)
-    status = judge(maps, Cells.of(setup.physics, plan.outside) if len(plan.crystals) == 1 else None)
+    status = judge(maps, plan.cells)
     zero = "lattice" if chosen.reference == "lattice" else region
     reference = choose(maps, status, zero, len(plan.crystals))
     found = Findings(plan, setup, maps, status, reference, (*choices, ("reference", "", reference.how)))

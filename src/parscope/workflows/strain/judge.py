@@ -26,15 +26,15 @@ _UNEVEN = 0.3
 _WINDOWS = (1, 3, 5, 9)
 
 
-def judge(maps: Arrays, cells: Cells | None) -> NDArray[np.uint8]:
+def judge(maps: Arrays, cells: tuple[Cells, ...]) -> NDArray[np.uint8]:
     """Status of every scan position.
 
     Parameters
     ----------
     maps : dict of ndarray
         What `fit_block` returns, for the whole scan.
-    cells : Cells, optional
-        What ``excess`` was measured in; None where it says nothing about second lattices.
+    cells : tuple of Cells
+        What ``excess`` was measured in, for each crystal.
 
     Returns
     -------
@@ -48,8 +48,9 @@ def judge(maps: Arrays, cells: Cells | None) -> NDArray[np.uint8]:
     if fitted.any():
         odd = (limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted]))
         status[fitted & odd] = Status.NO_MODEL
-        if cells is not None:
-            status[_second_lattice(maps["excess"], fitted, cells)] = Status.SECOND_LATTICE
+        for number, own in enumerate(cells):
+            mine = fitted & (maps["grain"] == number)
+            status[_second_lattice(maps["excess"], mine, own)] = Status.SECOND_LATTICE
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from parscope.io import open_frames
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.setup import Given, Setup, find_setup
-from parscope.workflows.grains import Crystals, find_crystals, find_setup_polycrystal
+from parscope.workflows.grains import Crystals, find_crystals
+from parscope.workflows.grains_setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
-from parscope.workflows.strain.excess import outside
-from parscope.workflows.strain.sampling import sample
+from parscope.workflows.strain.excess import Cells
+from parscope.workflows.strain.sampling import Mended, sample
 from parscope.workflows.strain.settings import StrainSettings
 
 Progress = Callable[[str, int, int], None]
@@ -70,10 +72,16 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
     choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))
     if crystals is not None:
-        return Plan(frames, crystals.solvers, crystals.candidates, 1, outside(setup.physics)), setup, tuple(choices)
+        return _plan(frames, crystals.solvers, crystals.candidates, 1), setup, tuple(choices)
     size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns)
     choices.append(("pooling", f"{size} x {size} positions", why))
-    return Plan(frames, (solver,), None, size, outside(setup.physics)), setup, tuple(choices)
+    return _plan(frames, (solver,), None, size), setup, tuple(choices)
+
+
+def _plan(frames: Frames, solvers: tuple[LatticeFilters, ...], candidates: NDArray[np.int16] | None, pool: int) -> Plan:
+    """Plan with the cells of each crystal."""
+    physics: list[Any] = [solver.physics for solver in solvers]
+    return Plan(frames, solvers, candidates, pool, tuple(Cells.of(p) for p in physics))
 
 
 def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Setup:
@@ -88,7 +96,7 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     try:
         return find_setup(patterns, given=given, **known)
     except NoLatticeError:
-        return find_setup_polycrystal(patterns, frames, given)
+        return find_setup_polycrystal(patterns, replace(frames, data=Mended(frames)), given)
 
 
 def _crystals(
@@ -96,8 +104,9 @@ def _crystals(
 ) -> Crystals | None:
     """The crystals of a scan that one lattice does not explain; None if it does."""
     rows = frames.scan_shape[0]
+    whole = replace(frames, data=Mended(frames))
     return find_crystals(
-        frames, patterns, setup, solver, lambda share: report("crystals", min(round(share * rows), rows), rows)
+        whole, patterns, setup, solver, lambda share: report("crystals", min(round(share * rows), rows), rows)
     )
 
 

@@ -66,6 +66,43 @@ def _spread(rows: int, columns: int, count: int) -> list[tuple[int, int]]:
     return list(zip(y.tolist(), x.tolist(), strict=True))
 
 
+class Mended:
+    """A scan in which what cannot be read, or is no number, is zero.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Scan and pattern sizes (y, x, q_y, q_x)."""
+        return tuple(self._frames.data.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Type of one sample."""
+        return self._frames.data.dtype
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Patterns that `key` selects, whole scan rows read one by one where some of them are unreadable."""
+        try:
+            patterns = np.array(self._frames.data[key])
+        except UnreadableError:
+            head, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
+            one = not isinstance(head, slice)
+            start, stop, step = (int(head), int(head) + 1, 1) if one else head.indices(self.shape[0])
+            block, _ = read_rows(self._frames, start, stop)
+            patterns = block[(0 if one else slice(None, None, step), *rest)]
+        if patterns.dtype.kind == "f":
+            patterns = np.where(np.isfinite(patterns).all((-2, -1), keepdims=True), patterns, 0)
+        return patterns
+
+
 def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Scan rows, with what cannot be read as zeros.
 

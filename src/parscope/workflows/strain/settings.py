@@ -71,6 +71,16 @@ class StrainSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise OptionError(f"{value} is not positive", _flag(name))
+        self._check_geometry()
+        if self.pool not in (None, 1, 3, 5):
+            raise OptionError(f"{self.pool} is not 1, 3 or 5", "--pool")
+        if self.reference == "lattice" and self.g1 is None:
+            raise OptionError("'lattice' needs a lattice", "--reference", "give --g1 and --g2")
+        if self.reference not in (None, "lattice") and not _REGION.fullmatch(str(self.reference)):
+            raise OptionError(f"{self.reference!r} is no region", "--reference", "write it as y0:y1,x0:x1")
+
+    def _check_geometry(self) -> None:
+        """Refuse pairs that are no place, lattice or ellipse."""
         for name in ("centre", "g1", "g2", "ellipse"):
             pair = getattr(self, name)
             if pair is not None and not all(map(math.isfinite, pair)):
@@ -83,12 +93,6 @@ class StrainSettings:
             area = abs(self.g1[0] * self.g2[1] - self.g1[1] * self.g2[0])
             if area < _LEAST_ANGLE * math.hypot(*self.g1) * math.hypot(*self.g2) + 1.0:
                 raise OptionError(f"{self.g1} and {self.g2} span no lattice", "--g1 and --g2")
-        if self.pool not in (None, 1, 3, 5):
-            raise OptionError(f"{self.pool} is not 1, 3 or 5", "--pool")
-        if self.reference == "lattice" and self.g1 is None:
-            raise OptionError("'lattice' needs a lattice", "--reference", "give --g1 and --g2")
-        if self.reference not in (None, "lattice") and not _REGION.fullmatch(str(self.reference)):
-            raise OptionError(f"{self.reference!r} is no region", "--reference", "write it as y0:y1,x0:x1")
 
     def region(self, scan_shape: tuple[int, int]) -> tuple[slice, slice] | None:
         """The reference region as slices of the scan, or None.

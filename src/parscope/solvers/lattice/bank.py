@@ -39,8 +39,8 @@ class Classes:
         Counts per pixel inside the template; background over amplitude.
     slope : ndarray, shape (classes,)
         Standard deviation of a component of the relative gradient of the background, [1/px].
-    neighbours : tuple of ndarray, one (m, 2) for each class
-        Displacements to the copies that reach into the window, [px].
+    neighbours : tuple of ndarray, one (m, 3) for each class
+        Displacements (y, x) to the copies that reach into the window [px], and how many times brighter they are.
     """
 
     member: NDArray[np.int32]
@@ -127,7 +127,8 @@ def classify(physics: Constellation, edge: float) -> Classes:
     order = [np.flatnonzero(member == c) for c in range(int(member.max()) + 1)]
     amplitude, share = (np.array([v[i].mean() for i in order]) for v in (levels.amplitude, ratio))
     slope = np.array([np.sqrt(np.mean(levels.slope[i] ** 2)) for i in order])
-    near = tuple(at[close[i[0]]] - at[i[0]] for i in order)
+    bright = levels.amplitude / levels.amplitude[:, None]
+    near = tuple(np.column_stack([at[close[k]] - at[k], bright[k, close[k]]]) for k in (i[0] for i in order))
     return Classes(member, amplitude, share, slope, near)
 
 
@@ -270,9 +271,9 @@ class _Local:
         """Filters (6, pixels), tables (3, 3) and kept share of class `c`."""
         use, value = self.use, self.value[self.use]
         own = np.stack([value, np.ones_like(value), *self.gradient[use].T], 1)
-        crowd = self._crowd(classes.neighbours[c])
+        crowd, bright = self._crowd(classes.neighbours[c])
         design = np.hstack([own, crowd])
-        variance = self.physics.gain * (value + classes.ratio[c] + crowd.sum(1))
+        variance = self.physics.gain * (value + classes.ratio[c] + crowd @ bright)
         plain = design / variance[:, None]
         basis = self._prior(classes, c)
         scaled = basis / variance[:, None]
@@ -294,11 +295,12 @@ class _Local:
         tables = np.array([m[[0, 0, 1], [0, 1, 1]] for m in (shot, texture, information)])
         return out, tables, _kept(own[:, :2], mean, spread, weight)
 
-    def _crowd(self, neighbours: Array) -> Array:
-        """Templates of the copies nearby, as far as they matter, shape (pixels in use, m)."""
-        near = [self.physics.template(self.offset - d, self.edge)[0][self.use] for d in neighbours]
-        near = [d for d in near if d.sum() > _CROWDED * self.value.sum()]
-        return np.stack(near, 1) if near else np.zeros((int(self.use.sum()), 0))
+    def _crowd(self, neighbours: Array) -> tuple[Array, Array]:
+        """Templates of the copies nearby, as far as they matter, shape (pixels in use, m), and their brightness."""
+        near = [self.physics.template(self.offset - d, self.edge)[0][self.use] for d in neighbours[:, :2]]
+        matter = [k for k, d in enumerate(near) if d.sum() > _CROWDED * self.value.sum()]
+        columns = [near[k] for k in matter]
+        return np.stack(columns, 1) if columns else np.zeros((int(self.use.sum()), 0)), neighbours[matter, 2]
 
     def _prior(self, classes: Classes, c: int) -> Array:
         """Columns whose coefficients have variance 1: contrast, and a background of uncertain slope.

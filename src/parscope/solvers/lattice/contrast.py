@@ -22,6 +22,8 @@ _LENGTHS = (0.22, 0.3, 0.4, 0.55, 0.8, 1.2)
 # Of the priors whose error is within this factor of the least one, that of the smallest contrast is taken: the
 # scatter of a sample tells them apart no better, and a deep prior costs more where it is wrong.
 _AS_GOOD = 1.02
+# With fewer copies there is no scatter about the fit to judge by.
+_FEWEST = 4
 
 
 def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
@@ -39,7 +41,7 @@ def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
     LatticeFilters
         Unchanged if no pattern of the sample can be fitted, or there are too few copies to scatter.
     """
-    if len(solver.physics.reference) < 4:
+    if len(solver.physics.reference) < _FEWEST:
         return solver
     trial = _Trials(solver, signals)
     best = (0.0, 0.4)
@@ -69,12 +71,16 @@ class _Trials:
         return min(prior for prior, error in self._errors.items() if error <= _AS_GOOD * least)
 
     def _error(self, prior: tuple[float, float]) -> float:
-        """Standard error over the limit that was really reached, typical of the sample."""
+        """Standard error of the affine map that was really reached, typical of the sample, [1]."""
         if prior not in self._errors:
-            estimate = self._solver.with_contrast(Contrast(*prior), bins=3)(self._signals)
+            trial = self._solver.with_contrast(Contrast(*prior), bins=3)
+            estimate = trial(self._signals)
             good = estimate.status == Status.OK
-            reached = estimate.extra["predicted_ratio"] * np.sqrt(estimate.extra["spread"])
-            self._errors[prior] = float(np.median(reached[good])) if good.any() else np.inf
+            information = trial.score(self._signals, estimate.theta).information[good]
+            # Without the prior of the parameters, which would hide the error where electrons are few.
+            covariance = np.linalg.inv(information + 1e-9 * np.eye(6))
+            variance = np.trace(covariance[:, 2:, 2:], axis1=1, axis2=2) * estimate.extra["spread"][good]
+            self._errors[prior] = float(np.sqrt(np.median(variance))) if good.any() else np.inf
         return self._errors[prior]
 
 

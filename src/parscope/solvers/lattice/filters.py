@@ -192,7 +192,7 @@ class LatticeFilters:
         frames = self._frames(signals)
         n = len(frames)
         at = np.broadcast_to(theta, (n, 6))
-        known = np.isfinite(at).all(1)
+        known = np.all(np.isfinite(at), axis=1)
         out = Scores(np.zeros((n, 6, 6)), np.zeros((n, 6)), np.full((n, len(self.physics.reference)), np.nan))
         where = np.ascontiguousarray(np.where(known[:, None], at, self.physics.theta))
         kernel.score(frames, where, self._lattice, self._banks[2], out)
@@ -256,10 +256,12 @@ class LatticeFilters:
     def _lattice(self) -> Lattice:
         """The physics as the kernel takes it."""
         p = self.physics
-        mask = np.zeros(p.signal_shape, np.bool_) if p.mask is None else np.ascontiguousarray(p.mask)
+        mask = np.zeros(p.signal_shape, np.bool_)
+        if p.mask is not None:
+            mask[:] = p.mask
         reach = self._coarse[0].half + _ROAM
         at = np.rint(p.reference + p.theta[:2]).astype(np.int64)
-        near = [mask[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].any() for y, x in at]
+        near = [bool(np.any(mask[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1])) for y, x in at]
         mean = np.asarray(p.render(p.theta[None])[0], np.float64)
         return Lattice(
             np.ascontiguousarray(p.reference, np.float64),

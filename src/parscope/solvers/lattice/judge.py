@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +46,7 @@ def judge(physics: Constellation, prior: Array, fits: Fits) -> Estimate:
     finite = np.isfinite(fits.total)
     status[~finite | (fits.total < 0)] = Status.BAD_INPUT
     failed = status != Status.OK
-    extra = {
+    extra: dict[str, NDArray[Any]] = {
         "amplitude": fits.amplitude,
         "electrons": fits.total / physics.gain,
         "limit_ratio": np.where(failed, np.nan, fits.limit * np.sqrt(factor)),

@@ -111,7 +111,7 @@ def _limit(reference: Array, bank: Filters, found: Copies, normal: Normal) -> fl
     for i in range(6):
         normal.H[i, i] += 1e-9
     invert(normal)
-    return strain_variance(normal.inverse)
+    return float(strain_variance(normal.inverse))
 
 
 @nb.njit(**FAST)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice.filters import LatticeFilters
-from parscope.solvers.lattice.judge import failing, placed
+from parscope.solvers.lattice.judge import SCAN_WEIGHT, failing, placed
 
 Array = NDArray[np.float64]
 
@@ -43,9 +43,9 @@ def halo(size: int) -> int:
     Examples
     --------
     >>> halo(3)
-    5
+    6
     """
-    return _MEDIAN + _ROUNDS * (size // 2)
+    return _MEDIAN + (_ROUNDS + 1) * (size // 2)
 
 
 def pool(solver: LatticeFilters, signals: NDArray[Any], size: int, labels: NDArray[Any] | None = None) -> Estimate:
@@ -65,8 +65,8 @@ def pool(solver: LatticeFilters, signals: NDArray[Any], size: int, labels: NDArr
     Returns
     -------
     Estimate
-        Of rows times columns signals; `extra` as of the solver. Standard errors count independent electrons and not
-        the smoothing of gradients of strain within the square.
+        Of rows times columns signals; `extra` as of the solver. Standard errors grow with the scatter of the pooled
+        positions about their common estimate, and so with gradients of strain within the square.
 
     Raises
     ------
@@ -102,6 +102,8 @@ class _Pool:
     def __post_init__(self) -> None:
         self.theta: Array = np.zeros((*self.labels.shape, 6))
         self.covariance: Array = np.zeros((*self.labels.shape, 6, 6))
+        self.scatter: Array = np.ones(self.labels.shape)
+        self.number: Array = np.ones(self.labels.shape)
 
     def begin(self, single: Estimate) -> None:
         """Start at the median of the neighbours whose own fit agrees."""
@@ -131,35 +133,81 @@ class _Pool:
         gradient[silent] = 0.0
         prior = self.solver.prior
         if not self.covariance.any():
-            everybody = sum(_moved(information, s, 0.0) * self._partner(s)[..., None, None] for s in _steps(half))
-            self.covariance = np.linalg.inv(everybody + prior)
-        normal = np.broadcast_to(prior, information.shape).copy()
-        pull = (self.solver.physics.theta - self.theta) @ prior
-        for step in _steps(half):
-            theirs = _moved(self.theta, step, 0.0) - self.theta
-            far = _distance(theirs, self.covariance + _moved(self.covariance, step, 0.0))
-            weight = (self._partner(step) & (far <= _AGREES)).astype(np.float64)
-            H = _moved(information, step, 0.0)
-            normal += weight[..., None, None] * H
-            pull += weight[..., None] * (_moved(gradient, step, 0.0) + np.einsum("...ij,...j->...i", H, theirs))
-        self.covariance = np.linalg.inv(normal)
-        self.theta = self.theta + np.einsum("...ij,...j->...i", self.covariance, pull)
+            everybody = prior + np.zeros_like(information)
+            for step in _steps(half):
+                everybody += _moved(information, step, 0.0) * self._partner(step)[..., None, None]
+            self.covariance = _inverse(everybody)
+        parts = [self._part(step, information, gradient) for step in _steps(half)]
+        normal = prior + _total([H for H, _ in parts])
+        pull = (self.solver.physics.theta - self.theta) @ prior + _total([g for _, g in parts])
+        self.covariance = _inverse(normal)
+        move = np.einsum("...ij,...j->...i", self.covariance, pull)
+        self.theta = self.theta + move
+        self.number = np.maximum(np.sum([np.trace(H, axis1=-2, axis2=-1) > 0 for H, _ in parts], axis=0), 1.0)
+        self.scatter = _scatter(parts, move, self.number)
+
+    def _part(self, step: tuple[int, int], information: Array, gradient: Array) -> tuple[Array, Array]:
+        """Information of the neighbours one step away and their pull on the present estimates; 0 where they differ."""
+        theirs = _moved(self.theta, step, 0.0) - self.theta
+        far = _distance(theirs, self.covariance + _moved(self.covariance, step, 0.0))
+        weight = (self._partner(step) & (far <= _AGREES)).astype(np.float64)
+        H = weight[..., None, None] * _moved(information, step, 0.0)
+        return H, weight[..., None] * _moved(gradient, step, 0.0) + np.einsum("...ij,...j->...i", H, theirs)
 
     def estimate(self, single: Estimate) -> Estimate:
         """The result, judged as the solver judges a single pattern."""
         physics, prior = self.solver.physics, self.solver.prior
-        factor = physics.contrast.scatter
-        theta, covariance = self.theta.reshape(-1, 6), factor * self.covariance.reshape(-1, 6, 6)
+        # Below 1 the scatter of single copies only says that their amplitudes are uncertain, which pooling mends.
+        factor = max(physics.contrast.scatter, 1.0) * (self.scatter * self._texture(single)).reshape(-1)
+        theta, covariance = self.theta.reshape(-1, 6), factor[:, None, None] * self.covariance.reshape(-1, 6, 6)
         usable = self.labels.reshape(-1) >= 0
         status = np.where(usable, placed(physics, prior, theta, covariance), single.status).astype(np.uint8)
         ratio = np.where(status == Status.OK, single.extra["predicted_ratio"] * np.sqrt(factor), np.nan)
         extra = {**single.extra, "limit_ratio": ratio, "information": np.linalg.inv(covariance)}
         return failing(Estimate(theta, covariance, single.misfit, status, extra))
 
+    def _texture(self, single: Estimate) -> Array:
+        """Factor on the variance because neighbours share the contrast inside the copies, which does not average."""
+        excess = np.nan_to_num(single.extra["predicted_ratio"].reshape(self.labels.shape), nan=1.0) ** 2
+        share = 1.0 - 1.0 / np.maximum(excess, 1.0) if self.solver.physics.contrast.depth > 0 else 0.0 * excess
+        factor: Array = 1.0 + share * (self.number - 1.0)
+        return factor
+
     def _partner(self, step: tuple[int, int]) -> NDArray[np.bool_]:
         """Where the position one step away exists, is usable and of the same label."""
         partner: NDArray[np.bool_] = (self.labels >= 0) & (_moved(self.labels, step, -1) == self.labels)
         return partner
+
+
+def _scatter(parts: list[tuple[Array, Array]], move: Array, number: Array) -> Array:
+    """Scatter of the neighbours about the common estimate over what their information predicts, and at least 1.
+
+    Besides noise it holds the gradients of strain within the square, which pooling smoothes away.
+    """
+    mean = _total([H for H, _ in parts]) / number[..., None, None]
+    ridge = 1e-9 * np.trace(mean, axis1=-2, axis2=-1)[..., None, None] + 1e-12
+    inverse = np.linalg.inv(mean + ridge * np.eye(6))
+    total = np.zeros(number.shape)
+    for H, g in parts:
+        rest = g - np.einsum("...ij,...j->...i", H, move)
+        total += np.einsum("...i,...ij,...j->...", rest, inverse, rest)
+    freedom = 6.0 * (number - 1)
+    scatter: Array = np.maximum((SCAN_WEIGHT + total) / (SCAN_WEIGHT + freedom), 1.0)
+    return scatter
+
+
+def _inverse(matrices: Array) -> Array:
+    """Inverse of matrices of double precision, as its type cannot say."""
+    inverse: Array = np.asarray(np.linalg.inv(matrices), np.float64)
+    return inverse
+
+
+def _total(parts: list[Array]) -> Array:
+    """Sum of arrays, without a copy of them all."""
+    total = np.zeros_like(parts[0])
+    for part in parts:
+        total += part
+    return total
 
 
 def _steps(half: int) -> list[tuple[int, int]]:
@@ -180,8 +228,8 @@ def _moved(values: NDArray[Any], step: tuple[int, int], fill: float) -> NDArray[
 
 def _distance(difference: Array, covariance: Array) -> Array:
     """Squared Mahalanobis distance of affine maps; NaN where one is."""
-    known = np.isfinite(difference).all(-1) & np.isfinite(covariance).all((-2, -1))
-    safe = np.where(known[..., None, None], covariance[..., 2:, 2:], np.eye(4))
+    known = np.all(np.isfinite(difference), axis=-1) & np.all(np.isfinite(covariance), axis=(-2, -1))
+    safe: Array = np.where(known[..., None, None], covariance[..., 2:, 2:], np.eye(4))
     d = np.where(known[..., None], difference[..., 2:], 0.0)
     far: Array = np.einsum("...i,...i->...", d, np.linalg.solve(safe, d[..., None])[..., 0])
     return np.where(known, far, np.nan)

@@ -33,7 +33,7 @@ def load(signal: NDArray[Any], frame: Image) -> float:
             v = np.float32(row[c])
             target[c] = v
             part += v
-        total += part
+        total += float(part)
     return total
 
 
@@ -45,7 +45,7 @@ def load_masked(signal: NDArray[Any], mask: NDArray[np.bool_], frame: Image) -> 
         for c in range(signal.shape[1]):
             v = np.float32(0) if mask[r, c] else np.float32(signal[r, c])
             frame[r, c] = v
-            total += v
+            total += float(v)
     return total
 
 
@@ -162,4 +162,4 @@ def residual(
         found += weights[i] * rest * rest
         counts += weights[i] * (part + b)
         contrast += weights[i] * part * part
-    return found, counts, contrast
+    return float(found), float(counts), float(contrast)

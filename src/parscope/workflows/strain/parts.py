@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import zipfile
 from dataclasses import fields, is_dataclass
@@ -37,15 +36,16 @@ class Parts:
 
     def __init__(self, output: Path, key: object) -> None:
         self.folder = output.with_name(output.name + ".parts")
-        manifest = self.folder / "manifest.json"
-        mark = {"key": digest(key)}
+        name, mark = self.folder / "key", digest(key).encode()
         try:
-            if not manifest.exists() or json.loads(manifest.read_text()) != mark:
+            if not name.exists() or name.read_bytes() != mark:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
-                manifest.write_text(json.dumps(mark))
-        except (OSError, ValueError) as error:
-            raise OutputError(f"cannot be made ({error})", str(self.folder), "choose another output") from error
+                name.write_bytes(mark)
+        except OSError as error:
+            raise OutputError(
+                f"cannot be made ({error.strerror})", str(self.folder), "choose another output"
+            ) from error
 
     def load(self, start: int) -> Arrays | None:
         """The finished block that begins at row `start`, or None.
@@ -61,7 +61,7 @@ class Parts:
         """
         path = self._path(start)
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:
                 return dict(stored)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             # Not there, or cut short by a machine that stopped: it is fitted again.
@@ -87,14 +87,16 @@ class Parts:
             If it cannot be written, for want of space for example; what was kept before stays.
         """
         path = self._path(start)
-        beside = path.with_suffix(".tmp.npz")
+        beside = path.with_suffix(".unfinished")
         try:
-            np.savez(beside, **block)  # type: ignore[arg-type]  # the stub takes the names for its own keywords
+            with beside.open("wb") as file:
+                np.savez(file, **block)  # type: ignore[arg-type]  # the stub takes the names for its own keywords
             beside.replace(path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             advice = "free some space and run the command again: what is done is kept"
             raise OutputError(f"cannot be written ({error.strerror})", str(path), advice) from error
+        finally:
+            beside.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete the folder once the result is written."""

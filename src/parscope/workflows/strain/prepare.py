@@ -92,11 +92,11 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     ):
         raise OptionError(f"{chosen.centre} is not in the patterns {frames.pattern_shape}", "--centre")
     given = Given(**{name: getattr(chosen, name) for name in _GIVEN}, ellipse=ellipse)
-    known = {"vacuum": _vacuum(frames, chosen.vacuum), "mask": _mask(frames, chosen.mask)}
+    vacuum, mask = _vacuum(frames, chosen.vacuum), _mask(frames, chosen.mask)
     try:
-        return find_setup(patterns, given=given, **known)
+        return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
     except NoLatticeError:
-        return find_setup_polycrystal(patterns, replace(frames, data=Mended(frames)), given)
+        return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
 
 
 def _crystals(

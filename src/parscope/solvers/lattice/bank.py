@@ -25,6 +25,8 @@ _MOST_CLASSES = 64
 _DOUBT = 0.25
 # A neighbour that adds less than this share of a template is nothing to the filters and to the misfit.
 _CROWDED = 0.01
+# Weight of the amplitude beside the ratio to the background, both logarithmic, where copies are compared.
+_AMPLITUDE_COUNTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,10 @@ def adopt(physics: Constellation, bank: Bank, crowded: bool = False) -> Bank | N
     own = classify(physics, bank.edge)
     if not crowded and any(len(near) for near in (*own.neighbours, *bank.classes.neighbours)):
         return None
-    theirs = np.log(np.stack([bank.classes.amplitude, bank.classes.ratio], -1))
-    ours = np.log(np.stack([own.amplitude, own.ratio], -1))[own.member]
+    # Under counting noise only the ratio matters; the amplitude says how much of the noise is contrast.
+    weight = np.array([_AMPLITUDE_COUNTS if physics.contrast.depth > 0 else 0.0, 1.0])
+    theirs = weight * np.log(np.stack([bank.classes.amplitude, bank.classes.ratio], -1))
+    ours = weight * np.log(np.stack([own.amplitude, own.ratio], -1))[own.member]
     member = _squared(ours, theirs).argmin(1).astype(np.int32)
     return replace(bank, classes=replace(bank.classes, member=member))
 

@@ -20,7 +20,9 @@ from parscope.solvers.lattice.window import pitch
 Array = NDArray[np.float64]
 
 _MEMORY = 2.0e8
-_MOST_CLASSES = 64
+# Classes of filters at most: of those that measure, and of rough ones that find the way or compare priors.
+_MOST_CLASSES, _ROUGH_CLASSES = 64, 9
+_BINS = 6
 # The gradient of the background is known to this share of itself.
 _DOUBT = 0.25
 # A neighbour that adds less than this share of a template is nothing to the filters and to the misfit.
@@ -102,7 +104,7 @@ def window(radius: float, edge: float) -> int:
     return math.ceil(radius + 1.6 * edge + 1.0)
 
 
-def classify(physics: Constellation, edge: float) -> Classes:
+def classify(physics: Constellation, edge: float, most: int = _MOST_CLASSES) -> Classes:
     """Group the copies of a constellation that can share filters.
 
     Parameters
@@ -111,21 +113,23 @@ def classify(physics: Constellation, edge: float) -> Classes:
         Supplies positions and mean counts.
     edge : float
         Width of the edge of the filters, [px].
+    most : int, default 64
+        Classes wanted at most.
 
     Returns
     -------
     Classes
-        One class a copy, up to 64; beyond that copies of like counts are grouped.
+        One class a copy, up to `most`; beyond that copies of like counts are grouped.
     """
     at, levels = physics.reference, physics.levels
     ratio = levels.background / np.maximum(levels.amplitude, 1e-12)
     radius = physics.extent[0]
     distance = np.linalg.norm(at[:, None] - at[None], axis=-1)
     close = (distance > 1e-6) & (distance < _circle(radius, edge) + radius + 1.5 * edge)
-    if len(at) <= _MOST_CLASSES:
+    if len(at) <= most:
         member = np.arange(len(at), dtype=np.int32)
     else:
-        member = _quantise(np.log(levels.amplitude), np.log(ratio), close.any(1))
+        member = _quantise(np.log(levels.amplitude), np.log(ratio), close.any(1), most)
     order = [np.flatnonzero(member == c) for c in range(int(member.max()) + 1)]
     amplitude, share = (np.array([v[i].mean() for i in order]) for v in (levels.amplitude, ratio))
     slope = np.array([np.sqrt(np.mean(levels.slope[i] ** 2)) for i in order])
@@ -162,9 +166,9 @@ def adopt(physics: Constellation, bank: Bank, crowded: bool = False) -> Bank | N
     return replace(bank, classes=replace(bank.classes, member=member))
 
 
-def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArray[np.int32]:
+def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_], most: int) -> NDArray[np.int32]:
     """Class numbers: quantiles of amplitude times quantiles of background ratio; crowded copies stay alone."""
-    side = int(math.sqrt(_MOST_CLASSES))
+    side = int(math.sqrt(most))
     key = np.zeros(len(amplitude), dtype=np.int64)
     for values in (amplitude, ratio):
         cuts = np.quantile(values, np.linspace(0, 1, side + 1)[1:-1])
@@ -173,7 +177,7 @@ def _quantise(amplitude: Array, ratio: Array, alone: NDArray[np.bool_]) -> NDArr
     return np.unique(key, return_inverse=True)[1].astype(np.int32)
 
 
-def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 6) -> Bank:
+def build(physics: Constellation, edge: float, textured: bool, most_bins: int = _BINS) -> Bank:
     """Solve the least squares of every class and sub-pixel position.
 
     Parameters
@@ -185,20 +189,21 @@ def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 
     textured : bool
         Whether contrast inside the template is part of the noise.
     most_bins : int, default 6
-        Sub-pixel positions along each axis; fewer where large templates would fill the memory.
+        Sub-pixel positions along each axis; fewer where large templates would fill the memory. Below six the
+        filters are rough, and copies of like counts share theirs.
 
     Returns
     -------
     Bank
     """
-    classes = classify(physics, edge)
+    classes = classify(physics, edge, _MOST_CLASSES if most_bins >= _BINS else _ROUGH_CLASSES)
     radius = physics.extent[0]
     half = window(radius, edge)
     side = np.arange(-half, half + 1, dtype=np.float64)
     wide = np.arange(-half, -half + pitch(half), dtype=np.float64)
     grid = np.stack(np.meshgrid(side, wide, indexing="ij"), -1).reshape(-1, 2)
     affordable = math.sqrt(_MEMORY / (len(classes.amplitude) * len(grid) * 24))
-    bins = min(most_bins, int(np.clip(affordable, 3, 6)))
+    bins = min(most_bins, int(np.clip(affordable, 3, _BINS)))
     shape = (len(classes.amplitude), bins, bins)
     filters = np.zeros((*shape, 6, len(grid)), np.float32)
     tables = np.zeros((3, *shape, 3))

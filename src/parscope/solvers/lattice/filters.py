@@ -32,9 +32,11 @@ class LatticeFilters:
     ----------
     physics : Constellation
         What the signals look like: template, reference positions, mean counts, contrast, gain, mask.
-    shift, deformation : float, default 3.0 px and 0.03
-        Standard deviations of the Gaussian prior about the reference; wide, so that its share in an estimate of
-        standard error s is (s / deformation)^2.
+    shift : float, default 3.0
+        Standard deviation of the Gaussian prior of the centre about the reference, [px].
+    deformation : float, default 0.03
+        That of the components of the affine map, [1]; its share in an estimate of standard error s is
+        (s / deformation)^2.
     bins : int, default 6
         Sub-pixel positions of the filters along each axis.
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Image = NDArray[np.float32]
 
+# The cache of a function is renewed when its own file changes, not when that of a function it calls does: delete the
+# *.nbi files of __pycache__ after an edit.
 # NumPy's rules for division (no exception on zero) are what lets the compiler use vector instructions.
 FAST: dict[str, Any] = {"fastmath": True, "cache": True, "error_model": "numpy", "nogil": True}
 # Where NaN must be seen: sums in any order, but no assumption that all numbers are finite.

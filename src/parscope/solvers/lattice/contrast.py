@@ -66,9 +66,10 @@ class _Trials:
         return min(priors, key=self._error)
 
     def simplest(self) -> tuple[float, float]:
-        """The prior of smallest depth, then length, among those tried that are as good as the best."""
-        least = min(self._errors.values())
-        return min(prior for prior, error in self._errors.items() if error <= _AS_GOOD * least)
+        """The prior of smallest depth among those tried that are as good as the best; of its lengths the best."""
+        enough = _AS_GOOD * min(self._errors.values())
+        depth = min(depth for (depth, _), error in self._errors.items() if error <= enough)
+        return self.best(prior for prior in self._errors if prior[0] == depth)
 
     def _error(self, prior: tuple[float, float]) -> float:
         """Standard error of the affine map that was really reached, typical of the sample, [1]."""

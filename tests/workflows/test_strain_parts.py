@@ -100,7 +100,7 @@ def test_a_block_cut_short_is_fitted_again(tmp_path: Path, share: float) -> None
 
 def test_a_broken_list_of_parts_starts_anew(tmp_path: Path) -> None:
     Parts(tmp_path / "map.nc", 1).save(0, BLOCK)
-    (tmp_path / "map.nc.parts" / "manifest.json").write_text("{")
+    (tmp_path / "map.nc.parts" / "key").write_text("{")
     assert Parts(tmp_path / "map.nc", 1).load(0) is None
 
 

@@ -89,6 +89,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
         "share": share.reshape(-1),
         **_beams(plan, estimate.extra["amplitude"], grain.reshape(-1)),
     }
+    result["status"][result["electrons"] == 0] = Status.BAD_INPUT
     result["status"][unreadable.reshape(-1)] = Status.UNREADABLE
     inner = slice(start - first, stop - first)
     return {k: v.reshape(*shape, *v.shape[1:])[inner].copy() for k, v in result.items()}

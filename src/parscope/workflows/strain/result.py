@@ -105,7 +105,6 @@ def dataset(found: Findings, provenance: Provenance, timing: dict[str, float]) -
         **_axes(found.plan.frames),
         "disk_h": ("disk", listed.indices[:, 0]),
         "disk_k": ("disk", listed.indices[:, 1]),
-        "axis": ["y", "x"],
     }
     attributes = {**provenance.attributes(), **_attributes(found), **timing}
     return xr.Dataset(variables, coordinates, attributes)
@@ -154,7 +153,7 @@ def _set_up(setup: Setup, listed: Any) -> dict[str, Any]:
         mean[setup.physics.mask] = np.nan
     return {
         "mean_pattern": (("q_y", "q_x"), mean, {"units": "counts"}),
-        "reference_position": (("disk", "axis"), listed.reference, {"units": "px"}),
+        "reference_position": (("disk", "axis"), listed.reference, {"units": "px", "long_name": "(y, x)"}),
     }
 
 

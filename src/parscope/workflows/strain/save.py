@@ -63,7 +63,8 @@ def save(result: xr.Dataset, path: Path) -> None:
             # HDF5 cannot close a file on a full disk: it is made in memory, and written as plain bytes.
             beside.write_bytes(result.to_netcdf(engine="h5netcdf", encoding=packed))
         else:
-            result.to_zarr(beside, mode="w", consolidated=False)
+            # Version 2 of the format: every reader has it, and one file holds all metadata.
+            result.to_zarr(beside, mode="w", zarr_format=2, consolidated=True)
         if path.is_dir():
             shutil.rmtree(path)
         beside.replace(path)

@@ -66,10 +66,11 @@ class _Trials:
         return min(priors, key=self._error)
 
     def simplest(self) -> tuple[float, float]:
-        """The prior of smallest depth among those tried that are as good as the best; of its lengths the best."""
+        """The prior of smallest depth among those tried that are as good as the best, in the middle of its lengths."""
         enough = _AS_GOOD * min(self._errors.values())
-        depth = min(depth for (depth, _), error in self._errors.items() if error <= enough)
-        return self.best(prior for prior in self._errors if prior[0] == depth)
+        good = sorted(prior for prior, error in self._errors.items() if error <= enough)
+        same = [prior for prior in good if prior[0] == good[0][0]]
+        return same[(len(same) - 1) // 2]
 
     def _error(self, prior: tuple[float, float]) -> float:
         """Standard error of the affine map that was really reached, typical of the sample, [1]."""

@@ -59,7 +59,9 @@ def public_interface() -> str:
             lines += describe(f"parscope.{name}", getattr(parscope, name))
     for package in PACKAGES:
         house = import_module(package)
-        for name, value in sorted(vars(house).items()):
+        names = getattr(house, "__all__", vars(house))
+        for name in sorted(names):
+            value = getattr(house, name)
             if not name.startswith("_") and not inspect.ismodule(value) and name not in parscope.__all__:
                 lines += describe(f"{package}.{name}", value)
     return "\n".join(lines) + "\n"

@@ -99,8 +99,7 @@ def measure(command: list[str], time_limit: float = TIME_LIMIT) -> Usage:
     Returns
     -------
     Usage
-        The peak is the larger of the sum over processes, looked at ten times a second, and of what the system says
-        of the largest one.
+        The peak is the sum over all processes of the most each has held, looked at ten times a second.
 
     Raises
     ------
@@ -122,20 +121,20 @@ def measure(command: list[str], time_limit: float = TIME_LIMIT) -> Usage:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Usage(max(peak, usage.ru_maxrss * 1024.0), time.monotonic() - start, usage.ru_utime + usage.ru_stime)
+    return Usage(peak, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
 
 
 def _resident(group: int) -> float:
-    """Resident bytes of all processes of a process group."""
-    total, page = 0, os.sysconf("SC_PAGE_SIZE")
+    """The most resident bytes that the processes of a group have held, each at its own peak."""
+    total = 0.0
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                total += int(fields[21]) * page
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[2]) == group:
+                peaks = [line for line in (entry / "status").read_text().splitlines() if line.startswith("VmHWM")]
+                total += sum(float(line.split()[1]) * 1024 for line in peaks)
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
-    return float(total)
+    return total
 
 
 def main() -> int:

@@ -57,7 +57,7 @@ def test_workers_of_a_cluster_find_the_same_to_the_last_bit(tmp_path: Path, monk
     scan = simulate_scan(tmp_path / "scan.h5", ScanDesign(scan=(6, 8), electrons=3000.0).sized((64, 64)))
     monkeypatch.setattr("parscope.workflows.strain.block._BLOCK_BYTES", 2 * 8 * 64 * 64 * 2)
     alone = map_strain(scan)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         together = map_strain(scan, dask=cluster.scheduler_address)
     for name in alone.data_vars:
         np.testing.assert_array_equal(alone[name], together[name])

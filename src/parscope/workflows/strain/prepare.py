@@ -28,6 +28,8 @@ Choices = tuple[tuple[str, str, str], ...]
 
 # Typical standard error of strain above which 3x3 positions share their information, and 5x5.
 _POOL_3, _POOL_5 = 6e-3, 1.6e-2
+# So many squares must fit side by side along the longer side of a scan.
+_WINDOWS = 3
 _GIVEN = ("probe_radius", "probe_edge", "centre", "g1", "g2", "max_q", "gain")
 
 
@@ -73,7 +75,7 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))
     if crystals is not None:
         return _plan(frames, crystals.solvers, crystals.candidates, 1), setup, tuple(choices)
-    size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns)
+    size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns, frames.scan_shape)
     choices.append(("pooling", f"{size} x {size} positions", why))
     return _plan(frames, (solver,), None, size), setup, tuple(choices)
 
@@ -110,11 +112,13 @@ def _crystals(
     )
 
 
-def _pool_size(solver: LatticeFilters, patterns: NDArray[Any]) -> tuple[int, str]:
+def _pool_size(solver: LatticeFilters, patterns: NDArray[Any], scan_shape: tuple[int, int]) -> tuple[int, str]:
     """How many positions must share their information for a useful standard error; and why."""
     variance = np.diagonal(solver(patterns).covariance, axis1=1, axis2=2)[:, [2, 5]]
     typical = float(np.sqrt(np.nanmedian(variance))) if np.isfinite(variance).any() else np.inf
     size = 1 if typical < _POOL_3 else 3 if typical < _POOL_5 else 5
+    if max(scan_shape) < _WINDOWS * size:
+        return 1, "too few scan positions to share anything"
     return size, f"a single pattern has a standard error of strain of {typical:.1e}"
 
 

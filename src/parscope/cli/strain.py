@@ -131,7 +131,12 @@ def sentence(result: Any, where: Path) -> str:
     -------
     str
     """
-    fitted = int((result["status"] == 0).sum())
+    from parscope.core.solver import Status
+
+    fitted = int((result["status"] == Status.OK).sum())
+    if fitted == 0:
+        why = Status(int(result["status"].to_series().mode()[0]))
+        return f"{where}: none of {result['status'].size} patterns fitted, mostly because: {why.sentence}"
     error = float(result["e_xx_std"].median())
     ratio = float(result["limit_ratio"].median())
     return (

@@ -41,7 +41,7 @@ lock: $(VENV)/.run  ## write the lock files anew
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock
 
 clean:  ## remove what was built or measured; the virtual environment stays
-	rm -rf build dist site demo-output .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist site parscope-demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The parts of `make check`.

@@ -150,9 +150,7 @@ class Constellation(Physics):
         """Positions of the copies relative to the centre for A = identity, shape (n, 2), [px], order (y, x)."""
 
     @abstractmethod
-    def template(
-        self, offsets: NDArray[np.float64], edge: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def template(self, offsets: NDArray[np.float64], edge: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Template and its gradient.
 
         Parameters

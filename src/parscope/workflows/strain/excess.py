@@ -23,18 +23,15 @@ class Cells:
 
     Parameters
     ----------
-    pixel : ndarray of int, shape (n,)
-        Flat indices of the pixels.
-    cell : ndarray of int, shape (n,)
-        Cell of each pixel.
+    runs : ndarray of int, shape (n, 3)
+        Runs of neighbouring pixels: first and one past the last flat index, and the cell they belong to.
     expected : ndarray, shape (cells,)
         Counts of the mean background in each cell.
     gain : float
         Detector counts per electron.
     """
 
-    pixel: NDArray[np.int64]
-    cell: NDArray[np.int64]
+    runs: NDArray[np.int64]
     expected: NDArray[np.float64]
     gain: float
 
@@ -64,7 +61,7 @@ class Cells:
         offsets = np.stack(np.unravel_index(pixel, where.shape), -1) - np.asarray(physics.centre)
         background = np.maximum(physics.background.at(offsets), 1e-9)
         expected = np.bincount(cell, background, int(large.sum())).astype(np.float64)
-        return cls(pixel, cell, expected, physics.gain)
+        return cls(_runs(pixel, cell), expected, physics.gain)
 
     @property
     def electrons(self) -> float:
@@ -94,7 +91,7 @@ class Cells:
         if len(self.expected) < 2 or len(patterns) == 0:
             return np.full(len(patterns), np.nan)
         flat = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
-        result: NDArray[np.float64] = _excess(flat, self.pixel, self.cell, self.expected, self.gain)
+        result: NDArray[np.float64] = _excess(flat, self.runs, self.expected, self.gain)
         return result
 
 
@@ -114,8 +111,17 @@ def _outside(physics: DiffractionPattern) -> NDArray[np.bool_]:
     return result if result.sum() >= _FEWEST else np.zeros(shape, np.bool_)
 
 
+def _runs(pixel: NDArray[np.int64], cell: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Runs of consecutive pixels of one cell, from ascending flat indices: sums of runs are fast."""
+    if len(pixel) == 0:
+        return np.zeros((0, 3), np.int64)
+    first = np.flatnonzero(np.r_[True, (np.diff(pixel) != 1) | (np.diff(cell) != 0)])
+    last = np.r_[first[1:], len(pixel)] - 1
+    return np.stack([pixel[first], pixel[last] + 1, cell[first]], 1)
+
+
 @nb.njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract", "arcp"})
-def _excess(flat: Any, pixel: Any, cell: Any, expected: Any, gain: float) -> Any:
+def _excess(flat: Any, runs: Any, expected: Any, gain: float) -> Any:
     """Counts of the cells against the background at its best level."""
     result = np.empty(flat.shape[0])
     counts = np.empty(expected.shape[0])
@@ -123,8 +129,11 @@ def _excess(flat: Any, pixel: Any, cell: Any, expected: Any, gain: float) -> Any
     for s in range(flat.shape[0]):
         row = flat[s]
         counts[:] = 0.0
-        for i in range(pixel.shape[0]):
-            counts[cell[i]] += row[pixel[i]]
+        for r in range(runs.shape[0]):
+            part = np.float32(0)
+            for i in range(runs[r, 0], runs[r, 1]):
+                part += np.float32(row[i])
+            counts[runs[r, 2]] += part
         total = counts.sum()
         level = total / base
         square = (counts**2 / expected).sum()

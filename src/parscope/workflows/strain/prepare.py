@@ -67,17 +67,19 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     patterns = sample(frames)
     setup = _find(frames, patterns, chosen)
     solver = calibrate(LatticeFilters(setup.physics), patterns)
-    report("set-up", 1, 1)
     crystals = _crystals(frames, patterns, setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
     contrast = solver.physics.contrast
     sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
     choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))
     if crystals is not None:
-        return _plan(frames, crystals.solvers, crystals.candidates, 1), setup, tuple(choices)
-    size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns, frames.scan_shape)
-    choices.append(("pooling", f"{size} x {size} positions", why))
-    return _plan(frames, (solver,), None, size), setup, tuple(choices)
+        plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
+    else:
+        size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns, frames.scan_shape)
+        choices.append(("pooling", f"{size} x {size} positions", why))
+        plan = _plan(frames, (solver,), None, size)
+    report("set-up", 1, 1)
+    return plan, setup, tuple(choices)
 
 
 def _plan(frames: Frames, solvers: tuple[LatticeFilters, ...], candidates: NDArray[np.int16] | None, pool: int) -> Plan:

@@ -64,6 +64,11 @@ class Cells:
         return cls(_runs(pixel, cell), expected, physics.gain)
 
     @property
+    def pixels(self) -> NDArray[np.int64]:
+        """Flat indices of all pixels, shape (pixels,)."""
+        return np.concatenate([np.arange(first, last) for first, last, _ in self.runs] or [np.zeros(0, np.int64)])
+
+    @property
     def electrons(self) -> float:
         """Mean electrons of the background in a cell; NaN where there is none."""
         return float(self.expected.mean() / self.gain) if len(self.expected) else float("nan")

@@ -193,7 +193,7 @@ def _render(found: Findings, position: tuple[int, int], pattern: NDArray[np.floa
     own = found.maps["amplitude"][position][: len(physics.reference)]
     amplitude = np.clip(own, 0, None).astype(np.float64)
     empty = physics.render(theta[None], np.zeros_like(amplitude))[0]
-    where = found.plan.cells[grain].pixel
+    where = found.plan.cells[grain].pixels
     factor = pattern.ravel()[where].sum() / empty.ravel()[where].sum() if len(where) else 1.0
     return np.asarray(physics.render(theta[None], amplitude, np.array([factor]))[0], np.float32)
 

@@ -82,11 +82,45 @@ def strain_jacobian(affine: Array, step: float = 1e-6) -> Array:
     """
     columns = []
     for k in range(4):
-        move = np.zeros(4)
-        move[k] = step
-        move = move.reshape(2, 2)
+        move = np.zeros((2, 2))
+        move[divmod(k, 2)] = step
         columns.append((strain(affine + move) - strain(affine - move)) / (2 * step))
     return np.stack(columns, -1)
+
+
+def turned(lattice: Array, basis: Array) -> Array:
+    """A lattice turned onto another, without deforming it, in the cell that the other is described in.
+
+    Parameters
+    ----------
+    lattice : ndarray, shape (2, 2)
+        Rows g1, g2 of the lattice to turn, (y, x) order, [px].
+    basis : ndarray, shape (2, 2)
+        Rows g1, g2 of the lattice to turn it onto, [px].
+
+    Returns
+    -------
+    ndarray, shape (2, 2)
+        Rows that correspond to those of `basis`, [px]: of all cells of `lattice` with indices up to 2 the one that is
+        least strained against it.
+
+    Examples
+    --------
+    >>> square = np.array([[20.0, 0.0], [0.0, 20.0]])
+    >>> turned(square, np.array([[0.0, -20.2], [20.2, 0.0]])).round(6).tolist()
+    [[0.0, -20.0], [20.0, 0.0]]
+    """
+    order = np.arange(-2, 3)
+    cells = np.stack(np.meshgrid(order, order, order, order, indexing="ij"), -1).reshape(-1, 2, 2)
+    cells = cells[np.abs(np.abs(np.linalg.det(cells)) - 1) < 1e-6]
+    rows = cells @ lattice
+    rows = rows[np.linalg.det(rows) * np.linalg.det(basis) > 0]
+    change = strain(basis.T @ np.linalg.inv(np.swapaxes(rows, -1, -2)))
+    best = int(np.argmin(np.square(change[:, :3]).sum(1)))
+    nothing = np.zeros(1)
+    turn = reciprocal_map(nothing, nothing, nothing, change[best : best + 1, 3])[0]
+    result: Array = rows[best] @ turn.T
+    return result
 
 
 def _inverse_transpose(a: Array) -> Array:

@@ -218,4 +218,5 @@ class ScanDesign:
         reach = np.floor(self.max_q * np.linalg.norm(np.linalg.inv(basis), axis=0)).astype(int)
         h, k = np.meshgrid(*(np.arange(-r, r + 1) for r in reach), indexing="ij")
         every = np.stack([h.ravel(), k.ravel()], -1).astype(np.int64)
-        return every[np.linalg.norm(every @ basis, axis=1) < self.max_q]
+        inside: NDArray[np.int64] = every[np.linalg.norm(every @ basis, axis=1) < self.max_q]
+        return inside

@@ -98,8 +98,9 @@ def map_strain(
     parts = Parts(target, (mark, path.stat().st_mtime_ns, version("parscope"), plan)) if target and mark else None
     maps = _fit(plan, parts, dask, report)
     status = judge(maps, plan.cells)
-    zero = "lattice" if chosen.reference == "lattice" else region
-    reference = choose(maps, status, zero, len(plan.crystals))
+    zero = np.array([chosen.g1, chosen.g2]) if chosen.reference == "lattice" else region
+    physics: list[Any] = [solver.physics for solver in plan.crystals]
+    reference = choose(maps, status, zero, np.array([p.basis for p in physics]))
     found = Findings(plan, setup, maps, status, reference, (*choices, ("reference", "", reference.how)))
     elapsed = time.perf_counter() - began
     provenance = Provenance(frames.source, mark, version("parscope"), chosen.given())

@@ -11,10 +11,11 @@ from scipy.ndimage import uniform_filter
 
 from parscope.core.errors import OptionError
 from parscope.core.solver import Status
-from parscope.techniques.diffraction import strain, strain_jacobian
+from parscope.techniques.diffraction import strain, strain_jacobian, turned
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Given = tuple[slice, slice] | Array | None
 
 _FEWEST = 8
 # Windows this much above the least spread are as flat; so many of them are compared.
@@ -42,7 +43,7 @@ class Reference:
     how: str
 
 
-def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Any, crystals: int) -> Reference:
+def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Given, bases: Array) -> Reference:
     """Choose what zero strain is.
 
     Parameters
@@ -51,10 +52,10 @@ def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Any,
         ``theta`` (scan y, scan x, 6), ``covariance`` (scan y, scan x, 4, 4), ``grain`` (scan y, scan x).
     status : ndarray of uint8, shape (scan y, scan x)
         From `judge`.
-    given : tuple of slice, or "lattice", or None
-        A region of the scan, the lattice of the set-up, or nothing.
-    crystals : int
-        How many there are; several have each their own reference.
+    given : tuple of slice, or ndarray, or None
+        A region of the scan; or rows g1, g2 of a lattice [px], turned for each crystal; or nothing.
+    bases : ndarray, shape (crystals, 2, 2)
+        Rows g1, g2 of the set-up of each crystal, [px]; several crystals have each their own reference.
 
     Returns
     -------
@@ -63,15 +64,15 @@ def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Any,
     Raises
     ------
     OptionError
-        If nothing could be fitted in the given region, or one lattice is given for several crystals.
+        If nothing could be fitted in the given region.
     """
     affine = maps["theta"][..., 2:].reshape(*status.shape, 2, 2)
     good = status == Status.OK
     region = np.zeros(status.shape, np.bool_)
-    if given == "lattice":
-        if crystals > 1:
-            raise OptionError(f"'lattice' is of one crystal, here are {crystals}", "--reference", "leave it out")
-        return Reference(region, np.tile(np.eye(2), (crystals, 1, 1)), "the given lattice vectors")
+    crystals = len(bases)
+    if isinstance(given, np.ndarray):
+        zero = np.array([turned(given, basis).T @ np.linalg.inv(basis.T) for basis in bases])
+        return Reference(region, zero, "the given lattice" + (", turned onto each grain" if crystals > 1 else ""))
     if given is not None:
         region[given] = True
         how = "the median lattice of the given region"

@@ -31,6 +31,8 @@ FIRST_LOOK, SEEDS = 120, 600
 CAUGHT_ROTATION, CAUGHT_STRAIN = np.deg2rad(9.0), 0.07
 BENT = np.deg2rad(9.0)
 LEAST_SEEDS = 3
+# Reciprocal cells are whole multiples of each other within this share; a region is small below this share of the scan.
+_SAME_AREA, _HERE_AND_THERE = 0.04, 0.05
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def _crystals(
 ) -> Crystals | None:
     """Regions of the survey as crystals, and those that only lie over others."""
     survey, lattices, seeds = found
-    label = regions(survey.lattice, survey.error, survey.label >= 0)
+    label = _without_coincidences(regions(survey.lattice, survey.error, survey.label >= 0), survey.lattice)
     count = int(label.max()) + 1
     if count == 0:
         return None
@@ -173,6 +175,23 @@ def _crystals(
             Choice("overlying crystals", str(len(over)), "second lattices that are nowhere the stronger one")
         )
     return Crystals(tuple(solvers), grown, tuple(choices))
+
+
+def _without_coincidences(label: Labels, lattice: Array) -> Labels:
+    """Regions without those of a coincidence lattice: at a boundary the disks of two grains together can be indexed.
+
+    Such a lattice has a reciprocal cell smaller by a whole number than that of a grain, and is met only here and there.
+    """
+    count = int(label.max()) + 1
+    size = np.bincount(label[label >= 0], minlength=count)
+    area = np.array([abs(np.linalg.det(np.median(lattice[label == c], axis=0))) for c in range(count)])
+    times = area[None] / np.maximum(area[:, None], 1e-9)
+    larger = (
+        (size[None] > size[:, None]) & (times > 1.9) & (np.abs(times / np.maximum(np.rint(times), 1) - 1) < _SAME_AREA)
+    )
+    kept = ~(larger.any(1) & (size < _HERE_AND_THERE * size.sum()))
+    number = np.where(kept, np.cumsum(kept) - 1, -1)
+    return np.where(label >= 0, number[label], -1)
 
 
 def _spread(near: NDArray[np.int16], stride: int, shape: tuple[int, int]) -> NDArray[np.int16]:

@@ -85,7 +85,9 @@ def _line_entries(view: StrainView) -> list[Entry]:
     """The reference region, the grains, and the bands of a line scan."""
     entries: list[Entry] = []
     line_scan = 1 in view.shape
-    if view.reference.all():
+    if view.grains > 1:
+        entries.append((Patch(facecolor="none", linewidth=0), "zero strain: of each grain its own"))
+    elif view.reference.all():
         entries.append((Patch(facecolor="none", linewidth=0), "zero strain: median of the whole map"))
     elif view.reference.any():
         frame = Patch(facecolor=HALO, edgecolor=INK, linewidth=1.3)

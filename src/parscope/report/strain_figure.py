@@ -129,8 +129,8 @@ def _draw(sheet: Sheet, cell: Cell, view: StrainView, variable: str) -> None:
     axes = draw_map(sheet, cell, view, values, _paint(view, variable), variable)
     if view.grains > 1:
         outline_grains(axes, view.grain)
-    if view.reference.any() and not view.reference.all():
-        outline_region(axes, view.reference)
+    if view.outline.any():
+        outline_region(axes, view.outline)
 
 
 def _paint(view: StrainView, variable: str) -> Paint:

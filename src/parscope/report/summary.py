@@ -137,6 +137,8 @@ def _zero(view: StrainView) -> str:
     """What strain is relative to."""
     if not view.fitted.any():
         return ""
+    if view.text("zero_strain"):
+        return f"Zero strain is {view.text('zero_strain')}."
     if view.reference.all():
         return "Zero strain is the median lattice of the whole map."
     if not view.reference.any():
@@ -248,7 +250,7 @@ def _scatter(values: Array) -> float:
 def _about_scan(view: StrainView) -> list[str]:
     """Advice from calibration and reference."""
     advice = []
-    if view.fitted.any() and not view.reference.any():
+    if view.fitted.any() and not (view.reference.any() or view.text("zero_strain")):
         advice.append("Set a reference region known to be unstrained, so that the values are absolute.")
     if view.unit == "px":
         advice.append("The scan has no calibration: give its step in nm to get true lengths.")

@@ -106,6 +106,12 @@ class StrainView:
         """Region of zero strain, shape (y, x); nowhere true if none was set."""
         return self._flags("reference")
 
+    @property
+    def outline(self) -> Mask:
+        """Region to outline as zero strain, shape (y, x); nowhere true where each grain has its own, or all is."""
+        whole = self.reference.all() or self.grains > 1
+        return np.zeros(self.shape, dtype=np.bool_) if whole else self.reference
+
     @cached_property
     def grain(self) -> NDArray[np.int64]:
         """Number of the grain, shape (y, x); -1 where there is none."""

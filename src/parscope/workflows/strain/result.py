@@ -220,6 +220,7 @@ def _attributes(found: Findings) -> dict[str, Any]:
         "centre_x": physics.centre[1],
         "distortion": json.dumps(physics.probe.distortion.tolist()),
         "reference_basis": json.dumps(physics.basis.tolist()),
+        "zero_strain": found.reference.how,
         "reference_affine": json.dumps(found.reference.affine.tolist()),
         "gain": physics.gain,
         "pool": found.plan.pool,

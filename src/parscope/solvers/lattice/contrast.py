@@ -19,9 +19,9 @@ from parscope.solvers.lattice.filters import LatticeFilters
 
 _DEPTHS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0)
 _LENGTHS = (0.22, 0.3, 0.4, 0.55, 0.8, 1.2)
-# Of the priors whose error is within this factor of the least one, that of the smallest contrast is taken: the
-# scatter of a sample tells them apart no better, and a deep prior costs more where it is wrong.
-_AS_GOOD = 1.02
+# Of the priors whose error is within this factor of the least one, that of the smallest contrast is taken. The factor
+# is small: an error common to all disks does not scatter, so too shallow a prior costs more than it shows.
+_AS_GOOD = 1.003
 # With fewer copies there is no scatter about the fit to judge by.
 _FEWEST = 4
 
@@ -44,10 +44,11 @@ def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
     if len(solver.physics.reference) < _FEWEST:
         return solver
     trial = _Trials(solver, signals)
-    best = (0.0, 0.4)
-    for _ in range(2):
-        best = trial.best((d, best[1]) for d in _DEPTHS)
-        best = trial.best((best[0], k) for k in _LENGTHS)
+    depth, _ = trial.best((d, 0.4) for d in _DEPTHS)
+    # Dynamical contrast is deep and smooth: a corner that a search from shallow fringes does not reach.
+    deep = ((d, _LENGTHS[-1]) for d in _DEPTHS[-3:])
+    _, length = trial.best([*((depth, k) for k in _LENGTHS), *deep])
+    trial.best((d, length) for d in _DEPTHS)
     best = trial.simplest()
     final = solver.with_contrast(Contrast(*best))
     scatter = _scatter(final, signals)

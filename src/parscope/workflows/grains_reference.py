@@ -13,6 +13,7 @@ from parscope.core.frames import Frames
 from parscope.core.physics import Contrast
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.contrast import find_power
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.workflows.grains_fit import pattern_physics
 from parscope.workflows.grains_lattice import change
@@ -23,9 +24,7 @@ Array = NDArray[np.float64]
 
 SAMPLE, FEW = 48, 8
 LARGEST = 6
-DEPTHS, LENGTHS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.65), (0.3, 0.4, 0.55)
-# Loss of precision that a deeper contrast, which predicts errors better, is worth.
-WORTH = 1.01
+SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
 
 
 def references(
@@ -165,21 +164,18 @@ def overlying(base: LatticeFilters, lattice: Array, patterns: NDArray[Any]) -> L
 
 
 def _tuned(base: LatticeFilters, regions: list[tuple[LatticeFilters, NDArray[Any]]], bins: int) -> LatticeFilters:
-    """Solver with the contrast prior under which the lattice scatters least within the regions.
+    """Solver with as much of the contrast in the disks as makes the lattice scatter least within the regions.
 
-    What contrast does to all patterns of a crystal alike is in its reference too and does no harm; so the prior that
-    makes single patterns agree with a perfect lattice may be deeper than is good here.
+    What contrast does to all patterns of a crystal alike is in its reference too and does no harm; so only a share of
+    what is in the disks may be noise here.
     """
-
-    def best(priors: list[tuple[float, float]]) -> tuple[float, float]:
-        errors = [_scatter(base.with_contrast(Contrast(*prior), bins=3), regions)[0] for prior in priors]
-        return max(prior for prior, error in zip(priors, errors, strict=True) if error <= WORTH * min(errors))
-
-    chosen = best([(depth, 0.4) for depth in DEPTHS])
-    chosen = best([(chosen[0], length) for length in LENGTHS])
-    final = base.with_contrast(Contrast(*chosen), bins=bins)
+    power = np.array(find_power(regions) or ())
+    trials = [tuple((share * power).tolist()) for share in SHARES]
+    errors = [_scatter(base.with_contrast(Contrast(p), bins=3), regions)[0] for p in trials]
+    chosen = trials[int(np.argmin(errors))]
+    final = base.with_contrast(Contrast(chosen), bins=bins)
     spread = _scatter(final, regions)[1]
-    return final.with_contrast(Contrast(*chosen, spread), bins=bins)
+    return final.with_contrast(Contrast(chosen, spread), bins=bins)
 
 
 def _scatter(base: LatticeFilters, regions: list[tuple[LatticeFilters, NDArray[Any]]]) -> tuple[float, float]:

@@ -271,7 +271,6 @@ class LatticeFilters:
             np.ascontiguousarray(p.levels.amplitude, np.float64),
             float(p.gain),
             max(float(mean[~mask].sum()), 1e-12),
-            float(p.contrast.depth),
             mask,
             bool(mask.any()),
             np.asarray(p.theta, np.float64),

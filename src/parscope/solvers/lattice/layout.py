@@ -32,7 +32,6 @@ class Lattice(NamedTuple):
     amplitude: Array
     gain: float
     counts: float
-    depth: float
     mask: NDArray[np.bool_]
     masked: bool
     centre: Array

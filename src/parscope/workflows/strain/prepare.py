@@ -70,8 +70,8 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     crystals = _crystals(frames, patterns, setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
     contrast = solver.physics.contrast
-    sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
-    choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))
+    sentence = f"standard deviation {contrast.depth:.2g} of the brightness of a disk"
+    choices.append(("contrast in the disks", sentence, "waves that make the insides of the disks most likely"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
     else:

@@ -210,7 +210,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
     model = disks(centre, basis, numbers[:MOST_POINTS], probe.radius, probe.edge, 0.01**2)
     # contrast inside the disks must not pass for a displacement; inside a spot the two cannot be told apart
     if probe.radius > RESOLVED * probe.edge:
-        model = replace(model, ramp=np.zeros((len(model.indices), 2)))
+        model = replace(model, uneven=np.zeros((len(model.indices), 2)))
     valid = work.valid
     free: tuple[int, ...] = (*GEOMETRY, SPREAD, *((RADIUS, EDGE) if fit_probe else ()))
     if given.g1 is not None:
@@ -233,7 +233,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
             "diffracted intensity, refined on the mean pattern",
             std,
         )
-    return replace(model, ramp=None), background
+    return replace(model, uneven=None), background
 
 
 def _under(background: Background, model: Disks, shape: tuple[int, ...]) -> Array:

@@ -15,13 +15,13 @@ from parscope.core.frames import Frames
 from parscope.io import open_frames
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
-from parscope.techniques.diffraction.setup import Given, Setup, dark_offset, find_setup
+from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
 from parscope.workflows.grains import Crystals, find_crystals
 from parscope.workflows.grains_setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
-from parscope.workflows.strain.sampling import Lowered, Mended, crystalline, sample
+from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
 from parscope.workflows.strain.settings import StrainSettings
 
 Progress = Callable[[str, int, int], None]
@@ -66,18 +66,20 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     """
     report("set-up", 0, 1)
     patterns, positions = sample(frames)
-    offset = dark_offset(patterns, _mask(frames, chosen.mask), chosen.gain)
-    if offset:
-        frames = replace(frames, data=Lowered(frames, offset))
-        patterns = patterns.astype(np.float32) - np.float32(offset)
+    zero, unit = zero_and_unit(patterns, _mask(frames, chosen.mask), chosen.gain)
+    if zero != 0 or unit != 1:
+        frames = replace(frames, data=Rescaled(frames, zero, unit))
+        patterns = rescaled(patterns, zero, unit)
     setup = _find(frames, patterns, chosen)
     # Vacuum has no disks whose scatter would say anything of the contrast inside or of the error.
     telling = crystalline(patterns, setup.physics)
     solver = calibrate(LatticeFilters(setup.physics), patterns[telling])
     crystals = _crystals(frames, patterns, setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
-    if offset:
-        choices.insert(1, ("dark offset", f"{offset:.3g} counts", "subtracted, so that the variance grows from zero"))
+    if zero:
+        choices.insert(1, ("dark offset", f"{zero:.3g} counts", "subtracted, so that the variance grows from zero"))
+    if unit != 1:
+        choices.insert(1, ("unit", f"{unit:.3g}", "the data are normalised: multiples of this are electrons"))
     contrast = solver.physics.contrast
     sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
     choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))

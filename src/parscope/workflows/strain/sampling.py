@@ -139,19 +139,21 @@ class Mended:
         return patterns
 
 
-class Lowered:
-    """A scan less a constant: a dark offset, and what stands for readout noise.
+class Rescaled:
+    """A scan less a constant, in another unit; see `rescaled`.
 
     Parameters
     ----------
     frames : Frames
         The scan.
-    by : float
-        Counts to subtract from every pixel.
+    zero : float
+        Subtracted from every pixel, [counts].
+    unit : float
+        Divides what is left, [counts].
     """
 
-    def __init__(self, frames: Frames, by: float) -> None:
-        self._data, self._by = frames.data, np.float32(by)
+    def __init__(self, frames: Frames, zero: float, unit: float) -> None:
+        self._data, self._zero, self._unit = frames.data, zero, unit
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -165,7 +167,15 @@ class Lowered:
 
     def __getitem__(self, key: Any, /) -> Any:
         """Patterns that `key` selects."""
-        return np.asarray(self._data[key]).astype(np.float32) - self._by
+        return rescaled(np.asarray(self._data[key]), self._zero, self._unit)
+
+
+def rescaled(patterns: NDArray[Any], zero: float, unit: float) -> NDArray[np.float32]:
+    """Patterns less `zero`, over `unit`: what the counts of a detector without offset would be."""
+    result = patterns.astype(np.float32)
+    result -= np.float32(zero)
+    result *= np.float32(1 / unit)
+    return result
 
 
 def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:

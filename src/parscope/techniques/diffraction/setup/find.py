@@ -41,6 +41,8 @@ from parscope.techniques.diffraction.setup.select import hidden_share, lattice_p
 MOST_POINTS = 400
 MOST_PIXELS = 1 << 26
 RESOLVED = 2.5
+# displacements of the pattern that are looked for: in pixels, and as a share of the detector
+LEAST_WANDER, LIKELY_WANDER = 6, 0.06
 
 
 @dataclass
@@ -174,7 +176,7 @@ def _lattice(work: _Work, probe: Probe, middle: Array) -> Lattice:
     try:
         return find_lattice(work.mean, probe, work.bad.mask, gain=per_image, centre=centre)
     except NoLatticeError:
-        moved = wander(work.patterns, probe, middle, work.bad.mask, work.gain)
+        moved = wander(work.patterns, probe, middle, work.bad.mask, work.gain, _reach(work.mean.shape))
         if not moved.spread > 0.3:
             raise
         image, _ = aligned_mean(work.patterns, moved.shift, work.bad.mask)
@@ -187,9 +189,17 @@ def _hidden(probe: Probe, lattice: Lattice, mask: Mask) -> float:
     return float(hidden_share(one, mask)[0])
 
 
+def _reach(shape: tuple[int, ...], most: float = np.inf) -> int:
+    """How far the pattern is looked for from its mean position, [px]."""
+    return max(LEAST_WANDER, int(min(LIKELY_WANDER * min(shape), most)))
+
+
 def _align(work: _Work, probe: Probe, lattice: Lattice) -> Wander:
     """Take the wander of the pattern out of the mean, if there is any."""
-    moved = wander(work.patterns, probe, lattice.centre, work.bad.given | work.bad.hot | work.bad.dead, work.gain)
+    bad = work.bad.given | work.bad.hot | work.bad.dead
+    # the direct disk must not be mistaken for its neighbour
+    reach = _reach(work.mean.shape, 0.45 * float(np.hypot(*lattice.g1)))
+    moved = wander(work.patterns, probe, lattice.centre, bad, work.gain, reach)
     if moved.reliable:
         work.mean, work.share = aligned_mean(work.patterns, moved.shift, work.bad.mask)
         how = "direct disk of every pattern found by matched filter; patterns laid over each other"

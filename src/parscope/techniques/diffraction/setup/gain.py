@@ -19,6 +19,8 @@ GROUPS = 48
 MOST_PIXELS = 1 << 23
 # share of the dimmest pixels' mean, or noise, that an offset must make up to be taken for one
 SIGNIFICANT = 0.25
+# counts per electron below which no detector works
+NORMALISED = 0.01
 
 
 def counts_per_electron(sample: Moments, mask: Mask) -> tuple[float, str]:
@@ -53,8 +55,8 @@ def counts_per_electron(sample: Moments, mask: Mask) -> tuple[float, str]:
     return float(slope), "slope of the variance of the pixels against their mean, readout noise apart"
 
 
-def dark_offset(patterns: NDArray[Any], mask: Mask | None = None, gain: float | None = None) -> float:
-    """Counts to subtract so that the variance of a pixel is the gain times what is left of its mean.
+def zero_and_unit(patterns: NDArray[Any], mask: Mask | None = None, gain: float | None = None) -> tuple[float, float]:
+    """Counts to subtract so that the variance of a pixel is the gain times what is left of its mean, and their unit.
 
     A dark offset has none of the noise of electrons, and readout noise has no mean: both move the foot of the
     photon-transfer curve. Subtracted, they are to every later step a background of the electrons that would make the
@@ -71,9 +73,12 @@ def dark_offset(patterns: NDArray[Any], mask: Mask | None = None, gain: float | 
 
     Returns
     -------
-    float
+    zero : float
         [counts]; 0 unless the dimmest pixels are much less noisy than electrons would make them, or the data have
         negative values and the pixels are much noisier.
+    unit : float
+        The gain, if the data are so small fractions that they must have been normalised, by which they are to be
+        divided; else 1.
 
     Raises
     ------
@@ -84,17 +89,18 @@ def dark_offset(patterns: NDArray[Any], mask: Mask | None = None, gain: float | 
     bad = bad_pixels(sample, mask).mask
     mean, variance, _ = _groups(sample, bad)
     if len(mean) == 0:
-        return 0.0
+        return 0.0, 1.0
     foot, slope = _transfer(mean, variance)
+    unit = slope if gain is None and not sample.integers and 0 < slope < NORMALISED else 1.0
     slope = slope if gain is None else gain
     if not slope > 0:
-        return 0.0
+        return 0.0, unit
     darkest, electrons = float(mean.min()), foot / slope
     offset = darkest - electrons
     # changes of the specimen add to the variance, never take away from it: only negative values prove readout noise
     calm = offset > SIGNIFICANT * darkest
     noisy = sample.low[~bad].min() < 0 and abs(offset) > SIGNIFICANT * electrons
-    return offset if calm or noisy else 0.0
+    return (offset if calm or noisy else 0.0), unit
 
 
 def _groups(sample: Moments, mask: Mask) -> tuple[Array, Array, Array]:
@@ -120,6 +126,8 @@ def _groups(sample: Moments, mask: Mask) -> tuple[Array, Array, Array]:
 
 def _transfer(mean: Array, variance: Array) -> tuple[float, float]:
     """Variance at the least mean, and slope there, of a quadratic without negative terms under most of the points."""
+    typical = float(np.median(variance))
+    variance = variance / typical
     above_dark = mean - mean.min()
     columns = np.stack([np.ones_like(mean), above_dark, above_dark**2], axis=1)
     scale = np.maximum(np.abs(columns).max(axis=0), 1e-30)
@@ -130,7 +138,7 @@ def _transfer(mean: Array, variance: Array) -> tuple[float, float]:
         model = columns / scale @ solution
         above = np.clip((variance - model) / np.maximum(model, 1e-12), 0, None)
         weight = 1 / np.maximum(model, 1e-12) / (1 + 10 * above)
-    return float(solution[0] / scale[0]), float(solution[1] / scale[1])
+    return float(typical * solution[0] / scale[0]), float(typical * solution[1] / scale[1])
 
 
 def _dim_ratio(mean: Array, variance: Array, pixels: Array) -> float:

@@ -27,7 +27,7 @@ from parscope.techniques.diffraction.setup.select import hidden_share
 
 MODEL_ERROR = 0.04
 VACUUM_ERROR = 0.005
-SIGNIFICANT = 4.0
+SIGNIFICANT = 3.5
 # contrast inside the disks of a specimen feigns an ellipse of up to about one percent; vacuum has none
 FEIGNED = 0.015
 # disks that are asked for the ellipse, and how much dimmer than the direct one they may be

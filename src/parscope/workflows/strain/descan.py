@@ -87,6 +87,8 @@ def find_descan(
             break
         fitted = int(good.sum())
         coefficients = _robust(terms[good], estimate.theta[good, :2] - theta[:2])
+        if good.all():
+            break
     far = np.abs(terms @ coefficients).max()
     return Descan(coefficients, scan_shape) if far > _EASY else None
 

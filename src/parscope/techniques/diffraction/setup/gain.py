@@ -16,7 +16,7 @@ from parscope.techniques.diffraction.setup.moments import Array, Moments, moment
 from parscope.techniques.diffraction.setup.pixels import Mask, bad_pixels, fill
 
 GROUPS = 48
-MOST_PIXELS = 1 << 23
+MOST_PIXELS, FEWEST = 1 << 22, 8
 # share of the dimmest pixels' mean, or noise, that an offset must make up to be taken for one
 SIGNIFICANT = 0.25
 # counts per electron below which no detector works
@@ -75,17 +75,20 @@ def zero_and_unit(patterns: NDArray[Any], mask: Mask | None = None, gain: float 
     -------
     zero : float
         [counts]; 0 unless the dimmest pixels are much less noisy than electrons would make them, or the data have
-        negative values and the pixels are much noisier.
+        negative values and the pixels are much noisier. Whole numbers that are often zero have no offset.
     unit : float
-        The gain, if the data are so small fractions that they must have been normalised, by which they are to be
-        divided; else 1.
+        The gain, [counts per electron], if it is so small that the data must have been normalised: they are to be
+        divided by it; else 1.
 
     Raises
     ------
     ShapeError, InputError
         As `moments`.
     """
-    sample = moments(patterns[:: max(1, -(-patterns.size // MOST_PIXELS))])
+    if patterns.dtype.kind in "iu" and np.quantile(patterns[0], 0.05) <= 0:
+        return 0.0, 1.0
+    step = min(-(-patterns.size // MOST_PIXELS), len(patterns) // FEWEST)
+    sample = moments(patterns[:: max(1, step)])
     bad = bad_pixels(sample, mask).mask
     mean, variance, _ = _groups(sample, bad)
     if len(mean) == 0:

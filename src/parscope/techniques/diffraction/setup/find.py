@@ -29,6 +29,7 @@ from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import Array, moments
 from parscope.techniques.diffraction.setup.pixels import BadPixels, Mask, bad_pixels, fill
 from parscope.techniques.diffraction.setup.probe import (
+    RESOLVED,
     ProbeFit,
     first_probe,
     image_variance,
@@ -40,7 +41,6 @@ from parscope.techniques.diffraction.setup.select import hidden_share, lattice_p
 
 MOST_POINTS = 400
 MOST_PIXELS = 1 << 26
-RESOLVED = 2.5
 # displacements of the pattern that are looked for: in pixels, and as a share of the detector
 LEAST_WANDER, LIKELY_WANDER = 6, 0.06
 

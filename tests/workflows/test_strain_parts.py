@@ -18,6 +18,7 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.workflows.strain.block import Plan
+from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.parts import Parts, digest
 
@@ -49,6 +50,7 @@ OTHERS = {
     "candidates": plan(candidates=np.zeros((4, 3, 1), np.int16)),
     "pooling": plan(pool=3),
     "cells": plan(cells=()),
+    "descan": plan(descan=Descan(np.ones((6, 2)), (4, 3))),
     "type": plan(frames=Frames.from_array(np.zeros((4, 3, 64, 64), np.float32))),
     "shape": plan(frames=Frames.from_array(np.zeros((3, 4, 64, 64), np.uint16))),
 }
@@ -109,3 +111,15 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None
     with pytest.raises(OutputError, match=r"map\.nc\.parts: cannot be made"):
         Parts(tmp_path / "map.nc", 1)
     assert (tmp_path / "map.nc.parts").read_text() == "mine"
+
+
+def test_the_pixels_between_the_disks_follow_the_pattern() -> None:
+    physics = simulate(ScanDesign(scan=(4, 3), electrons=3000.0)).pattern()
+    patterns = np.random.default_rng(1).poisson(physics.render(np.tile(physics.theta, (40, 1))))
+    moved, steps = np.roll(patterns, (6, -5), (1, 2)), np.tile([6.0, -5.0], (40, 1))
+    cells = Cells.of(physics)
+    still = cells.excess(patterns)
+    assert still.mean() == pytest.approx(1.0, abs=0.1)
+    assert cells.excess(moved).mean() > 1.5
+    assert cells.excess(moved, steps).mean() == pytest.approx(1.0, abs=0.1)
+    assert cells.excess(patterns, np.full((40, 2), np.nan)) == pytest.approx(still)

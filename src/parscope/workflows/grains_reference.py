@@ -117,12 +117,13 @@ def measured(
     far = float(np.hypot(*like.reference.T).max()) + 1.0 if farthest is None else farthest
     start = replace(like, centre=(float(centre[0]), float(centre[1])))
     flat = pattern_of(lattice, start, far, float(np.median(like.amplitude)))
-    estimate = base.with_lattice(flat)(patterns)
+    solver = base.with_lattice(flat)
+    estimate = solver(patterns)
     good = estimate.status == Status.OK
-    if not good.any():
-        return base.with_lattice(flat)
-    amplitude = estimate.extra["amplitude"][good].mean(0, dtype=np.float64)
-    return base.with_lattice(useful(replace(flat, amplitude=np.maximum(amplitude, 1e-6)), int(good.sum())))
+    # a weak lattice over a bright one cannot always be fitted; its disks are measured where they must be
+    every = estimate.extra["amplitude"][good] if good.any() else np.nan_to_num(solver.measure(patterns, flat.theta))
+    amplitude = np.maximum(every.mean(0, dtype=np.float64), 1e-6)
+    return base.with_lattice(useful(replace(flat, amplitude=amplitude), len(every)))
 
 
 def useful(physics: DiffractionPattern, patterns: int) -> DiffractionPattern:

@@ -211,7 +211,7 @@ class LatticeFilters:
         begin = np.tile(centre, (n, 1)) if start is None else np.where(np.isfinite(start), start, centre)
         if n:
             kernel.fit(frames, np.ascontiguousarray(begin), run, self._lattice, self._banks, out)
-        return judge(self.physics, self.prior, out)
+        return judge(self.physics, self.prior, begin, out)
 
     def _frames(self, signals: NDArray[Any]) -> NDArray[Any]:
         """Patterns as the kernel takes them: of a type that holds them without loss, or 32-bit floats."""

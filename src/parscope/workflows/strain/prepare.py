@@ -15,12 +15,13 @@ from parscope.core.frames import Frames
 from parscope.io import open_frames
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
-from parscope.techniques.diffraction.setup import Given, Setup, find_setup
+from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
 from parscope.workflows.grains import Crystals, find_crystals
 from parscope.workflows.grains_setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
+from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
-from parscope.workflows.strain.sampling import Mended, sample
+from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
 from parscope.workflows.strain.settings import StrainSettings
 
 Progress = Callable[[str, int, int], None]
@@ -64,20 +65,31 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
         If an option contradicts the data.
     """
     report("set-up", 0, 1)
-    patterns = sample(frames)
+    patterns, positions = sample(frames)
+    zero, unit = zero_and_unit(patterns, _mask(frames, chosen.mask), chosen.gain)
+    if zero != 0 or unit != 1:
+        frames = replace(frames, data=Rescaled(frames, zero, unit))
+        patterns = rescaled(patterns, zero, unit)
     setup = _find(frames, patterns, chosen)
-    solver = calibrate(LatticeFilters(setup.physics), patterns)
+    # Vacuum has no disks whose scatter would say anything of the contrast inside or of the error.
+    telling = crystalline(patterns, setup.physics)
+    solver = calibrate(LatticeFilters(setup.physics), patterns[telling])
     crystals = _crystals(frames, patterns, setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
+    if zero:
+        choices.insert(1, ("dark offset", f"{zero:.3g} counts", "subtracted, so that the variance grows from zero"))
+    if unit != 1:
+        choices.insert(1, ("unit", f"{unit:.3g}", "the data are normalised: multiples of this are electrons"))
     contrast = solver.physics.contrast
     sentence = f"standard deviation {contrast.depth:.2g} of the brightness of a disk"
     choices.append(("contrast in the disks", sentence, "waves that make the insides of the disks most likely"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
     else:
-        size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns, frames.scan_shape)
+        size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns[telling], frames.scan_shape)
         choices.append(("pooling", f"{size} x {size} positions", why))
-        plan = _plan(frames, (solver,), None, size)
+        descan = find_descan(solver, patterns[telling], positions[telling], frames.scan_shape)
+        plan = replace(_plan(frames, (solver,), None, size), descan=descan)
     report("set-up", 1, 1)
     return plan, setup, tuple(choices)
 
@@ -129,7 +141,7 @@ def _vacuum(frames: Frames, path: Path | None) -> NDArray[Any] | None:
     if path is None:
         return None
     array = _load(path, "--vacuum") if path.suffix == ".npy" else None
-    pattern = sample(open_frames(path)).mean(0) if array is None or array.ndim != 2 else array
+    pattern = sample(open_frames(path))[0].mean(0) if array is None or array.ndim != 2 else array
     return _fitting(frames, pattern, "--vacuum")
 
 

@@ -119,9 +119,9 @@ class StrainSettings:
             raise OptionError(f"{self.reference} is not inside the scan of {scan_shape}", "--reference")
         return slice(y0, y1), slice(x0, x1)
 
-    def given(self) -> dict[str, Any]:
-        """What is not None, as JSON-able values."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if v is not None}
+    def named(self) -> dict[str, Any]:
+        """Every setting as a JSON-able value, None where it is found from the data."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
 
 def _flag(name: str) -> str:

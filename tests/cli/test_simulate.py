@@ -53,6 +53,9 @@ def test_what_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:
         (["scan.jpg"], "scan.jpg: the suffix names no format that is written"),
         (["scan.npy", "--format", "tape", "--scan", "0,4"], "--scan: '0,4' is not above zero"),
         (["scan.npy", "--scan", "many"], "--scan: 'many' is not two whole numbers"),
+        (["scan.npy", "--descan", "-1"], "descan: -1.0 is not a number from 0 on"),
+        (["scan.npy", "--max-rotation", "nan"], "max_rotation: nan is not a number from 0 on"),
+        (["scan.npy", "--gain", "inf"], "detector gain: inf is not a positive number"),
         (["nowhere/scan.npy"], "nowhere: there is no such folder"),
     ],
 )

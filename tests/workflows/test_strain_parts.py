@@ -91,6 +91,21 @@ def test_blocks_are_found_again_and_those_of_another_key_are_not(tmp_path: Path)
     assert Parts(tmp_path / "map.nc", ("file", 1)).load(8) is None
 
 
+def test_another_process_is_kept_out_until_the_first_has_ended(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom parscope.workflows.strain.parts import Parts\n"
+        f"parts = Parts(Path({str(tmp_path / 'map.nc')!r}), 1)\nprint('mine', flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        with pytest.raises(OutputError, match=r"map\.nc: is being written by another run"):
+            Parts(tmp_path / "map.nc", 2)
+        other.kill()
+    Parts(tmp_path / "map.nc", 2).save(0, BLOCK)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.95])
 def test_a_block_cut_short_is_fitted_again(tmp_path: Path, share: float) -> None:
     parts = Parts(tmp_path / "map.nc", 1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import NoLatticeError, OptionError
+from parscope.core.errors import InputError, NoLatticeError, OptionError
 from parscope.core.frames import Frames
 from parscope.io import open_frames
 from parscope.solvers.lattice import LatticeFilters
@@ -110,9 +110,14 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     given = Given(**{name: getattr(chosen, name) for name in _GIVEN}, ellipse=ellipse)
     vacuum, mask = _vacuum(frames, chosen.vacuum), _mask(frames, chosen.mask)
     try:
-        return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
-    except NoLatticeError:
-        return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
+        try:
+            return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
+        except NoLatticeError:
+            return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
+    except (InputError, NoLatticeError) as error:
+        if error.where != "patterns":
+            raise
+        raise type(error)(f"the patterns {error.what}", frames.source, error.advice) from error
 
 
 def _crystals(

@@ -15,9 +15,9 @@ from parscope.solvers.lattice.waves import functions
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
-# Windows looked at, at most; their sub-pixel positions along each axis, the displacement takes up the rest; and groups
-# of like amplitude at each position, which share their noise.
-_WINDOWS, _BINS, _GROUPS = 6000, 3, 8
+# Windows and their pixels looked at, at most; sub-pixel positions along each axis, the displacement takes up the rest;
+# and groups of like amplitude at each position, which share their noise.
+_WINDOWS, _PIXELS, _BINS, _GROUPS = 6000, 3_000_000, 3, 8
 # Squared relative standard deviation of amplitudes and levels about their mean over the scan; and the share of it below
 # which no copy is taken to be.
 _WANDER, _DARK = 0.5, 0.1
@@ -104,7 +104,8 @@ def _places(physics: Constellation, theta: Array, half: int) -> tuple[Whole, Who
     at = theta[:, None, :2] + np.einsum("sij,nj->sni", theta[:, 2:].reshape(-1, 2, 2), physics.reference)
     inside = ((at > half) & (at < np.array(physics.signal_shape) - half - 1)).all(-1)
     pattern, copy = np.nonzero(inside)
-    some = np.random.default_rng(0).permutation(len(pattern))[:_WINDOWS]
+    enough = min(_WINDOWS, _PIXELS // (2 * half + 1) ** 2)
+    some = np.random.default_rng(0).permutation(len(pattern))[:enough]
     return pattern[some], copy[some], at[pattern[some], copy[some]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,18 @@ from parscope.core.errors import InputError, ShapeError, UnreadableError
 from parscope.core.frames import Frames
 from parscope.techniques.diffraction import DiffractionPattern
 
-SAMPLE = 256
+# Patterns of a sample, at most, and pixels in it: those of large detectors are looked at half as often.
+SAMPLE, PIXELS = 256, 2**25
 _BARELY = 0.1
 
 
-def sample(frames: Frames, count: int = SAMPLE) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def sample(frames: Frames) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Patterns from all over the scan, unreadable and damaged ones left out.
 
     Parameters
     ----------
     frames : Frames
         The scan.
-    count : int, default 256
-        How many at most.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def sample(frames: Frames, count: int = SAMPLE) -> tuple[NDArray[Any], NDArray[n
         raise ShapeError(f"holds {rows * columns} patterns, strain needs at least 4", frames.source)
     patterns, positions = [], []
     damaged = 0
-    for position in _spread(rows, columns, count):
+    for position in _spread(rows, columns, min(SAMPLE, max(PIXELS // math.prod(frames.pattern_shape), 16))):
         try:
             pattern = np.asarray(frames.data[position])
         except UnreadableError:

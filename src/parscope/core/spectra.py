@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from parscope.core.axes import Axis
@@ -92,6 +91,7 @@ class Spectra:
 
         Examples
         --------
+        >>> import numpy as np
         >>> noise = np.zeros((2, 3, 80), complex)
         >>> spectra = Spectra.from_array(noise, np.linspace(300e3, 379e3, 80))
         >>> spectra.navigation_shape, spectra.axis.scale

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from parscope.io.write import row_blocks as row_blocks
     from parscope.io.write import write_frames as write_frames
 
-_HOMES = {"open_frames": "open", "open_spectra": "open", "write_frames": "write", "Layout": "write", "row_blocks": "write"}
+_HOMES = {
+    "open_frames": "open",
+    "open_spectra": "open",
+    "write_frames": "write",
+    "Layout": "write",
+    "row_blocks": "write",
+}
 __all__ = ["Layout", "open_frames", "open_spectra", "row_blocks", "write_frames"]
 
 

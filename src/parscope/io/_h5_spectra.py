@@ -1,0 +1,132 @@
+"""HDF5 data sets behind ``Spectra.data``: of any number of dimensions, or flattened to positions by steps."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import FormatError
+from parscope.io._h5 import open_file
+from parscope.io._h5_scan import chunk_cache
+from parscope.io._scan import Window
+from parscope.io._spectra import Grid, LazySpectra, runs
+
+_NUMBERS = "buifc"
+
+
+def fields(dataset: h5py.Dataset) -> tuple[str, ...]:
+    """Names of the numbers that one sample consists of: none for a plain number, real or complex.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Any data set.
+
+    Returns
+    -------
+    tuple of str
+    """
+    names = dataset.dtype.names or ()
+    return () if _parts(dataset.dtype) else tuple(n for n in names if dataset.dtype[n].kind in _NUMBERS)
+
+
+def _parts(dtype: np.dtype[Any]) -> tuple[str, str] | None:
+    """Names of the real and the imaginary part of a compound type that is a complex number under another name."""
+    names = dtype.names or ()
+    if len(names) == 2 and names[0].lower() in ("r", "re", "real") and names[1].lower() in ("i", "im", "imag"):
+        return names[0], names[1]
+    return None
+
+
+def sample(dtype: np.dtype[Any], field: str | None, where: str) -> np.dtype[Any]:
+    """Type of a number as it is handed out.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the data set.
+    field : str, optional
+        Which number of a compound sample.
+    where : str
+        For the error.
+
+    Returns
+    -------
+    dtype
+
+    Raises
+    ------
+    FormatError
+        If samples are no numbers.
+    """
+    parts = _parts(dtype)
+    kind = np.result_type(dtype[parts[0]], np.complex64) if parts else dtype[field] if field else dtype
+    if kind.kind not in _NUMBERS:
+        raise FormatError(f"holds samples of type {kind}, not numbers", where)
+    return np.dtype(kind)
+
+
+class H5Spectra(LazySpectra):
+    """Spectra in a data set of an HDF5 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dataset : h5py.Dataset
+        Open now; it is found by name from then on.
+    grid : Grid
+        Dimensions of the data set; a last one of length 1 may be added to it.
+    field : str, optional
+        Which number of a compound sample.
+    rows : int, optional
+        How many of the leading dimensions of `grid` are flattened into the rows of a data set of two dimensions, and
+        the others into its columns; as many dimensions as `grid` has if not given.
+    """
+
+    def __init__(
+        self, path: Path, dataset: h5py.Dataset, grid: Grid, field: str | None = None, rows: int | None = None
+    ) -> None:
+        self.name, self.cache, self.rows, self.field = str(dataset.name), chunk_cache(dataset), rows, field
+        self.parts, self.stored_ndim = _parts(dataset.dtype), dataset.ndim
+        super().__init__(path, grid, sample(dataset.dtype, field, f"{path}:{dataset.name}"))
+
+    def _open(self) -> h5py.File:
+        return open_file(self.path, self.cache)
+
+    def _stored(self, windows: tuple[Window, ...]) -> NDArray[Any]:
+        with self._lock:
+            stored = self._opened()[self.name]
+            if self.rows is None:
+                block = self._numbers(stored, tuple(slice(*w) for w in windows[: self.stored_ndim]))
+                return block.reshape(tuple(high - low for low, high in windows))
+            return self._unflattened(stored, windows, self.rows)
+
+    def _numbers(self, stored: h5py.Dataset, selection: tuple[slice, ...]) -> NDArray[Any]:
+        if self.parts:
+            both = stored[selection]
+            block = np.empty(both.shape, self.dtype)
+            block.real, block.imag = both[self.parts[0]], both[self.parts[1]]
+            return block
+        return np.asarray(stored.fields(self.field)[selection] if self.field else stored[selection])
+
+    def _unflattened(self, stored: h5py.Dataset, windows: tuple[Window, ...], split: int) -> NDArray[Any]:
+        """Read whole runs of rows; of the columns the stretch that holds what is wanted, and select within it."""
+        inner_shape, inner = self.grid.shape[split:], windows[split:]
+        # dimensions behind the first are read whole: a stretch with holes costs more than what it skips
+        step = math.prod(inner_shape[1:])
+        columns = slice(inner[0][0] * step, inner[0][1] * step)
+        lengths = tuple(high - low for low, high in windows)
+        rows = np.empty((math.prod(lengths[:split]), *lengths[split:]), self.dtype)
+        place = 0
+        for start, count in runs(self.grid.shape[:split], windows[:split]):
+            part = self._numbers(stored, (slice(start, start + count), columns))
+            part = part.reshape(count, -1, *inner_shape[1:])
+            rows[place : place + count] = part[(slice(None), slice(None), *(slice(*w) for w in inner[1:]))]
+            place += count
+        return rows.reshape(lengths)

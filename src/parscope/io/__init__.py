@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parscope.io.open import open_frames as open_frames
     from parscope.io.open import open_spectra as open_spectra
+    from parscope.io.usid_write import write_spectra as write_spectra
     from parscope.io.write import Layout as Layout
     from parscope.io.write import row_blocks as row_blocks
     from parscope.io.write import write_frames as write_frames
@@ -22,7 +23,7 @@ _HOMES = {
     "Layout": "write",
     "row_blocks": "write",
 }
-__all__ = ["Layout", "open_frames", "open_spectra", "row_blocks", "write_frames"]
+__all__ = ["Layout", "open_frames", "open_spectra", "row_blocks", "write_frames", "write_spectra"]
 
 
 def __getattr__(name: str) -> Any:

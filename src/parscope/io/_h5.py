@@ -61,8 +61,15 @@ def open_file(path: Path, cache: int = 1 << 20) -> h5py.File:
     TruncatedError, FormatError, InputError
         If it cannot be opened.
     """
+    slots = 100_003 if cache > 1 << 20 else 521
     try:
-        return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=100_003 if cache > 1 << 20 else 521, locking=False)
+        try:
+            return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=slots, locking=False)
+        except OSError as error:
+            if "locking flag" not in str(error):
+                raise
+            # the person's own program has it open with a lock, which every handle in a process must share
+            return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=slots)
     except FileNotFoundError as error:
         raise InputError("no such file", str(path), "put it back beside the file that links to it") from error
     except Exception as error:

@@ -89,7 +89,8 @@ def spectral_axis(name: object, values: NDArray[Any], unit: object) -> Axis:
     ValueError
         If a value is not finite.
     """
-    label, stated = text(name).strip(), text(unit).strip()
+    # dollar signs of LaTeX: not every reader of a label parses them
+    label, stated = (text(said).replace("$", "").strip() for said in (name, unit))
     known, factor = _known(stated)
     if known != "nm":
         known, factor = _SPECTRAL.get(stated, (stated or "1", 1.0))

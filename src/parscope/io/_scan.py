@@ -89,8 +89,8 @@ class Lazy(ABC):
             if handle is not None:
                 handle.close()
 
-    def __getitem__(self, key: Any, /) -> NDArray[Any]:
-        """Read the selected part.
+    def __getitem__(self, key: Any, /) -> Any:
+        """Read the selected part: an array, or one number.
 
         Raises
         ------
@@ -102,8 +102,7 @@ class Lazy(ABC):
         selection = expand(key, self.ndim)
         chosen = [window(k, n) for k, n in zip(selection[: self.leading], self.shape, strict=False)]
         block = self._guarded(tuple(stretch for stretch, _ in chosen))
-        part: NDArray[Any] = block[(*(inner for _, inner in chosen), *selection[self.leading :])]
-        return part
+        return block[(*(inner for _, inner in chosen), *selection[self.leading :])]
 
     def _guarded(self, windows: tuple[Window, ...]) -> NDArray[Any]:
         shape = (*(high - low for low, high in windows), *self.shape[self.leading :])
@@ -125,7 +124,7 @@ class Lazy(ABC):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read everything into memory, for those who ask for it by ``np.asarray``."""
-        whole = self[...]
+        whole: NDArray[Any] = self[...]
         return whole if dtype is None else whole.astype(dtype)
 
 

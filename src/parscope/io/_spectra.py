@@ -112,28 +112,32 @@ class FlatSpectra(LazySpectra):
         self.stored, self.offset, self.member = np.dtype(stored), offset, member
 
     def _open(self) -> Any:
-        if self.member is None:
-            return self.path.open("rb", buffering=0)
         # the archive stays open as long as the stream of its member is
         with zipfile.ZipFile(self.path) as archive:
-            return archive.open(self.member)
+            return archive.open(self.member or "")
 
     def _stored(self, windows: tuple[Window, ...]) -> NDArray[Any]:
         block = np.empty(tuple(high - low for low, high in windows), self.dtype)
-        target, place = block.reshape(-1).view(np.uint8), 0
-        with self._lock:
-            try:
-                stream = self._opened()
-                for start, count in runs(self.grid.shape, windows):
-                    size = count * self.stored.itemsize
-                    stream.seek(self.offset + start * self.stored.itemsize)
-                    fill(stream, target[place : place + size], self.path)
-                    place += size
-            except BaseException:
-                # a stream that failed is in no known state
-                self.close()
-                raise
+        if self.member is None:
+            with self.path.open("rb", buffering=0) as stream:
+                self._fill(block, stream, windows)
+        else:
+            with self._lock:
+                try:
+                    self._fill(block, self._opened(), windows)
+                except BaseException:
+                    # a stream that failed is in no known state
+                    self.close()
+                    raise
         return block if self.stored.isnative else block.byteswap()
+
+    def _fill(self, block: NDArray[Any], stream: Any, windows: tuple[Window, ...]) -> None:
+        target, place = block.reshape(-1).view(np.uint8), 0
+        for start, count in runs(self.grid.shape, windows):
+            size = count * self.stored.itemsize
+            stream.seek(self.offset + start * self.stored.itemsize)
+            fill(stream, target[place : place + size], self.path)
+            place += size
 
 
 class Maps(Lazy):

@@ -123,8 +123,11 @@ def _labels(tail: bytes, sizes: tuple[int, ...], place: int) -> tuple[str, ...]:
 
 def _notes(raw: bytes) -> dict[str, Any]:
     lines = _text(raw.replace(b"\0", b" ")).splitlines()
-    pairs = (line.partition(":") for line in lines if line.strip())
-    return flatten({key.strip(): value.strip() for key, _, value in pairs}, limit=len(lines))
+    found: dict[str, list[str]] = {}
+    for key, _, value in (line.partition(":") for line in lines if line.strip()):
+        found.setdefault(key.strip(), []).append(value.strip())
+    # Asylum writes some keys more than once
+    return flatten({key: said if len(said) > 1 else said[0] for key, said in found.items()}, limit=len(lines))
 
 
 def _parts(path: Path, wave: _Wave) -> tuple[dict[str, Spectra], bool]:

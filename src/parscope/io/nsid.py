@@ -59,7 +59,7 @@ def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spect
     order = arrange(axes, spectral_place(spectral))
     data = H5Spectra(path, stored, Grid(tuple(axis.size for axis in axes), order))
     notes = {"dataset": str(stored.name), "quantity": text(stored.attrs["quantity"])}
-    unit = text(stored.attrs["units"]).strip() or "1"
+    unit = text(stored.attrs["units"]).replace("$", "").strip() or "1"
     return Spectra(data, tuple(axes[i] for i in order), unit, {**notes, **told}, str(path))
 
 

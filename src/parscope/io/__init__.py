@@ -20,6 +20,7 @@ _HOMES = {
     "open_frames": "open",
     "open_spectra": "open",
     "write_frames": "write",
+    "write_spectra": "usid_write",
     "Layout": "write",
     "row_blocks": "write",
 }

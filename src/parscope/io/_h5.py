@@ -14,6 +14,7 @@ import hdf5plugin as hdf5plugin  # its import teaches HDF5 bitshuffle, LZ4, Zsta
 import numpy as np
 
 from parscope.core.errors import FormatError, InputError, ParscopeError, TruncatedError, UnreadableError
+from parscope.io._h5_heap import check_heaps
 from parscope.io._scan import first_line
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -100,6 +101,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     FormatError
         If the layout is damaged.
     """
+    check_heaps(path)
     file = open_file(path)
     try:
         with file:

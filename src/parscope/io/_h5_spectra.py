@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import FormatError
-from parscope.io._h5 import open_file
+from parscope.io._h5 import open_file, sources
 from parscope.io._h5_scan import chunk_cache
 from parscope.io._scan import Window
 from parscope.io._spectra import Grid, LazySpectra, runs
@@ -71,6 +71,31 @@ def sample(dtype: np.dtype[Any], field: str | None, where: str) -> np.dtype[Any]
     return np.dtype(kind)
 
 
+def check_storage(dataset: h5py.Dataset, path: Path) -> None:
+    """Refuse a data set whose shape contradicts how it is stored: reading it would fill the memory, then fail.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Any data set.
+    path : Path
+        The file it is in.
+
+    Raises
+    ------
+    FormatError, UnreadableError
+        If it does, or if files that it is made of are missing.
+    """
+    sources(dataset, path)
+    limits = dataset.maxshape or dataset.shape
+    wide = dataset.chunks and any(m is not None and c > m for c, m in zip(dataset.chunks, limits, strict=True))
+    plain = dataset.chunks is None and dataset.id.get_offset() is not None
+    if wide or (plain and dataset.nbytes > path.stat().st_size):
+        raise FormatError(
+            f"is damaged: shape {dataset.shape} contradicts how it is stored", f"{path}:{dataset.name}", "copy it again"
+        )
+
+
 class H5Spectra(LazySpectra):
     """Spectra in a data set of an HDF5 file.
 
@@ -92,6 +117,7 @@ class H5Spectra(LazySpectra):
     def __init__(
         self, path: Path, dataset: h5py.Dataset, grid: Grid, field: str | None = None, rows: int | None = None
     ) -> None:
+        check_storage(dataset, path)
         self.name, self.cache, self.rows, self.field = str(dataset.name), chunk_cache(dataset), rows, field
         self.parts, self.stored_ndim = _parts(dataset.dtype), dataset.ndim
         super().__init__(path, grid, sample(dataset.dtype, field, f"{path}:{dataset.name}"))

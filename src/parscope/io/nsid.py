@@ -12,8 +12,8 @@ import numpy as np
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._h5 import attributes, looks, opened, sources, survey
-from parscope.io._h5_spectra import H5Spectra, fields
+from parscope.io._h5 import attributes, looks, opened, survey
+from parscope.io._h5_spectra import H5Spectra, check_storage, fields
 from parscope.io._meta import flatten, spectral_axis, text
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
 
@@ -49,8 +49,7 @@ def _mains(file: h5py.File) -> list[str]:
 
 
 def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spectra:
-    sources(stored, path)
-    axes = [_axis(stored, place, f"{path}:{stored.name}") for place in range(stored.ndim)]
+    axes = [_axis(path, stored, place) for place in range(stored.ndim)]
     spectral = _spectral(stored, axes)
     if not spectral:
         # an image: every point has one sample
@@ -64,21 +63,31 @@ def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spect
 
 
 def _spectral(stored: h5py.Dataset, axes: list[Axis]) -> dict[int, Axis]:
-    kinds = [text(scale.attrs.get("dimension_type", "")) if scale else "" for scale in map(_scale, stored.dims)]
+    scales = [_scale(stored, place) for place in range(stored.ndim)]
+    kinds = [text(scale.attrs.get("dimension_type", "")) if scale else "" for scale in scales]
     marked = {i: axis for i, axis in enumerate(axes) if "SPECTRAL" in kinds[i].upper()}
     named = {i: axis for i, axis in enumerate(axes) if axis.name in ("frequency", "bias")}
     return marked or named or (dict(enumerate(axes)) if len(axes) == 1 else {})
 
 
-def _scale(dimension: Any) -> h5py.Dataset | None:
-    return dimension[0] if len(dimension) else None
+def _scale(stored: h5py.Dataset, place: int) -> h5py.Dataset | None:
+    """Scale attached to a dimension, by the attribute that holds it: HDF5's own functions crash on a damaged one."""
+    attached = stored.attrs["DIMENSION_LIST"]
+    if len(attached) != stored.ndim or not len(attached[place]) or not attached[place][0]:
+        return None
+    scale = stored.file[attached[place][0]]
+    return scale if isinstance(scale, h5py.Dataset) else None
 
 
-def _axis(stored: h5py.Dataset, place: int, where: str) -> Axis:
-    scale, size = _scale(stored.dims[place]), stored.shape[place]
-    name = stored.dims[place].label or f"dimension {place}"
-    if scale is None or scale.shape != (size,) or scale.dtype.kind not in "iuf" or size > _LONGEST:
+def _axis(path: Path, stored: h5py.Dataset, place: int) -> Axis:
+    scale, size, where = _scale(stored, place), stored.shape[place], f"{path}:{stored.name}"
+    labels = np.atleast_1d(stored.attrs.get("DIMENSION_LABELS", []))
+    name = text(labels[place]) if len(labels) == stored.ndim else f"dimension {place}"
+    if scale is None:
         return Axis(name, size)
+    if scale.shape != (size,) or scale.dtype.kind not in "iuf" or size > _LONGEST:
+        raise FormatError(f"its {name} has {scale.shape} values of {scale.dtype}, for {size} samples", where)
+    check_storage(scale, path)
     try:
         return spectral_axis(scale.attrs.get("name", name), np.asarray(scale[()]), scale.attrs.get("units", ""))
     except ValueError as error:

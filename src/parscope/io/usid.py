@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._h5 import attributes, looks, opened, sources, survey
-from parscope.io._h5_spectra import H5Spectra, fields
+from parscope.io._h5 import attributes, looks, opened, survey
+from parscope.io._h5_spectra import H5Spectra, check_storage, fields
 from parscope.io._meta import flatten, spectral_axis, text
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
 
@@ -63,9 +63,7 @@ def _numbers(file: h5py.File, main: str) -> list[str]:
 
 def _spectra(path: Path, file: h5py.File, name: str, told: Mapping[str, Any]) -> Spectra:
     stored, field = (file[name], None) if name in file else (file[name.rpartition("/")[0]], name.rpartition("/")[2])
-    where = f"{path}:{name}"
-    sources(stored, path)
-    rows, columns = _side(stored, "Position", where), _side(stored, "Spectroscopic", where)
+    rows, columns = _side(path, stored, "Position"), _side(path, stored, "Spectroscopic")
     axes = (*rows.axes, *columns.axes)
     first = len(rows.axes)
     order = arrange(axes, spectral_place(dict(enumerate(axes[first:], first))))
@@ -84,10 +82,11 @@ class _Side:
     notes: dict[str, str]
 
 
-def _side(stored: h5py.Dataset, kind: str, where: str) -> _Side:
+def _side(path: Path, stored: h5py.Dataset, kind: str) -> _Side:
+    where = f"{path}:{stored.name}"
     count = stored.shape[0] if kind == "Position" else stored.shape[1]
-    indices, table = _table(stored, f"{kind}_Indices", count, where)
-    values, _ = _table(stored, f"{kind}_Values", count, where)
+    indices, table = _table(path, stored, f"{kind}_Indices", count)
+    values, _ = _table(path, stored, f"{kind}_Values", count)
     if indices.shape != values.shape:
         raise FormatError(f"its {kind}_Indices and {kind}_Values differ in shape", where, "copy the file again")
     places = [np.unique(line, return_inverse=True)[1].reshape(-1) for line in indices]
@@ -102,15 +101,16 @@ def _side(stored: h5py.Dataset, kind: str, where: str) -> _Side:
     return _Side(axes, notes)
 
 
-def _table(stored: h5py.Dataset, name: str, count: int, where: str) -> tuple[NDArray[Any], h5py.Dataset]:
+def _table(path: Path, stored: h5py.Dataset, name: str, count: int) -> tuple[NDArray[Any], h5py.Dataset]:
     """One of the four tables, a line for each dimension."""
-    reference = stored.attrs[name]
+    where, reference = f"{path}:{stored.name}", stored.attrs[name]
     table = stored.file[reference] if isinstance(reference, h5py.Reference) and reference else None
     turned = name.startswith("Position")
     if not isinstance(table, h5py.Dataset) or table.ndim != 2 or table.dtype.kind not in "iuf":
         raise FormatError(f"its {name} are no table of numbers", where, "copy the file again from the instrument")
     if table.shape[0 if turned else 1] != count or not 0 < table.size <= _LARGEST:
         raise FormatError(f"its {name} of shape {table.shape} do not describe {count} of them", where)
+    check_storage(table, path)
     lines = table[()].T if turned else table[()]
     if not np.isfinite(lines).all():
         raise FormatError(f"its {name} are not all finite", where, "copy the file again from the instrument")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from parscope.io._scan import Window
 from parscope.io._spectra import Grid, LazySpectra, runs
 
 _NUMBERS = "buifc"
+_SPARSE, _BATCH = 8, 32 << 20
 
 
 def fields(dataset: h5py.Dataset) -> tuple[str, ...]:
@@ -142,17 +144,29 @@ class H5Spectra(LazySpectra):
         return np.asarray(stored.fields(self.field)[selection] if self.field else stored[selection])
 
     def _unflattened(self, stored: h5py.Dataset, windows: tuple[Window, ...], split: int) -> NDArray[Any]:
-        """Read whole runs of rows; of the columns the stretch that holds what is wanted, and select within it."""
-        inner_shape, inner = self.grid.shape[split:], windows[split:]
-        # dimensions behind the first are read whole: a stretch with holes costs more than what it skips
-        step = math.prod(inner_shape[1:])
-        columns = slice(inner[0][0] * step, inner[0][1] * step)
-        lengths = tuple(high - low for low, high in windows)
-        rows = np.empty((math.prod(lengths[:split]), *lengths[split:]), self.dtype)
+        """Read runs of rows, batch by batch; of the columns, the stretch that holds all that is wanted, if most is."""
+        lengths, inner_shape = tuple(high - low for low, high in windows), self.grid.shape[split:]
+        inner = tuple(slice(*w) for w in windows[split:])
+        columns = np.arange(math.prod(inner_shape)).reshape(inner_shape)[inner].reshape(-1)
+        stretches = [(int(columns[0]), int(columns[-1]) + 1)]
+        if stretches[0][1] - stretches[0][0] > _SPARSE * len(columns):
+            stretches = [(start, start + count) for start, count in runs(inner_shape, windows[split:])]
+        block = np.empty((math.prod(lengths[:split]), len(columns)), self.dtype)
         place = 0
-        for start, count in runs(self.grid.shape[:split], windows[:split]):
-            part = self._numbers(stored, (slice(start, start + count), columns))
-            part = part.reshape(count, -1, *inner_shape[1:])
-            rows[place : place + count] = part[(slice(None), slice(None), *(slice(*w) for w in inner[1:]))]
-            place += count
-        return rows.reshape(lengths)
+        for start, stop in self._batches(stored, windows[:split], stretches[0]):
+            target = block[place : place + stop - start]
+            for low, high in stretches:
+                first, last = np.searchsorted(columns, (low, high))
+                part = self._numbers(stored, (slice(start, stop), slice(low, high)))
+                target[:, first:last] = part if last - first == high - low else part[:, columns[first:last] - low]
+            place += stop - start
+        return block.reshape(lengths)
+
+    def _batches(self, stored: h5py.Dataset, windows: tuple[Window, ...], stretch: Window) -> Iterator[tuple[int, int]]:
+        """Consecutive rows, as many at a time as are read at once: whole chunks, or some MiB."""
+        rows = max(1, _BATCH // ((stretch[1] - stretch[0]) * stored.dtype.itemsize))
+        if stored.chunks:
+            rows = max(1, rows // stored.chunks[0]) * stored.chunks[0]
+        for start, count in runs(self.grid.shape[: len(windows)], windows):
+            for low in range(start, start + count, rows):
+                yield low, min(low + rows, start + count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,6 +92,19 @@ def test_any_part_is_that_part_of_the_whole(written: Path, data: NDArray[Any], k
     np.testing.assert_array_equal(open_spectra(written).data[key], data[key])
 
 
+def test_an_open_data_set_travels_to_other_processes(written: Path, data: NDArray[Any]) -> None:
+    lazy = open_spectra(written).data
+    lazy[0]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy))[1], data[1])
+
+
+def test_a_file_that_is_open_in_the_same_program(written: Path, data: NDArray[Any]) -> None:
+    with h5py.File(written):
+        spectra = open_spectra(written)
+        np.testing.assert_array_equal(spectra.data[1], data[1])
+        spectra.data.close()  # type: ignore[attr-defined]
+
+
 def test_the_frequency_goes_last_where_it_is_not_the_fastest(tmp_path: Path) -> None:
     axes = (Axis("position", 3), Axis("frequency", 4, "Hz", 10.0), Axis("bias", 2, "V"))
     samples = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
@@ -138,7 +152,7 @@ def test_an_axis_that_depends_on_another_only_counts_steps(tmp_path: Path, writt
 def test_compound_samples(tmp_path: Path) -> None:
     both = np.zeros((6, 4), [("real", "<f4"), ("imag", "<f4")])
     both["real"], both["imag"] = np.arange(24).reshape(6, 4), 7
-    fit = np.zeros((6, 3), [("Amplitude [V]", "<f4"), ("Phase [rad]", "<f4")])
+    fit = np.zeros((6, 3), [("Amplitude [m/V]", "<f4"), ("Phase [rad]", "<f4")])
     fit["Phase [rad]"] = np.arange(18).reshape(6, 3)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         main_data(file, "Raw_Data", both)
@@ -146,6 +160,7 @@ def test_compound_samples(tmp_path: Path) -> None:
     raw = open_spectra(tmp_path / "a.h5")
     assert raw.data.dtype == np.complex64
     np.testing.assert_array_equal(raw.data[1, 1], np.arange(16, 20) + 7j)
+    assert open_spectra(tmp_path / "a.h5", dataset="Amplitude [m/V]").unit == "m/V"
     phase = open_spectra(tmp_path / "a.h5", dataset="Fit/Phase [rad]")
     assert (phase.unit, phase.axis.name, phase.axis.unit) == ("rad", "bias", "V")
     np.testing.assert_array_equal(phase.data[1], np.arange(9, 18).reshape(3, 3))

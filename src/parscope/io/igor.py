@@ -18,7 +18,7 @@ import numpy as np
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._flat import demand
+from parscope.io._flat import begins, demand
 from parscope.io._meta import flatten, spectral_axis
 from parscope.io._spectra import FlatSpectra, Grid, channels, pick, settle
 
@@ -41,12 +41,11 @@ class IgorReader:
     extensions: tuple[str, ...] = (".ibw",)
 
     def accepts(self, path: Path) -> bool:
-        """Whether `path` begins with the version and the lengths of an Igor wave."""
-        if not path.is_file():
+        """Whether `path` begins as a wave of some version does; a damaged one is known by its name."""
+        if not any(begins(path, version) for version in (b"\5\0", b"\0\5", b"\2\0", b"\0\2")):
             return False
         with path.open("rb") as stream:
-            head = stream.read(_HEADERS)
-        return head[:2] in (b"\5\0", b"\0\5", b"\2\0", b"\0\2") and len(head) > 126 and path.suffix.lower() != ".npy"
+            return path.suffix.lower() == ".ibw" or _sum_is_right(stream.read(_HEADERS))
 
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open a wave, or one channel of it; see `parscope.core.contracts.SpectraReader.read`."""
@@ -101,8 +100,13 @@ def _check(path: Path, head: bytes, order: str) -> None:
     if len(head) >= 2 and struct.unpack(f"{order}h", head[:2])[0] != 5:
         raise FormatError("is an Igor wave of an older version than 5", str(path), "save it again with Igor 6 or newer")
     demand(path, _HEADERS)
-    if sum(struct.unpack(f"{order}192h", head)) & 0xFFFF:
+    if not _sum_is_right(head):
         raise FormatError("its header is damaged: the check sum is wrong", str(path), "copy it again")
+
+
+def _sum_is_right(head: bytes) -> bool:
+    order = "<" if head[:1] != b"\0" else ">"
+    return len(head) == _HEADERS and not sum(struct.unpack(f"{order}192h", head)) & 0xFFFF
 
 
 def _text(raw: bytes) -> str:

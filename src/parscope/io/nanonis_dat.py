@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError, TruncatedError
 from parscope.core.spectra import Spectra
+from parscope.io._flat import begins
 from parscope.io._meta import flatten, spectral_axis
 from parscope.io._scan import first_line
 from parscope.io._spectra import pick
@@ -27,10 +28,7 @@ class NanonisSpectrumReader:
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` begins as Nanonis' tables do."""
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            return stream.read(len(_MAGIC)) == _MAGIC
+        return begins(path, _MAGIC)
 
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open a spectrum; see `parscope.core.contracts.SpectraReader.read`."""

@@ -10,7 +10,7 @@ import numpy as np
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._flat import demand
+from parscope.io._flat import begins, demand
 from parscope.io._meta import flatten, spectral_axis
 from parscope.io._scan import first_line
 from parscope.io._spectra import FlatSpectra, Grid, channels, pick
@@ -27,10 +27,7 @@ class NanonisImageReader:
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` begins as Nanonis' images do."""
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            return stream.read(len(_MAGIC)) == _MAGIC
+        return begins(path, _MAGIC)
 
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open an image; see `parscope.core.contracts.SpectraReader.read`."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from parscope.core.errors import FormatError, ShapeError
 from parscope.core.spectra import Spectra
-from parscope.io._flat import demand
+from parscope.io._flat import begins, demand
 from parscope.io._meta import spectral_axis
 from parscope.io._spectra import FlatSpectra, Grid, listing, pick
 from parscope.io.npy import Header, member_header, member_offset, members
@@ -28,11 +28,7 @@ class NumpySpectraReader:
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` is a zip archive with an array in it."""
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-        return magic == b"PK\x03\x04" and bool(members(path))
+        return begins(path, b"PK\x03\x04") and bool(members(path))
 
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open an array and its axis; see `parscope.core.contracts.SpectraReader.read`."""

@@ -42,13 +42,12 @@ class UsidReader:
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open a main data set; see `parscope.core.contracts.SpectraReader.read`."""
         with opened(path) as file:
-            names = [name for main in _mains(file) for name in _numbers(file, main)]
-            if not names:
+            known = {name: parts for main in _mains(file) for name, parts in _numbers(file, main)}
+            if not known:
                 raise FormatError(f"holds no USID data set; it holds {survey(file).listing()}", str(path))
-            if dataset is not None:
-                names = [pick(path, names, dataset)]
+            names = known if dataset is None else [pick(path, known, dataset)]
             told = flatten(attributes(file, _NOTES), limit=_NOTES)
-            return settle(path, {name: _spectra(path, file, name, told) for name in names})
+            return settle(path, {name: _spectra(path, file, known[name], {"dataset": name, **told}) for name in names})
 
 
 def _mains(file: h5py.File) -> list[str]:
@@ -56,19 +55,19 @@ def _mains(file: h5py.File) -> list[str]:
     return [name for name in flat if all(table in file[name].attrs for table in _TABLES)]
 
 
-def _numbers(file: h5py.File, main: str) -> list[str]:
-    """Names under which a person asks for a data set: its path, with the field for a table of results."""
-    return [f"{main}/{field}" for field in fields(file[main])] or [main]
+def _numbers(file: h5py.File, main: str) -> list[tuple[str, tuple[str, str | None]]]:
+    """What a person asks for, and where it is: a data set, or one field of a table of results."""
+    return [(f"{main}/{field}", (main, field)) for field in fields(file[main])] or [(main, (main, None))]
 
 
-def _spectra(path: Path, file: h5py.File, name: str, told: Mapping[str, Any]) -> Spectra:
-    stored, field = (file[name], None) if name in file else (file[name.rpartition("/")[0]], name.rpartition("/")[2])
+def _spectra(path: Path, file: h5py.File, place: tuple[str, str | None], told: Mapping[str, Any]) -> Spectra:
+    stored, field = file[place[0]], place[1]
     rows, columns = _side(path, stored, "Position"), _side(path, stored, "Spectroscopic")
     axes = (*rows.axes, *columns.axes)
     first = len(rows.axes)
     order = arrange(axes, spectral_place(dict(enumerate(axes[first:], first))))
     grid = Grid(tuple(axis.size for axis in axes), order)
-    notes = {"dataset": name, "quantity": text(stored.attrs.get("quantity", "")), **rows.notes, **columns.notes}
+    notes = {"quantity": text(stored.attrs.get("quantity", "")), **rows.notes, **columns.notes}
     unit = field.partition("[")[2].strip("] ") if field else text(stored.attrs.get("units", ""))
     data = H5Spectra(path, stored, grid, field, first)
     return Spectra(data, tuple(axes[i] for i in order), unit or "1", {**notes, **told}, str(path))

@@ -13,11 +13,11 @@ from pathlib import Path
 from parscope.core.errors import FormatError
 
 _SIGNATURE, _HEAD, _OBJECT = b"GCOL\x01\x00\x00\x00", 16, 16
-_REACH = 16 << 20
+_REACH = 4 << 20
 
 
 def check_heaps(path: Path) -> None:
-    """Refuse a file with a heap through which HDF5 cannot walk; looks at 16 MiB at each end of the file.
+    """Refuse a file with a heap through which HDF5 cannot walk; looks at 4 MiB at each end of the file.
 
     Parameters
     ----------

@@ -23,14 +23,12 @@ _UNITS: dict[str, tuple[str, float]] = {
     **{"1/pm": ("1/nm", 1e3), "pm^-1": ("1/nm", 1e3), "1/m": ("1/nm", 1e-9), "m^-1": ("1/nm", 1e-9)},
     **{"mrad": ("mrad", 1.0), "rad": ("mrad", 1e3), "deg": ("mrad", 1e3 * math.pi / 180)},
 }
-_SPECTRAL = {
-    **{"Hz": ("Hz", 1.0), "kHz": ("Hz", 1e3), "MHz": ("Hz", 1e6), "GHz": ("Hz", 1e9)},
-    **{"V": ("V", 1.0), "mV": ("V", 1e-3), "kV": ("V", 1e3)},
-}
+_PREFIXED = {"kHz": ("Hz", 1e3), "MHz": ("Hz", 1e6), "GHz": ("Hz", 1e9), "mV": ("V", 1e-3), "kV": ("V", 1e3)}
+_BIAS = ("bias calc", "dc_offset", "dc offset", "dc bias", "voltage")
 _COMMON = {
-    **dict.fromkeys(("bias", "bias calc", "dc_offset", "dc offset", "dc bias", "voltage"), "bias"),
-    **{"x": "x", "y": "y", "z": "z", "frequency": "frequency", "freq": "frequency", "field": "field"},
-    **{"cycle": "cycle", "forc": "forc"},
+    **{name: name for name in ("bias", "cycle", "field", "forc", "frequency", "x", "y", "z")},
+    **dict.fromkeys(_BIAS, "bias"),
+    "freq": "frequency",
 }
 
 
@@ -93,7 +91,7 @@ def spectral_axis(name: object, values: NDArray[Any], unit: object) -> Axis:
     label, stated = (text(said).replace("$", "").strip() for said in (name, unit))
     known, factor = _known(stated)
     if known != "nm":
-        known, factor = _SPECTRAL.get(stated, (stated or "1", 1.0))
+        known, factor = _PREFIXED.get(stated, (stated or "1", 1.0))
     return Axis.from_values(_COMMON.get(label.lower(), label or "step"), np.asarray(values, np.float64) * factor, known)
 
 

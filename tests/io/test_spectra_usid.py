@@ -240,6 +240,17 @@ def test_a_broken_heap_of_texts_is_found_before_hdf5_is_lost_in_it(written: Path
         open_spectra(written)
 
 
+def test_a_text_that_damage_has_turned_into_a_list_is_not_touched(written: Path) -> None:
+    with h5py.File(written, "r+") as file:
+        raw = file["Measurement_000/Channel_000/Raw_Data"]
+        lists = np.empty(1, object)
+        lists[0] = np.array([1, 2], np.uint8)
+        raw.attrs.create("units", lists, dtype=h5py.vlen_dtype(np.uint8))
+    spectra = open_spectra(written)
+    assert spectra.unit == "1"
+    assert spectra.metadata["Measurement_000/Channel_000/Raw_Data@units"] == "not readable"
+
+
 def test_no_more_is_read_than_a_block_needs(tmp_path: Path) -> None:
     axes = (Axis("y", 64), Axis("x", 16), Axis("bias", 32, "V"), Axis("frequency", 40, "Hz"))
     rows = (np.full((8, 16, 32, 40), row, np.complex64) for row in range(8))

@@ -228,10 +228,33 @@ def attributes(file: h5py.File, limit: int = 2000) -> dict[str, Any]:
     return tree
 
 
+def attribute(node: Any, key: str, default: Any = None) -> Any:
+    """Attribute of a group or a data set; a list of varying length counts as absent.
+
+    No metadata need such lists, and HDF5 crashes on a text that damage has turned into one.
+
+    Parameters
+    ----------
+    node : h5py.Group or h5py.Dataset
+        Whose.
+    key : str
+        Its name.
+    default : object, optional
+        Given back where there is none.
+
+    Returns
+    -------
+    object
+    """
+    if key not in node.attrs or h5py.check_vlen_dtype(node.attrs.get_id(key).dtype) not in (None, str, bytes):
+        return default
+    return node.attrs[key]
+
+
 def _attrs(node: Any) -> Iterator[tuple[str, Any]]:
     for key in node.attrs:
         try:
-            yield key, node.attrs[key]
+            yield key, attribute(node, key, "not readable")
         except (OSError, TypeError, ValueError):
             # an attribute of a type that NumPy has not; the rest still speaks
             yield key, "not readable"

@@ -12,7 +12,7 @@ import numpy as np
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._h5 import attributes, looks, opened, survey
+from parscope.io._h5 import attribute, attributes, looks, opened, survey
 from parscope.io._h5_spectra import H5Spectra, check_storage, fields
 from parscope.io._meta import flatten, spectral_axis, text
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
@@ -57,14 +57,14 @@ def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spect
         spectral = {stored.ndim: axes[-1]}
     order = arrange(axes, spectral_place(spectral))
     data = H5Spectra(path, stored, Grid(tuple(axis.size for axis in axes), order))
-    notes = {"dataset": str(stored.name), "quantity": text(stored.attrs["quantity"])}
-    unit = text(stored.attrs["units"]).replace("$", "").strip() or "1"
+    notes = {"dataset": str(stored.name), "quantity": text(attribute(stored, "quantity", ""))}
+    unit = text(attribute(stored, "units", "")).replace("$", "").strip() or "1"
     return Spectra(data, tuple(axes[i] for i in order), unit, {**notes, **told}, str(path))
 
 
 def _spectral(stored: h5py.Dataset, axes: list[Axis]) -> dict[int, Axis]:
     scales = [_scale(stored, place) for place in range(stored.ndim)]
-    kinds = [text(scale.attrs.get("dimension_type", "")) if scale else "" for scale in scales]
+    kinds = [text(attribute(scale, "dimension_type", "")) if scale else "" for scale in scales]
     marked = {i: axis for i, axis in enumerate(axes) if "SPECTRAL" in kinds[i].upper()}
     named = {i: axis for i, axis in enumerate(axes) if axis.name in ("frequency", "bias")}
     return marked or named or (dict(enumerate(axes)) if len(axes) == 1 else {})
@@ -72,6 +72,8 @@ def _spectral(stored: h5py.Dataset, axes: list[Axis]) -> dict[int, Axis]:
 
 def _scale(stored: h5py.Dataset, place: int) -> h5py.Dataset | None:
     """Scale attached to a dimension, by the attribute that holds it: HDF5's own functions crash on a damaged one."""
+    if h5py.check_vlen_dtype(stored.attrs.get_id("DIMENSION_LIST").dtype) != h5py.ref_dtype:
+        return None
     attached = stored.attrs["DIMENSION_LIST"]
     if len(attached) != stored.ndim or not len(attached[place]) or not attached[place][0]:
         return None
@@ -81,7 +83,7 @@ def _scale(stored: h5py.Dataset, place: int) -> h5py.Dataset | None:
 
 def _axis(path: Path, stored: h5py.Dataset, place: int) -> Axis:
     scale, size, where = _scale(stored, place), stored.shape[place], f"{path}:{stored.name}"
-    labels = np.atleast_1d(stored.attrs.get("DIMENSION_LABELS", []))
+    labels = np.atleast_1d(attribute(stored, "DIMENSION_LABELS", []))
     name = text(labels[place]) if len(labels) == stored.ndim else f"dimension {place}"
     if scale is None:
         return Axis(name, size)
@@ -89,6 +91,6 @@ def _axis(path: Path, stored: h5py.Dataset, place: int) -> Axis:
         raise FormatError(f"its {name} has {scale.shape} values of {scale.dtype}, for {size} samples", where)
     check_storage(scale, path)
     try:
-        return spectral_axis(scale.attrs.get("name", name), np.asarray(scale[()]), scale.attrs.get("units", ""))
+        return spectral_axis(attribute(scale, "name", name), np.asarray(scale[()]), attribute(scale, "units", ""))
     except ValueError as error:
         raise FormatError(str(error), where, "copy the file again from the instrument") from error

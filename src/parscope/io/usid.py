@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._h5 import attributes, looks, opened, survey
+from parscope.io._h5 import attribute, attributes, looks, opened, survey
 from parscope.io._h5_spectra import H5Spectra, check_storage, fields
 from parscope.io._meta import flatten, spectral_axis, text
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
@@ -67,8 +67,8 @@ def _spectra(path: Path, file: h5py.File, place: tuple[str, str | None], told: M
     first = len(rows.axes)
     order = arrange(axes, spectral_place(dict(enumerate(axes[first:], first))))
     grid = Grid(tuple(axis.size for axis in axes), order)
-    notes = {"quantity": text(stored.attrs.get("quantity", "")), **rows.notes, **columns.notes}
-    unit = field.partition("[")[2].strip("] ") if field else text(stored.attrs.get("units", ""))
+    notes = {"quantity": text(attribute(stored, "quantity", "")), **rows.notes, **columns.notes}
+    unit = field.partition("[")[2].strip("] ") if field else text(attribute(stored, "units", ""))
     data = H5Spectra(path, stored, grid, field, first)
     return Spectra(data, tuple(axes[i] for i in order), unit or "1", {**notes, **told}, str(path))
 
@@ -102,7 +102,7 @@ def _side(path: Path, stored: h5py.Dataset, kind: str) -> _Side:
 
 def _table(path: Path, stored: h5py.Dataset, name: str, count: int) -> tuple[NDArray[Any], h5py.Dataset]:
     """One of the four tables, a line for each dimension."""
-    where, reference = f"{path}:{stored.name}", stored.attrs[name]
+    where, reference = f"{path}:{stored.name}", attribute(stored, name)
     table = stored.file[reference] if isinstance(reference, h5py.Reference) and reference else None
     turned = name.startswith("Position")
     if not isinstance(table, h5py.Dataset) or table.ndim != 2 or table.dtype.kind not in "iuf":
@@ -144,5 +144,5 @@ def _axis(label: tuple[str, str], places: NDArray[np.intp], values: NDArray[Any]
 
 
 def _texts(table: h5py.Dataset, key: str, count: int) -> list[str]:
-    found = [text(entry) for entry in np.atleast_1d(table.attrs.get(key, []))]
+    found = [text(entry) for entry in np.atleast_1d(attribute(table, key, []))]
     return found if len(found) == count else [""] * count

@@ -92,7 +92,10 @@ def spectral_axis(name: object, values: NDArray[Any], unit: object) -> Axis:
     known, factor = _known(stated)
     if known != "nm":
         known, factor = _PREFIXED.get(stated, (stated or "1", 1.0))
-    return Axis.from_values(_COMMON.get(label.lower(), label or "step"), np.asarray(values, np.float64) * factor, known)
+    # a damaged number may overflow: it is infinite then, and refused
+    with np.errstate(over="ignore", invalid="ignore"):
+        places = np.asarray(values, np.float64) * factor
+        return Axis.from_values(_COMMON.get(label.lower(), label or "step"), places, known)
 
 
 def plain_axes(shape: Iterable[int]) -> tuple[Axis, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from parscope.core import Reader, registry
+from parscope.core import Reader, SpectraReader, registry
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "parscope"
@@ -85,6 +85,14 @@ def test_a_library_does_not_print(file: Path) -> None:
 def test_every_reader_of_the_registry_keeps_the_contract(reader: str) -> None:
     made = registry.load("parscope.readers", reader)()
     assert isinstance(made, Reader)
+    assert made.name == reader
+    assert all(re.fullmatch(r"\.[a-z0-9.]+", extension) for extension in made.extensions)
+
+
+@pytest.mark.parametrize("reader", registry.names("parscope.spectra_readers"))
+def test_every_reader_of_spectra_keeps_the_contract(reader: str) -> None:
+    made = registry.load("parscope.spectra_readers", reader)()
+    assert isinstance(made, SpectraReader)
     assert made.name == reader
     assert all(re.fullmatch(r"\.[a-z0-9.]+", extension) for extension in made.extensions)
 

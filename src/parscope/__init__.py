@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from parscope.core.frames import Frames as Frames
     from parscope.core.solver import Estimate as Estimate
     from parscope.core.solver import Status as Status
+    from parscope.core.spectra import Spectra as Spectra
     from parscope.io import open_frames as open_frames
+    from parscope.io import open_spectra as open_spectra
     from parscope.techniques.diffraction import DiffractionPattern as DiffractionPattern
     from parscope.workflows.simulate import simulate_scan as simulate_scan
     from parscope.workflows.strain import map_strain as map_strain
@@ -20,9 +22,11 @@ _HOME = {
     "DiffractionPattern": "parscope.techniques.diffraction",
     "Estimate": "parscope.core.solver",
     "Frames": "parscope.core.frames",
+    "Spectra": "parscope.core.spectra",
     "Status": "parscope.core.solver",
     "map_strain": "parscope.workflows.strain",
     "open_frames": "parscope.io",
+    "open_spectra": "parscope.io",
     "simulate_scan": "parscope.workflows.simulate",
 }
 
@@ -31,10 +35,12 @@ __all__ = [
     "DiffractionPattern",
     "Estimate",
     "Frames",
+    "Spectra",
     "Status",
     "__version__",
     "map_strain",
     "open_frames",
+    "open_spectra",
     "simulate_scan",
 ]
 

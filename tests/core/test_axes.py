@@ -32,3 +32,23 @@ def test_what_no_instrument_produces_is_refused(size: int, scale: float) -> None
 def test_an_axis_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Axis("y", 3).size = 4  # type: ignore[misc]
+
+
+def test_points_that_follow_no_rule_are_kept_as_they_are() -> None:
+    bias = Axis.from_values("bias", [0.0, 5.0, 0.0, -5.0], "V")
+    assert bias.values.tolist() == [0.0, 5.0, 0.0, -5.0]
+    assert hash(bias) == hash(Axis("bias", 4, "V", points=(0.0, 5.0, 0.0, -5.0)))
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e3), st.integers(1, 200), st.booleans())
+def test_an_axis_through_values_gives_these_values(start: float, step: float, size: int, falling: bool) -> None:
+    values = start + (-step if falling else step) * np.arange(size)
+    axis = Axis.from_values("frequency", values, "Hz")
+    assert (axis.points is None) == (not falling or size == 1)
+    np.testing.assert_allclose(axis.values, values, rtol=0, atol=2e-6 * step)
+
+
+@pytest.mark.parametrize("points", [(1.0, 2.0), (1.0, float("nan"), 2.0), (1.0, float("inf"), 2.0)])
+def test_points_are_as_many_finite_numbers_as_the_axis_is_long(points: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="not 3 finite numbers"):
+        Axis("bias", 3, "V", points=points)

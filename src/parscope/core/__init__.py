@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from parscope.core.axes import Axis as Axis
     from parscope.core.contracts import Reader as Reader
+    from parscope.core.contracts import SpectraReader as SpectraReader
     from parscope.core.frames import Frames as Frames
     from parscope.core.frames import Sliceable as Sliceable
     from parscope.core.physics import Constellation as Constellation
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from parscope.core.solver import Estimate as Estimate
     from parscope.core.solver import Solver as Solver
     from parscope.core.solver import Status as Status
+    from parscope.core.spectra import Spectra as Spectra
 
 _HOME = {
     "axes": ("Axis",),
-    "contracts": ("Reader",),
+    "contracts": ("Reader", "SpectraReader"),
     "frames": ("Frames", "Sliceable"),
     "physics": ("Constellation", "Contrast", "Levels", "Parameter", "Physics"),
     "record": ("Provenance", "fingerprint"),
     "solver": ("Estimate", "Solver", "Status"),
+    "spectra": ("Spectra",),
 }
 
 __all__ = [name for names in _HOME.values() for name in names]

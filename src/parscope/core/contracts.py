@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from parscope.core.frames import Frames
+from parscope.core.spectra import Spectra
 
 
 @runtime_checkable
@@ -56,6 +57,50 @@ class Reader(Protocol):
         Returns
         -------
         Frames
+
+        Raises
+        ------
+        InputError
+            With the file, the fault and what to do.
+        """
+
+
+@runtime_checkable
+class SpectraReader(Protocol):
+    """Reads one file format of spectroscopy lazily; one file of `io` each, found by name through the registry."""
+
+    name: str
+    """Short name of the format, as given to ``--format``."""
+
+    extensions: tuple[str, ...]
+    """Usual suffixes, lower case, with the dot; a hint, never the proof."""
+
+    def accepts(self, path: Path) -> bool:
+        """Whether the content (magic bytes, layout) of `path` is of this format; never raises for a foreign file.
+
+        Parameters
+        ----------
+        path : Path
+            A file or folder that exists.
+
+        Returns
+        -------
+        bool
+        """
+
+    def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
+        """Open `path` without loading its spectra.
+
+        Parameters
+        ----------
+        path : Path
+            A file or folder that `accepts` said yes to.
+        dataset : str, optional
+            Which data set or channel, for files of several.
+
+        Returns
+        -------
+        Spectra
 
         Raises
         ------

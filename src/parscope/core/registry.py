@@ -25,6 +25,17 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("raw", "raw", "RawReader"),
         )
     },
+    "parscope.spectra_readers": {
+        name: f"parscope.io.{module}:{cls}"
+        for name, module, cls in (
+            ("numpy", "npz_spectra", "NumpySpectraReader"),
+            ("usid", "usid", "UsidReader"),
+            ("nsid", "nsid", "NsidReader"),
+            ("igor", "igor", "IgorReader"),
+            ("nanonis-spectrum", "nanonis_dat", "NanonisSpectrumReader"),
+            ("nanonis-image", "nanonis_sxm", "NanonisImageReader"),
+        )
+    },
 }
 
 
@@ -35,7 +46,7 @@ def names(group: str) -> tuple[str, ...]:
     Parameters
     ----------
     group : str
-        Entry-point group: ``parscope.techniques`` or ``parscope.readers``.
+        Entry-point group: ``parscope.techniques``, ``parscope.readers`` or ``parscope.spectra_readers``.
 
     Returns
     -------

@@ -136,6 +136,26 @@ def _fill_from_records(stream: Any, frames: NDArray[np.uint8], span: tuple[int, 
         part[:] = raw[:, lead : lead + frames.shape[1]]
 
 
+def begins(path: Path, magic: bytes) -> bool:
+    """Whether a file begins with certain bytes; False for a folder.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder that exists.
+    magic : bytes
+        What it is to begin with.
+
+    Returns
+    -------
+    bool
+    """
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(magic)) == magic
+
+
 def demand(path: Path, need: int) -> None:
     """Refuse a file that is shorter than its own header says.
 

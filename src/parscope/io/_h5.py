@@ -14,6 +14,7 @@ import hdf5plugin as hdf5plugin  # its import teaches HDF5 bitshuffle, LZ4, Zsta
 import numpy as np
 
 from parscope.core.errors import FormatError, InputError, ParscopeError, TruncatedError, UnreadableError
+from parscope.io._h5_heap import check_heaps
 from parscope.io._scan import first_line
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -61,8 +62,15 @@ def open_file(path: Path, cache: int = 1 << 20) -> h5py.File:
     TruncatedError, FormatError, InputError
         If it cannot be opened.
     """
+    slots = 100_003 if cache > 1 << 20 else 521
     try:
-        return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=100_003 if cache > 1 << 20 else 521, locking=False)
+        try:
+            return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=slots, locking=False)
+        except OSError as error:
+            if "locking flag" not in str(error):
+                raise
+            # the person's own program has it open with a lock, which every handle in a process must share
+            return h5py.File(path, "r", rdcc_nbytes=cache, rdcc_nslots=slots)
     except FileNotFoundError as error:
         raise InputError("no such file", str(path), "put it back beside the file that links to it") from error
     except Exception as error:
@@ -93,6 +101,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     FormatError
         If the layout is damaged.
     """
+    check_heaps(path)
     file = open_file(path)
     try:
         with file:
@@ -219,10 +228,33 @@ def attributes(file: h5py.File, limit: int = 2000) -> dict[str, Any]:
     return tree
 
 
+def attribute(node: Any, key: str, default: Any = None) -> Any:
+    """Attribute of a group or a data set; a list of varying length counts as absent.
+
+    No metadata need such lists, and HDF5 crashes on a text that damage has turned into one.
+
+    Parameters
+    ----------
+    node : h5py.Group or h5py.Dataset
+        Whose.
+    key : str
+        Its name.
+    default : object, optional
+        Given back where there is none.
+
+    Returns
+    -------
+    object
+    """
+    if key not in node.attrs or h5py.check_vlen_dtype(node.attrs.get_id(key).dtype) not in (None, str, bytes):
+        return default
+    return node.attrs[key]
+
+
 def _attrs(node: Any) -> Iterator[tuple[str, Any]]:
     for key in node.attrs:
         try:
-            yield key, node.attrs[key]
+            yield key, attribute(node, key, "not readable")
         except (OSError, TypeError, ValueError):
             # an attribute of a type that NumPy has not; the rest still speaks
             yield key, "not readable"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
 
@@ -21,6 +22,13 @@ _UNITS: dict[str, tuple[str, float]] = {
     **dict.fromkeys(("1/A", "A^-1", "A-1", "1/Å", "Å^-1", "Å-1", "Å⁻¹", "1/Ang", "1/Angstrom"), ("1/nm", 10.0)),
     **{"1/pm": ("1/nm", 1e3), "pm^-1": ("1/nm", 1e3), "1/m": ("1/nm", 1e-9), "m^-1": ("1/nm", 1e-9)},
     **{"mrad": ("mrad", 1.0), "rad": ("mrad", 1e3), "deg": ("mrad", 1e3 * math.pi / 180)},
+}
+_PREFIXED = {"kHz": ("Hz", 1e3), "MHz": ("Hz", 1e6), "GHz": ("Hz", 1e9), "mV": ("V", 1e-3), "kV": ("V", 1e3)}
+_BIAS = ("bias calc", "dc_offset", "dc offset", "dc bias", "voltage")
+_COMMON = {
+    **{name: name for name in ("bias", "cycle", "field", "forc", "frequency", "x", "y", "z")},
+    **dict.fromkeys(_BIAS, "bias"),
+    "freq": "frequency",
 }
 
 
@@ -44,13 +52,50 @@ def axis(place: int, size: int, scale: float, unit: object, offset: float = 0.0)
     -------
     Axis
     """
-    bare = text(unit).strip().strip("[]()").replace("_", "").replace(" ", "").replace("**", "^").replace("\u212b", "Å")
-    known, factor = _UNITS.get(bare, ("px", 1.0))
+    known, factor = _known(unit)
     fits = known == "nm" if place < 2 else known in ("1/nm", "mrad")
     if not fits or not math.isfinite(scale) or scale == 0:
         return Axis(NAMES[place], size)
     start = offset * factor if math.isfinite(offset) and scale > 0 else 0.0
     return Axis(NAMES[place], size, known, abs(scale) * factor, start)
+
+
+def _known(unit: object) -> tuple[str, float]:
+    """Our unit for one of a file, and what to multiply by; px for one that is not known."""
+    bare = text(unit).strip().strip("[]()").replace("_", "").replace(" ", "").replace("**", "^").replace("\u212b", "Å")
+    return _UNITS.get(bare, ("px", 1.0))
+
+
+def spectral_axis(name: object, values: NDArray[Any], unit: object) -> Axis:
+    """Axis of spectra under the name and in the unit that all files share: nm, Hz, V; others as the file has them.
+
+    Parameters
+    ----------
+    name : object
+        As the file has it: ``DC_Offset`` and ``Voltage`` become ``bias``.
+    values : ndarray, shape (size,)
+        Positions, in `unit`.
+    unit : object
+        As the file has it; an empty one becomes ``1``.
+
+    Returns
+    -------
+    Axis
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    # dollar signs of LaTeX: not every reader of a label parses them
+    label, stated = (text(said).replace("$", "").strip() for said in (name, unit))
+    known, factor = _known(stated)
+    if known != "nm":
+        known, factor = _PREFIXED.get(stated, (stated or "1", 1.0))
+    # a damaged number may overflow: it is infinite then, and refused
+    with np.errstate(over="ignore", invalid="ignore"):
+        places = np.asarray(values, np.float64) * factor
+        return Axis.from_values(_COMMON.get(label.lower(), label or "step"), places, known)
 
 
 def plain_axes(shape: Iterable[int]) -> tuple[Axis, ...]:
@@ -87,7 +132,7 @@ def text(value: object) -> str:
     return str(value)
 
 
-def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[Any, Any], prefix: str = "", limit: int = _ENTRIES) -> dict[str, Any]:
     """Flatten nested metadata to ``a/b/c`` -> value, JSON-able and bounded.
 
     Parameters
@@ -96,15 +141,17 @@ def flatten(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
         As read from the file.
     prefix : str, optional
         Put before every key.
+    limit : int, default 2000
+        Most entries.
 
     Returns
     -------
     dict
-        At most 2000 entries; long texts and arrays are cut.
+        Long texts and arrays are cut.
     """
     flat: dict[str, Any] = {}
     for key, value in _leaves(tree, prefix):
-        if len(flat) >= _ENTRIES:
+        if len(flat) >= limit:
             break
         flat[key[:_CHARACTERS]] = plain(value)
     return flat

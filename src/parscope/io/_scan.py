@@ -1,4 +1,4 @@
-"""Lazy scans: what stands behind ``Frames.data`` when the patterns stay on disk."""
+"""Lazy arrays: what stands behind ``Frames.data`` and ``Spectra.data`` when the samples stay on disk."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from parscope.core.errors import FormatError, OptionError, ParscopeError, ShapeE
 Window = tuple[int, int]
 
 
-class LazyScan(ABC):
-    """A 4D array on disk that reads only the scan positions asked for.
+class Lazy(ABC):
+    """An array on disk that reads only what is asked for along its leading dimensions.
 
-    Slices and integers select positions; whatever follows selects within the patterns once they are read.
+    Slices and integers select there; whatever follows selects within what has been read.
     Pickles by path, so it travels to other processes; `close` is always safe, the next read opens again.
 
     Parameters
@@ -28,15 +28,18 @@ class LazyScan(ABC):
     path : Path
         The file that is named in errors.
     shape : tuple of int
-        (scan y, scan x, pattern y, pattern x).
+        Length of every dimension.
     dtype : dtype
         Of the samples handed out, always in the byte order of this machine.
+    leading : int
+        Number of dimensions along which parts can be read.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], leading: int) -> None:
         self.path = path
         self.shape = tuple(int(n) for n in shape)
         self.dtype = np.dtype(dtype).newbyteorder("=")
+        self.leading = leading
         self._start()
 
     def _start(self) -> None:
@@ -54,7 +57,7 @@ class LazyScan(ABC):
         return self._handle
 
     def _open(self) -> Any:
-        """Open the file; for scans that keep it open between reads."""
+        """Open the file; for arrays that keep it open between reads."""
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,12 +71,16 @@ class LazyScan(ABC):
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, 4."""
+        """Number of dimensions."""
         return len(self.shape)
 
     @abstractmethod
-    def _read(self, ys: Window, xs: Window) -> NDArray[Any]:
-        """Read the block of positions [ys), [xs); any fault of the file may be raised as it comes."""
+    def _block(self, windows: tuple[Window, ...]) -> NDArray[Any]:
+        """Read one window along each leading dimension; any fault of the file may be raised as it comes."""
+
+    def _place(self, windows: tuple[Window, ...]) -> str:
+        """Words for the part of the array that an error is about."""
+        return f"positions {', '.join(f'{low}:{high}' for low, high in windows)}"
 
     def close(self) -> None:
         """Release the file; the next read opens it again."""
@@ -82,44 +89,72 @@ class LazyScan(ABC):
             if handle is not None:
                 handle.close()
 
-    def __getitem__(self, key: Any, /) -> NDArray[Any]:
-        """Read the selected scan positions.
+    def __getitem__(self, key: Any, /) -> Any:
+        """Read the selected part: an array, or one number.
 
         Raises
         ------
         IndexError
-            If a position is outside the scan.
+            If a position is outside the array.
         UnreadableError
             If the file cannot be read there; other positions may still be fine.
         """
         selection = expand(key, self.ndim)
-        (ys, inner_y), (xs, inner_x) = (window(k, n) for k, n in zip(selection[:2], self.shape[:2], strict=True))
-        block = self._guarded(ys, xs)
-        part: NDArray[Any] = block[(inner_y, inner_x, *selection[2:])]
-        return part
+        chosen = [window(k, n) for k, n in zip(selection[: self.leading], self.shape, strict=False)]
+        block = self._guarded(tuple(stretch for stretch, _ in chosen))
+        return block[(*(inner for _, inner in chosen), *selection[self.leading :])]
 
-    def _guarded(self, ys: Window, xs: Window) -> NDArray[Any]:
-        shape = (ys[1] - ys[0], xs[1] - xs[0], *self.shape[2:])
+    def _guarded(self, windows: tuple[Window, ...]) -> NDArray[Any]:
+        shape = (*(high - low for low, high in windows), *self.shape[self.leading :])
         if 0 in shape:
             return np.empty(shape, self.dtype)
         try:
-            block = np.asarray(self._read(ys, xs))
+            block = np.asarray(self._block(windows))
         except (ParscopeError, MemoryError):
             raise
         except Exception as error:
             raise UnreadableError(
-                f"scan positions y {ys[0]}:{ys[1]}, x {xs[0]}:{xs[1]} cannot be read ({first_line(error)})",
+                f"{self._place(windows)} cannot be read ({first_line(error)})",
                 str(self.path),
                 "copy the file again from the instrument, or leave these positions out",
             ) from error
         if block.shape != shape:
-            raise UnreadableError(f"gave {block.shape} for scan positions y {ys}, x {xs}", str(self.path))
+            raise UnreadableError(f"gave {block.shape} for {self._place(windows)}", str(self.path))
         return block.astype(self.dtype, copy=False)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read everything into memory, for those who ask for it by ``np.asarray``."""
-        whole = self[...]
+        whole: NDArray[Any] = self[...]
         return whole if dtype is None else whole.astype(dtype)
+
+
+class LazyScan(Lazy):
+    """A 4D array on disk that reads only the scan positions asked for.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is named in errors.
+    shape : tuple of int
+        (scan y, scan x, pattern y, pattern x).
+    dtype : dtype
+        Of the samples handed out, always in the byte order of this machine.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        super().__init__(path, shape, dtype, 2)
+
+    @abstractmethod
+    def _read(self, ys: Window, xs: Window) -> NDArray[Any]:
+        """Read the block of positions [ys), [xs); any fault of the file may be raised as it comes."""
+
+    def _block(self, windows: tuple[Window, ...]) -> NDArray[Any]:
+        ys, xs = windows
+        return self._read(ys, xs)
+
+    def _place(self, windows: tuple[Window, ...]) -> str:
+        ys, xs = windows
+        return f"scan positions y {ys[0]}:{ys[1]}, x {xs[0]}:{xs[1]}"
 
 
 class StackScan(LazyScan):
@@ -270,7 +305,7 @@ def check_scan(scan: tuple[int, int], frames: int, where: str) -> None:
         )
 
 
-def sample_type(dtype: str | np.dtype[Any], where: str) -> np.dtype[Any]:
+def sample_type(dtype: str | np.dtype[Any], where: str, kinds: str = "buif") -> np.dtype[Any]:
     """Check that samples are counts or intensities.
 
     Parameters
@@ -279,6 +314,8 @@ def sample_type(dtype: str | np.dtype[Any], where: str) -> np.dtype[Any]:
         Type of one sample, as the file or a person says.
     where : str
         The file, for errors.
+    kinds : str, default "buif"
+        Letters of NumPy for the kinds of numbers that are taken: ``c`` is complex.
 
     Returns
     -------
@@ -287,13 +324,13 @@ def sample_type(dtype: str | np.dtype[Any], where: str) -> np.dtype[Any]:
     Raises
     ------
     FormatError, OptionError
-        If it is no type of real numbers.
+        If it is no such type of numbers.
     """
     try:
         kind = np.dtype(dtype)
     except TypeError as error:
         raise OptionError(f"{dtype!r} is no sample type", where, "give --dtype as uint16, float32, ...") from error
-    if kind.kind not in "buif":
+    if kind.kind not in kinds:
         raise FormatError(f"holds samples of type {kind}, not counts or intensities", where)
     return kind
 

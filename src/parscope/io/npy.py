@@ -23,7 +23,21 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """What NumPy says of an array before its samples.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Length of every dimension.
+    fortran : bool
+        Whether the first index runs fastest.
+    dtype : dtype
+        Of a sample, as stored.
+    offset : int
+        Byte at which the samples begin.
+    """
+
     shape: tuple[int, ...]
     fortran: bool
     dtype: np.dtype[Any]
@@ -31,6 +45,7 @@ class _Header:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all samples."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -48,7 +63,7 @@ class NumpyReader:
             magic = stream.read(6)
         if magic[:4] == b"PK\x03\x04":
             # An archive that was cut short has no list of members any more, but still begins with one.
-            return bool(_members(path)) or _first_member(path).endswith(".npy")
+            return bool(members(path)) or _first_member(path).endswith(".npy")
         return magic == npy_format.MAGIC_PREFIX
 
     def read(
@@ -72,7 +87,7 @@ class NumpyReader:
         return Frames(data, plain_axes(data.shape), source=str(path))
 
 
-def _scan(path: Path, header: _Header, shape: tuple[int, ...]) -> FlatScan | FortranScan:
+def _scan(path: Path, header: Header, shape: tuple[int, ...]) -> FlatScan | FortranScan:
     records = Records(header.offset, header.dtype)
     if not header.fortran:
         return FlatScan(path, shape, records)
@@ -81,20 +96,31 @@ def _scan(path: Path, header: _Header, shape: tuple[int, ...]) -> FlatScan | For
     return FortranScan(path, shape, records)
 
 
-def _header(stream: Any, where: str) -> _Header:
+def _header(stream: Any, where: str, kinds: str = "buif") -> Header:
     try:
         version = npy_format.read_magic(stream)
         reader = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, fortran, dtype = reader(stream)
     except Exception as error:
         raise FormatError(f"its NumPy header cannot be read ({first_line(error)})", where) from error
-    kind = sample_type(dtype, where)
+    kind = sample_type(dtype, where, kinds)
     if min(shape, default=0) < 0:
         raise FormatError(f"its NumPy header says shape {shape}", where)
-    return _Header(tuple(shape), bool(fortran), kind, stream.tell())
+    return Header(tuple(shape), bool(fortran), kind, stream.tell())
 
 
-def _members(path: Path) -> list[zipfile.ZipInfo]:
+def members(path: Path) -> list[zipfile.ZipInfo]:
+    """Arrays of an archive; none for whatever is no archive.
+
+    Parameters
+    ----------
+    path : Path
+        Any file.
+
+    Returns
+    -------
+    list of ZipInfo
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             return [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -114,7 +140,7 @@ def _first_member(path: Path) -> str:
 def _from_archive(
     path: Path, dataset: str | None, scan: tuple[int, int] | None, pattern: tuple[int, int] | None
 ) -> Frames:
-    headers = {info.filename[:-4]: (info, _member_header(path, info)) for info in _members(path)}
+    headers = {info.filename[:-4]: (info, member_header(path, info)) for info in members(path)}
     if not headers:
         raise TruncatedError("is cut short: the archive has no end", str(path), "copy it again from the instrument")
     wanted = (3, 4) if scan else (4,)
@@ -125,8 +151,8 @@ def _from_archive(
         raise FormatError(f"array {name!r} cannot be read", str(path))
     shape = fold(header.shape, scan, pattern, f"{path}:{name}")
     if info.compress_type == zipfile.ZIP_STORED:
-        start = _offset(path, info)
-        moved = _Header(header.shape, header.fortran, header.dtype, start + header.offset)
+        start = member_offset(path, info)
+        moved = Header(header.shape, header.fortran, header.dtype, start + header.offset)
         demand(path, moved.offset + moved.nbytes)
         data: Any = _scan(path, moved, shape)
     elif header.fortran:
@@ -151,17 +177,56 @@ def _choose(path: Path, dataset: str | None, fitting: list[str], found: dict[str
     return fitting[0]
 
 
-def _member_header(path: Path, info: zipfile.ZipInfo) -> _Header | None:
+def member_header(path: Path, info: zipfile.ZipInfo, kinds: str = "buif") -> Header | None:
+    """Header of an array of an archive.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    info : ZipInfo
+        The member.
+    kinds : str, default "buif"
+        Letters of NumPy for the kinds of numbers that are taken.
+
+    Returns
+    -------
+    Header or None
+        None for what is no array of such numbers.
+
+    Raises
+    ------
+    FormatError
+        If the archive is damaged there.
+    """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(info) as stream:
-            return _header(stream, f"{path}:{info.filename}")
+            return _header(stream, f"{path}:{info.filename}", kinds)
     except FormatError:
         return None
     except Exception as error:
         raise FormatError(f"array {info.filename!r} cannot be read ({first_line(error)})", str(path)) from error
 
 
-def _offset(path: Path, info: zipfile.ZipInfo) -> int:
+def member_offset(path: Path, info: zipfile.ZipInfo) -> int:
+    """Byte of an archive at which the content of a member begins.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    info : ZipInfo
+        The member.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    FormatError
+        If the archive is damaged there.
+    """
     with path.open("rb") as stream:
         stream.seek(info.header_offset)
         head = stream.read(_LOCAL_HEADER.size)

@@ -1,4 +1,4 @@
-"""Opens any 4D-STEM scan by what is in the file."""
+"""Opens any scan or set of spectra by what is in the file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from parscope.core.contracts import Reader
+from parscope.core.contracts import Reader, SpectraReader
 from parscope.core.errors import FormatError, InputError
 from parscope.core.frames import Frames
 from parscope.core.registry import load, names
+from parscope.core.spectra import Spectra
 
-_GROUP = "parscope.readers"
+_GROUP, _SPECTRA = "parscope.readers", "parscope.spectra_readers"
 _READABLE = "NumPy, DECTRIS, electron events, HDF5 (py4DSTEM, EMD, NeXus), Zarr, Merlin, EMPAD, DM, BLO, TVIPS"
+_READABLE_SPECTRA = "USID or NSID (HDF5), .npz of frequency and spectra, Igor .ibw, Nanonis .dat or .sxm"
 
 
 def open_frames(
@@ -74,6 +76,74 @@ def open_frames(
     frames: Frames = reader.read(file, **options)
     given = {name: value for name, value in {"format": format, **options}.items() if value is not None}
     return replace(frames, metadata={**frames.metadata, "opened_with": given}) if given else frames
+
+
+def open_spectra(
+    path: Path | str,
+    *,
+    format: str | None = None,  # noqa: A002
+    dataset: str | None = None,
+) -> Spectra:
+    """Open spectra without loading them; the format is told by the content, not by the name.
+
+    An image opens as maps of its channels: its last axis is named ``channel`` and ``metadata["channels"]`` names them.
+
+    Parameters
+    ----------
+    path : Path or str
+        A file: USID or NSID (HDF5), ``.npz`` of ``frequency`` and ``spectra``, Igor ``.ibw``, Nanonis ``.dat`` or
+        ``.sxm``.
+    format : str, optional
+        Name of a reader, to skip the sniffing: ``usid``, ``nsid``, ``numpy``, ``igor``, ...
+    dataset : str, optional
+        Which data set or channel, for files of several: its name, or the end of its path.
+
+    Returns
+    -------
+    Spectra
+        Spectra are read when `Spectra.data` is sliced.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, cut short, of no known format or without spectra; with what was found.
+    OptionError
+        If there is no reader of that name.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/a.npz", frequency=np.arange(80.0), spectra=np.zeros((5, 80), complex))
+    ...     open_spectra(f"{folder}/a.npz").navigation_shape
+    (5,)
+    """
+    file = Path(path)
+    _present(file)
+    reader = load(_SPECTRA, format)() if format else _sniff_spectra(file)
+    spectra: Spectra = reader.read(file, dataset=dataset)
+    return spectra
+
+
+def _sniff_spectra(path: Path) -> SpectraReader:
+    for name in names(_SPECTRA):
+        reader: SpectraReader = load(_SPECTRA, name)()
+        if reader.accepts(path):
+            return reader
+    _refuse_hdf5(path)
+    raise FormatError("is of no format of spectra that is read", str(path), f"give {_READABLE_SPECTRA}")
+
+
+def _refuse_hdf5(path: Path) -> None:
+    """Say what is in an HDF5 file of no layout that is read, or what is wrong with a damaged one."""
+    from parscope.io._h5 import opened, signed, survey
+
+    if signed(path):
+        with opened(path) as file:
+            held = survey(file).listing()
+        raise FormatError(
+            f"is HDF5, but holds neither USID nor NSID spectra; it holds {held}", str(path), f"give {_READABLE_SPECTRA}"
+        )
 
 
 def _present(path: Path) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import OptionError, OutputError, ParscopeError, ShapeError
+from parscope.core.errors import OptionError, OutputError, ShapeError
 from parscope.core.frames import Frames
-from parscope.io._scan import first_line
 from parscope.io._sink import Layout as Layout
 from parscope.io._sink import Sink
+from parscope.io._target import claim, faults, room
 
 _SINKS = {
     "npy": "_write_flat:NpySink",
@@ -34,7 +32,6 @@ _SINKS = {
     "electron-events": "_write_h5_detector:EventsSink",
     "zarr": "_write_zarr:ZarrSink",
 }
-_MARGIN = 4 << 20
 _SUFFIXES = {
     ".npy": "npy",
     ".npz": "npz",
@@ -121,16 +118,16 @@ def write_frames(
     target, layout = Path(path), Layout.of(like) if isinstance(like, Frames) else like
     sink_type = _sink_type(target, format)
     names = sink_type.names(target.name)
-    _free(target, names, overwrite)
-    with _faults(target):
+    claim(target, names, overwrite)
+    with faults(target):
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        with _faults(target):
+        with faults(target):
             sink = sink_type(folder, target.name, layout)
         _feed(target, sink, blocks)
-        with _faults(target):
+        with faults(target):
             made = sorted(folder.iterdir(), key=lambda p: p.name == names[-1])
-            _free(target, tuple(p.name for p in made), overwrite)
+            claim(target, tuple(p.name for p in made), overwrite)
             for file in made:
                 _move(file, target.parent / file.name)
     finally:
@@ -149,14 +146,6 @@ def _sink_type(target: Path, name: str | None) -> type[Sink]:
     return sink
 
 
-def _free(target: Path, names: tuple[str, ...], overwrite: bool) -> None:
-    if not target.parent.is_dir():
-        raise OutputError("there is no such folder", str(target.parent), "create it")
-    taken = [name for name in names if (target.parent / name).exists()]
-    if taken and not overwrite:
-        raise OutputError("exists already", str(target.parent / taken[0]), "choose another name or pass --overwrite")
-
-
 def _feed(target: Path, sink: Sink, blocks: Iterable[NDArray[Any]]) -> None:
     layout, rows = sink.layout, 0
     done = False
@@ -166,36 +155,18 @@ def _feed(target: Path, sink: Sink, blocks: Iterable[NDArray[Any]]) -> None:
                 raise ShapeError(f"block {block.shape} after {rows} rows does not fit {layout.shape}", str(target))
             if block.dtype != layout.dtype:
                 raise OutputError(f"was promised {layout.dtype}, and given {block.dtype}", str(target))
-            _room(target, sink.room(block))
-            with _faults(target):
+            room(target, sink.room(block))
+            with faults(target):
                 sink.append(block, rows)
             rows += len(block)
         if rows != layout.shape[0]:
             raise ShapeError(f"{rows} rows came of {layout.shape[0]}", str(target), "give blocks for the whole scan")
-        with _faults(target):
+        with faults(target):
             sink.finish()
         done = True
     finally:
         if not done:
             sink.abandon()
-
-
-def _room(target: Path, need: int) -> None:
-    # HDF5 cannot be closed in peace on a full disk: stop before it is
-    if shutil.disk_usage(target.parent).free < need + _MARGIN:
-        raise OutputError("the disk is full", str(target), "free space, or choose another folder")
-
-
-@contextmanager
-def _faults(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ParscopeError, MemoryError):
-        raise
-    except Exception as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "space left" in str(error)
-        reason = "the disk is full" if full else f"cannot be written ({first_line(error)})"
-        raise OutputError(reason, str(target), "free space, or choose another folder") from error
 
 
 def _move(made: Path, final: Path) -> None:

@@ -25,6 +25,7 @@ class Status(IntEnum):
     BAD_INPUT = 7
     UNREADABLE = 8
     NOT_DONE = 9
+    AMBIGUOUS = 10
 
     @property
     def sentence(self) -> str:
@@ -35,14 +36,15 @@ class Status(IntEnum):
 _SENTENCES = {
     Status.OK: "fitted",
     Status.VACUUM: "vacuum: the direct beam only",
-    Status.WEAK: "too few electrons in the disks",
+    Status.WEAK: "too little signal over the noise: too few electrons in the disks, or a peak that hardly shows",
     Status.SECOND_LATTICE: "a second lattice in the pattern",
     Status.BOUNDARY: "grain boundary: two grains in the pattern",
-    Status.NO_MODEL: "the pattern does not follow the model",
+    Status.NO_MODEL: "the signal does not follow the model",
     Status.AT_BOUND: "the fit left the range in which it is valid",
-    Status.BAD_INPUT: "not a number, negative or empty data",
+    Status.BAD_INPUT: "not a number, negative, saturated or empty data",
     Status.UNREADABLE: "this part of the file cannot be read",
     Status.NOT_DONE: "not reached before the work was stopped",
+    Status.AMBIGUOUS: "parts of the range far from each other explain the signal about equally well",
 }
 
 

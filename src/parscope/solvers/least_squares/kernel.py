@@ -1,0 +1,236 @@
+"""The compiled loop: Levenberg and Marquardt's search for one signal after the other (doi:10.1137/0111030)."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from parscope.solvers.least_squares.algebra import factorise, invert, substitute
+from parscope.solvers.least_squares.layout import (
+    CONVERGED,
+    FAST,
+    LOST,
+    SINGULAR,
+    Array,
+    Fits,
+    Model,
+    Prior,
+    Work,
+)
+from parscope.solvers.least_squares.products import set_up
+
+_FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
+_RELAX, _TIGHTEN = 0.15, 8.0
+# The search ends where the next step would move no parameter by more than about a thousandth of its standard error,
+_CLOSE = 1e-6
+# or lower the squared residual by nothing that double precision resolves.
+_RESOLVED = 1e-15
+# A parameter searched by its logarithm moves by at most a factor e in one step.
+_LONGEST = 1.0
+
+
+@nb.njit(**FAST)
+def _room_for(model: Model) -> Work:
+    """Room to fit one signal at a time."""
+    searched, size, count = model.lower.size, model.factors * model.parts, model.factors + model.factor.size
+    return Work(
+        np.zeros((count, model.parts * model.axis.size)),
+        np.zeros((count, count)),
+        np.zeros((count, count)),
+        np.zeros(count),
+        np.zeros(count),
+        np.zeros((size, size)),
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros((searched, size)),
+        np.zeros(size),
+        np.zeros((searched, searched)),
+        np.zeros(searched),
+        np.zeros(searched),
+        np.zeros(searched),
+    )
+
+
+@nb.njit(**FAST)
+def _step(model: Model, work: Work, at: Array, damping: float, step: Array, room: Array) -> bool:  # noqa: PLR0913
+    """Next step of the search; parameters that lean against a bound stay there. False where there is none."""
+    size = at.size
+    for j in range(size):
+        for k in range(size):
+            room[j, k] = work.normal[j, k]
+        room[j, j] = work.normal[j, j] * (1.0 + damping) + 1e-300
+        step[j] = work.slope[j]
+    for j in range(size):
+        if (at[j] <= model.lower[j] and work.slope[j] < 0) or (at[j] >= model.upper[j] and work.slope[j] > 0):
+            room[j, :] = 0.0
+            room[:, j] = 0.0
+            room[j, j] = 1.0
+            step[j] = 0.0
+    if not factorise(room, size):
+        return False
+    substitute(room, step, size)
+    return True
+
+
+@nb.njit(**FAST)
+def _move(model: Model, at: Array, step: Array, to: Array) -> None:
+    """Where a step leads, inside the bounds."""
+    for j in range(at.size):
+        length = min(max(step[j], -_LONGEST), _LONGEST) if model.logarithmic[j] else step[j]
+        to[j] = min(max(at[j] + length, model.lower[j]), model.upper[j])
+
+
+@nb.njit(**FAST)
+def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, longest: int, work: Work) -> tuple[int, int]:  # noqa: PLR0913
+    """Search from `at`, in place, which ends at the best point found; return how it ended and after how many passes."""
+    size = at.size
+    step, to, room = np.empty(size), np.empty(size), np.empty((size, size))
+    energy = 0.0
+    for i in range(signal.size):
+        energy += signal[i] * signal[i]
+    freedom = max(signal.size - size - model.factors * model.parts, 1)
+    cost = set_up(model, signal, at, mean, weight, work)
+    if not math.isfinite(cost):
+        return SINGULAR, 0
+    damping = _FIRST_DAMPING
+    for count in range(1, longest + 1):
+        if not _step(model, work, at, damping, step, room):
+            damping *= _TIGHTEN
+            if damping > _MOST_DAMPING:
+                return SINGULAR, count
+            continue
+        promised = 0.0
+        for j in range(size):
+            promised += step[j] * work.slope[j]
+        close = promised * freedom <= _CLOSE * max(energy + cost, 0.0) or promised <= _RESOLVED * energy
+        _move(model, at, step, to)
+        there = set_up(model, signal, to, mean, weight, work)
+        if there <= cost:
+            at[:] = to
+            cost = there
+            if close:
+                return CONVERGED, count
+            damping = max(damping * _RELAX, _LEAST_DAMPING)
+            continue
+        cost = set_up(model, signal, at, mean, weight, work)
+        if close or damping > _MOST_DAMPING:
+            return CONVERGED, count
+        damping *= _TIGHTEN
+    return LOST, longest
+
+
+@nb.njit(**FAST)
+def _record(model: Model, signal: Array, at: Array, weight: Array, work: Work, n: int, fits: Fits) -> bool:  # noqa: PLR0913
+    """Write down where the search ended, with the covariance of all parameters for unit noise."""
+    parts, searched, size = model.parts, at.size, model.factors * model.parts
+    everything = searched + size
+    matrix = np.empty((everything, everything))
+    for j in range(searched):
+        fits.found[n, j] = at[j]
+    for i in range(size):
+        fits.found[n, searched + i] = work.factors[i]
+    # residual, sample by sample: differences of products would lose what is left of a strong signal
+    bins = model.axis.size
+    residual = np.empty(signal.size)
+    for i in range(signal.size):
+        residual[i] = signal[i]
+    for a in range(model.factors):
+        re, im = work.factors[parts * a], work.factors[2 * a + 1] if parts == 2 else 0.0
+        for i in range(bins):
+            residual[i] -= re * work.columns[a, i]
+            if parts == 2:
+                residual[i] += im * work.columns[a, bins + i]
+                residual[bins + i] -= re * work.columns[a, bins + i] + im * work.columns[a, i]
+    total, change = 0.0, 0.0
+    for i in range(signal.size):
+        total += residual[i] * residual[i]
+        if i % bins:
+            change += (residual[i] - residual[i - 1]) ** 2
+    fits.residual[n] = total
+    fits.change[n] = change / max(2 * parts * (bins - 1), 1)
+    return _covariance(model, work, weight, matrix, fits.covariance[n])
+
+
+@nb.njit(**FAST)
+def _covariance(model: Model, work: Work, weight: Array, room: Array, out: Array) -> bool:
+    """Covariance of what is searched and of the factors together, for unit noise; False where there is none.
+
+    With N the projected information of what is searched and S the way the factors follow it, this is the inverse of
+    the full information by blocks: C = N^-1 and -S C for the mixed block.
+    """
+    searched, size = work.normal.shape[0], work.gram.shape[0]
+    for j in range(searched):
+        for k in range(searched):
+            room[j, k] = work.normal[j, k]
+    if not factorise(room, searched):
+        return False
+    invert(room, out, searched)
+    follow = np.empty((searched, size))
+    for j in range(searched):
+        for i in range(size):
+            follow[j, i] = work.cross[j, i]
+        substitute(work.gram, follow[j], size)
+    plain = np.empty((size, size))
+    invert(work.gram, plain, size)
+    for i in range(size):
+        for j in range(searched):
+            total = 0.0
+            for k in range(searched):
+                total -= follow[k, i] * out[k, j]
+            out[searched + i, j] = total
+            out[j, searched + i] = total
+    for i in range(size):
+        for h in range(size):
+            total = plain[i, h]
+            for j in range(searched):
+                total -= out[searched + i, j] * follow[j, h]
+            out[searched + i, searched + h] = total
+    return True
+
+
+@nb.njit(**FAST)
+def fit(model: Model, signals: Array, start: Array, noise: Array, prior: Prior, longest: int) -> Fits:  # noqa: PLR0913
+    """Fit signals one after the other.
+
+    Parameters
+    ----------
+    model : Model
+        The physics.
+    signals : ndarray, shape (n, parts * bins)
+        Signals, real before imaginary parts.
+    start : ndarray, shape (n, k)
+        Where the search begins.
+    noise : ndarray, shape (n,)
+        Variance that sets the weight of the prior.
+    prior : Prior
+        Zero precision for none.
+    longest : int
+        Most passes.
+
+    Returns
+    -------
+    Fits
+    """
+    n, searched = start.shape
+    everything = searched + model.factors * model.parts
+    fits = Fits(
+        np.empty((n, everything)),
+        np.empty((n, everything, everything)),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+    )
+    work = _room_for(model)
+    at, weight = np.empty(searched), np.empty((everything, everything))
+    for s in range(n):
+        at[:] = start[s]
+        weight[:] = prior.precision * noise[s]
+        mean = prior.mean[min(s, prior.mean.shape[0] - 1)]
+        end, passes = _search(model, signals[s], at, mean, weight, longest, work)
+        fits.end[s], fits.passes[s] = end, passes
+        if end != SINGULAR and not _record(model, signals[s], at, weight, work, s, fits):
+            fits.end[s] = SINGULAR
+    return fits

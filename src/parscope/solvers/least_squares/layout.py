@@ -1,0 +1,76 @@
+"""What the compiled functions hand to each other: named groups of arrays, and how numba is to compile."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# The cache of a function is renewed when its own file changes, not when that of a function it calls does: delete the
+# *.nbi files of __pycache__ after an edit.
+FAST: dict[str, Any] = {"fastmath": True, "cache": True, "error_model": "numpy", "nogil": True}
+# Where NaN must be seen: sums in any order, but no assumption that all numbers are finite.
+CAREFUL: dict[str, Any] = {**FAST, "fastmath": {"reassoc", "nsz", "contract"}}
+
+# How a fit ended.
+CONVERGED, LOST, SINGULAR = range(3)
+
+
+class Model(NamedTuple):
+    """What the kernel knows of the physics.
+
+    ``address`` is that of the compiled columns; ``factor`` and ``parameter`` say which column is differentiated by
+    what; ``logarithmic`` which parameters are searched by their logarithm; ``lower`` and ``upper`` are bounds of what
+    is searched.
+    """
+
+    address: int
+    axis: Array
+    factors: int
+    parts: int
+    factor: Integers
+    parameter: Integers
+    logarithmic: NDArray[np.bool_]
+    lower: Array
+    upper: Array
+
+
+class Prior(NamedTuple):
+    """A Gaussian prior of what is searched and of the factors: mean (n or 1, p) and precision (p, p); 0 for none."""
+
+    mean: Array
+    precision: Array
+
+
+class Work(NamedTuple):
+    """Room for one signal: columns and their products, normal equations of the factors and of the search."""
+
+    columns: Array
+    real: Array
+    imaginary: Array
+    real_signal: Array
+    imaginary_signal: Array
+    gram: Array
+    target: Array
+    factors: Array
+    cross: Array
+    solved: Array
+    normal: Array
+    slope: Array
+    theta: Array
+    rate: Array
+
+
+class Fits(NamedTuple):
+    """Of n signals: what was searched, the factors, covariance for unit noise, squared residuals and how it ended."""
+
+    found: Array
+    covariance: Array
+    residual: Array
+    change: Array
+    end: NDArray[np.int64]
+    passes: NDArray[np.int64]

@@ -1,0 +1,160 @@
+"""Columns of a physics at one point, their inner products, and from these the normal equations of a signal.
+
+The factors are solved in closed form, so that only the projection of the derivatives is left for the search
+(variable projection with Kaufman's simplification, doi:10.1007/BF01932995). A complex factor is two real ones, of a
+column and of that column times the imaginary unit: all algebra is real.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba as nb
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from parscope.solvers.least_squares.algebra import factorise, substitute
+from parscope.solvers.least_squares.layout import FAST, Array, Model, Work
+
+
+@intrinsic
+def _call(typing: Any, address: Any, axis: Any, bins: Any, theta: Any, out: Any) -> Any:  # noqa: PLR0913 - pointers
+    """Call the compiled columns of a physics by address: costs nothing, and lets the kernel be cached on disk."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [args[0].type] * 4)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 5), generate
+
+
+@nb.njit(**FAST)
+def _products(model: Model, signal: Array, work: Work) -> None:
+    """Inner products of all columns with each other and with the signal."""
+    columns, bins = work.columns, model.axis.size
+    count = columns.shape[0]
+    for a in range(count):
+        one = columns[a]
+        for b in range(a, count):
+            two = columns[b]
+            total = 0.0
+            for i in range(one.size):
+                total += one[i] * two[i]
+            work.real[a, b] = total
+            work.real[b, a] = total
+        total = 0.0
+        for i in range(one.size):
+            total += one[i] * signal[i]
+        work.real_signal[a] = total
+    if model.parts == 2:
+        for a in range(count):
+            one = columns[a]
+            for b in range(a + 1, count):
+                two = columns[b]
+                total = 0.0
+                for i in range(bins):
+                    total += one[i] * two[bins + i] - one[bins + i] * two[i]
+                work.imaginary[a, b] = total
+                work.imaginary[b, a] = -total
+            total = 0.0
+            for i in range(bins):
+                total += one[i] * signal[bins + i] - one[bins + i] * signal[i]
+            work.imaginary_signal[a] = total
+
+
+@nb.njit(**FAST)
+def _solve_factors(model: Model, work: Work, mean: Array, weight: Array) -> float:
+    """Solve for the factors under their prior; return by how much they lower the squared residual."""
+    parts, size, searched = model.parts, model.factors * model.parts, model.lower.size
+    for a in range(model.factors):
+        for b in range(model.factors):
+            for p in range(parts):
+                work.gram[parts * a + p, parts * b + p] = work.real[a, b]
+            if parts == 2:
+                work.gram[2 * a, 2 * b + 1] = -work.imaginary[a, b]
+                work.gram[2 * a + 1, 2 * b] = work.imaginary[a, b]
+        work.target[parts * a] = work.real_signal[a]
+        if parts == 2:
+            work.target[2 * a + 1] = work.imaginary_signal[a]
+    for i in range(size):
+        for j in range(size):
+            work.gram[i, j] += weight[searched + i, searched + j]
+            work.target[i] += weight[searched + i, searched + j] * mean[searched + j]
+        work.factors[i] = work.target[i]
+    if not factorise(work.gram, size):
+        return math.nan
+    substitute(work.gram, work.factors, size)
+    gain = 0.0
+    for i in range(size):
+        gain += work.factors[i] * work.target[i]
+    return gain
+
+
+@nb.njit(**FAST)
+def _factor(work: Work, column: int, parts: int) -> tuple[float, float]:
+    """Real and imaginary part of the factor of a column."""
+    return work.factors[parts * column], work.factors[2 * column + 1] if parts == 2 else 0.0
+
+
+@nb.njit(**FAST)
+def _differentiate(model: Model, work: Work) -> None:
+    """Products of the derivative of the signal by each parameter: with the columns, the signal and each other."""
+    parts, first, imaginary = model.parts, model.factors, model.parts == 2
+    work.cross[:] = 0.0
+    work.slope[:] = 0.0
+    work.normal[:] = 0.0
+    for d in range(model.factor.size):
+        j, at = model.parameter[d], first + d
+        re, im = _factor(work, model.factor[d], parts)
+        rate = work.rate[j]
+        for a in range(model.factors):
+            work.cross[j, parts * a] += rate * re * work.real[a, at]
+            if imaginary:
+                work.cross[j, 2 * a] -= rate * im * work.imaginary[a, at]
+                work.cross[j, 2 * a + 1] += rate * (re * work.imaginary[a, at] + im * work.real[a, at])
+        work.slope[j] += rate * re * work.real_signal[at]
+        if imaginary:
+            work.slope[j] += rate * im * work.imaginary_signal[at]
+        for e in range(model.factor.size):
+            k, to = model.parameter[e], first + e
+            other_re, other_im = _factor(work, model.factor[e], parts)
+            value = (re * other_re + im * other_im) * work.real[at, to]
+            if imaginary:
+                value -= (re * other_im - im * other_re) * work.imaginary[at, to]
+            work.normal[j, k] += rate * work.rate[k] * value
+
+
+@nb.njit(**FAST)
+def set_up(model: Model, signal: Array, searched: Array, mean: Array, weight: Array, work: Work) -> float:  # noqa: PLR0913
+    """Normal equations of one signal where the search stands; return its squared residual less the signal's square.
+
+    Afterwards ``work.normal`` and ``work.slope`` hold what is left of the derivatives after projection,
+    ``work.cross`` and ``work.gram`` (factorised) how the factors depend on what is searched.
+    """
+    size = model.factors * model.parts
+    for j in range(searched.size):
+        work.theta[j] = math.exp(searched[j]) if model.logarithmic[j] else searched[j]
+        work.rate[j] = work.theta[j] if model.logarithmic[j] else 1.0
+    _call(model.address, model.axis.ctypes.data, model.axis.size, work.theta.ctypes.data, work.columns.ctypes.data)
+    _products(model, signal, work)
+    cost = -_solve_factors(model, work, mean, weight)
+    _differentiate(model, work)
+    for j in range(searched.size):
+        for i in range(size):
+            work.solved[i] = work.cross[j, i]
+        substitute(work.gram, work.solved, size)
+        for i in range(size):
+            work.slope[j] -= work.cross[j, i] * work.factors[i]
+        for k in range(searched.size):
+            for i in range(size):
+                work.normal[j, k] -= work.solved[i] * work.cross[k, i]
+    for j in range(searched.size):
+        for k in range(searched.size):
+            pull = weight[j, k] * (mean[k] - searched[k])
+            work.normal[j, k] += weight[j, k]
+            work.slope[j] += pull
+            cost += pull * (mean[j] - searched[j])
+    return cost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -13,7 +13,7 @@ from parscope.solvers.least_squares.grid import Grid, templates
 from parscope.solvers.least_squares.layout import CAREFUL, FAST, Array
 
 # Signals at a time, so that the products stay in the cache of a core.
-_CHUNK = 512
+_CHUNK = 256
 # A signal that sits on its highest or lowest value for this share of its samples is saturated.
 _SATURATED = 0.125
 _FEWEST = 4
@@ -21,68 +21,89 @@ _FEWEST = 4
 _SMALLEST = 1e-150
 
 
+class Taken(NamedTuple):
+    """Signals as they are fitted.
+
+    ``rows`` holds real, then imaginary parts, and ``unit`` the same with 1 as largest value; ``flat`` is what the
+    constant columns explain, ``energy`` the square of the rest; ``sound`` says whether a signal can be fitted.
+    """
+
+    rows: Array
+    unit: NDArray[np.float32]
+    largest: Array
+    flat: Array
+    energy: Array
+    sound: NDArray[np.bool_]
+
+
 @nb.njit(**CAREFUL)
-def take(signals: NDArray[Any], parts: int) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Signals as rows of real, then imaginary parts; their largest value; and whether they can be fitted."""
+def take(signals: NDArray[Any], parts: int, level: Array) -> Taken:
+    """Signals as they are fitted, given orthonormal constant columns, shape (parts * bins, q)."""
     n, bins = signals.shape
-    rows, largest, sound = np.empty((n, parts * bins)), np.zeros(n), np.zeros(n, np.bool_)
+    width = parts * bins
+    taken = Taken(
+        np.empty((n, width)),
+        np.empty((n, width), np.float32),
+        np.zeros(n),
+        np.zeros((n, level.shape[1])),
+        np.zeros(n),
+        np.zeros(n, np.bool_),
+    )
     for s in range(n):
+        row = taken.rows[s]
         for i in range(bins):
-            rows[s, i] = signals[s, i].real
+            row[i] = signals[s, i].real
             if parts == 2:
-                rows[s, bins + i] = signals[s, i].imag
+                row[bins + i] = signals[s, i].imag
         for p in range(parts):
-            size, varies, clipped = _look(rows[s, p * bins : (p + 1) * bins])
-            largest[s] = max(largest[s], size)
-            sound[s] |= varies
-            if clipped:
-                largest[s] = np.inf
-        if not (sound[s] and _SMALLEST < largest[s] < 1 / _SMALLEST):
-            sound[s] = False
-            rows[s, :] = 0.0
-            largest[s] = 1.0
-    return rows, largest, sound
+            size, varies = _look(row[p * bins : (p + 1) * bins])
+            taken.largest[s] = max(taken.largest[s], size)
+            taken.sound[s] |= varies
+        if not (taken.sound[s] and _SMALLEST < taken.largest[s] < 1 / _SMALLEST):
+            taken.sound[s] = False
+            row[:] = 0.0
+            taken.largest[s] = 1.0
+        over = 1.0 / taken.largest[s]
+        for i in range(width):
+            taken.unit[s, i] = row[i] * over
+            taken.energy[s] += row[i] * row[i]
+        for q in range(level.shape[1]):
+            for i in range(width):
+                taken.flat[s, q] += row[i] * level[i, q]
+            taken.energy[s] -= taken.flat[s, q] ** 2
+    return taken
 
 
 @nb.njit(**CAREFUL)
-def _look(row: Array) -> tuple[float, bool, bool]:
-    """Largest modulus (infinite where there is a NaN), whether values differ, and whether they are cut off."""
+def _look(row: Array) -> tuple[float, bool]:
+    """Largest modulus, infinite where the row cannot be used, and whether its values differ."""
     high, low = row[0], row[0]
     for value in row:
         high, low = max(high, value), min(low, value)
         if not np.isfinite(value):
-            return np.inf, False, False
+            return np.inf, False
     at_high, at_low = 0, 0
     for value in row:
         at_high += value == high
         at_low += value == low
-    return max(high, -low), high > low, high > low and max(at_high, at_low) >= max(_SATURATED * row.size, _FEWEST)
+    if high > low and max(at_high, at_low) >= max(_SATURATED * row.size, _FEWEST):
+        return np.inf, False
+    return max(high, -low), high > low
 
 
 @nb.njit(**FAST)
-def _scale(rows: Array, largest: Array) -> NDArray[np.float32]:
-    """Rows in single precision, with 1 as their largest value."""
-    unit = np.empty(rows.shape, np.float32)
-    for s in range(rows.shape[0]):
-        over = 1.0 / largest[s]
-        for i in range(rows.shape[1]):
-            unit[s, i] = rows[s, i] * over
-    return unit
-
-
-@nb.njit(**FAST)
-def _best(products: NDArray[np.float32], count: int, best: NDArray[np.int64]) -> None:
-    """For each signal the template that explains most of it."""
-    blocks = products.shape[1] // count
+def _choose(products: NDArray[np.float32], nodes: Array, start: Array) -> None:
+    """For each signal the node whose template explains most of it."""
+    count = nodes.shape[0]
     energy = np.empty(count, np.float32)
     for s in range(products.shape[0]):
         row = products[s]
         for t in range(count):
             energy[t] = row[t] * row[t]
-        for b in range(1, blocks):
+        for b in range(1, row.size // count):
             for t in range(count):
                 energy[t] += row[b * count + t] * row[b * count + t]
-        best[s] = np.argmax(energy)
+        start[s] = nodes[np.argmax(energy)]
 
 
 class Bank:
@@ -99,34 +120,27 @@ class Bank:
     """
 
     def __init__(self, physics: Separable, grid: Grid, moving: NDArray[np.int64]) -> None:
-        self.grid = grid
-        made = templates(physics, grid.nodes, moving)
-        self.filters = as_filters(made)
+        self.nodes = grid.nodes
+        self.filters = as_filters(templates(physics, grid.nodes, moving))
 
-    def products(self, rows: Array, largest: Array) -> NDArray[np.float32]:
-        """Signals times templates, shape (n, parts of factors * templates), for signals scaled to 1."""
-        return _scale(rows, largest) @ self.filters
-
-    def start(self, rows: Array, largest: Array) -> Array:
+    def start(self, unit: NDArray[np.float32]) -> Array:
         """Where in the grid a search starts.
 
         Parameters
         ----------
-        rows : ndarray, shape (n, parts * bins)
-            Signals, real before imaginary parts.
-        largest : ndarray, shape (n,)
-            Largest value of each.
+        unit : ndarray of float32, shape (n, parts * bins)
+            Signals, real before imaginary parts, of any scale.
 
         Returns
         -------
         ndarray, shape (n, k)
             Node of the template that explains most of each signal.
         """
-        best = np.empty(len(rows), np.int64)
-        for first in range(0, len(rows), _CHUNK):
+        start = np.empty((len(unit), self.nodes.shape[1]))
+        for first in range(0, len(unit), _CHUNK):
             part = slice(first, first + _CHUNK)
-            _best(self.products(rows[part], largest[part]), len(self.grid.nodes), best[part])
-        return self.grid.nodes[best]
+            _choose(unit[part] @ self.filters, self.nodes, start[part])
+        return start
 
 
 def as_filters(made: NDArray[Any], dtype: type = np.float32) -> NDArray[Any]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.solver import Status
-from parscope.solvers.least_squares.layout import CONVERGED, FAST, SINGULAR, Array, Fits, Model
+from parscope.solvers.least_squares.bank import Taken
+from parscope.solvers.least_squares.kernel import fit
+from parscope.solvers.least_squares.layout import CONVERGED, FAST, SINGULAR, Array, Fits, Model, Prior
 
 # Explained energy over twice the variance of the noise below which the posterior is given: about a peak signal to
-# noise ratio of 5 for lines of few bins.
-GATE = 25.0
+# noise ratio of 5 to 7 for lines of few bins.
+GATE = 40.0
 # A signal of which less than this share is explained, and whose misfit is this many standard deviations from one,
 # does not follow the model.
 _EXPLAINED, _UNLIKELY = 0.5, 6.0
@@ -32,7 +35,7 @@ def _leans(model: Model, found: Array) -> bool:
 
 
 @nb.njit(**FAST)
-def _to_units(model: Model, found: Array, covariance: Array, variance: float) -> None:
+def to_units(model: Model, found: Array, covariance: Array, variance: float) -> None:
     """From what is searched to parameters, in place."""
     for j in range(found.size):
         for k in range(found.size):
@@ -44,25 +47,15 @@ def _to_units(model: Model, found: Array, covariance: Array, variance: float) ->
             covariance[:, j] *= found[j]
 
 
-@nb.njit(**FAST)
-def judge(model: Model, fits: Fits, energy: Array, sound: NDArray[np.bool_], noise: float) -> tuple[Array, ...]:
-    """Convert fits, in place, and give each a status.
+class Verdict(NamedTuple):
+    """What a fit says of n signals.
 
     Parameters
     ----------
-    model : Model
-        The physics.
-    fits : Fits
-        Where the searches ended; parameters and covariance in the units of the physics afterwards.
-    energy : ndarray, shape (n,)
-        Squared signal less what constant columns explain.
-    sound : ndarray of bool, shape (n,)
-        Whether a signal can be fitted at all.
-    noise : float
-        Standard deviation of a sample in the unit of the signal; 0 where it is not known.
-
-    Returns
-    -------
+    found : ndarray, shape (n, p)
+        Parameters in the units of the physics; as they are searched where the status is WEAK.
+    covariance : ndarray, shape (n, p, p)
+        Their covariance, likewise.
     misfit : ndarray, shape (n,)
         Squared residual over its expectation. Where the noise is not known it is told by neighbouring samples: half
         the mean squared difference of their residuals (von Neumann, doi:10.1214/aoms/1177731677).
@@ -71,31 +64,65 @@ def judge(model: Model, fits: Fits, energy: Array, sound: NDArray[np.bool_], noi
     variance : ndarray, shape (n,)
         Of the noise of a sample.
     status : ndarray of uint8, shape (n,)
-        WEAK where the posterior is to be asked.
+        WEAK where the posterior is to be asked for the errors.
     """
-    n = energy.size
+
+    found: Array
+    covariance: Array
+    misfit: Array
+    detection: Array
+    variance: Array
+    status: NDArray[np.uint8]
+
+
+@nb.njit(**FAST)
+def solve(model: Model, taken: Taken, start: Array, noise: float, prior: Prior) -> Verdict:
+    """Fit signals and judge each fit.
+
+    Parameters
+    ----------
+    model : Model
+        The physics.
+    taken : Taken
+        Signals.
+    start : ndarray, shape (n, k)
+        Where each search begins.
+    noise : float
+        Standard deviation of a sample in the unit of the signal; 0 where it is not known.
+    prior : Prior
+        Prior and the variance by which it is weighed.
+
+    Returns
+    -------
+    Verdict
+    """
+    fits = fit(model, taken.rows, start, prior)
+    n = start.shape[0]
     freedom = model.parts * model.axis.size - fits.found.shape[1]
-    misfit, detection, variance = np.empty(n), np.empty(n), np.empty(n)
-    status = np.full(n, _OK, np.uint8)
+    verdict = Verdict(
+        fits.found, fits.covariance, np.empty(n), np.empty(n), np.empty(n), np.full(n, _OK, np.uint8)
+    )
     for s in range(n):
-        residual = fits.residual[s] if fits.end[s] != SINGULAR else energy[s]
-        variance[s] = noise * noise if noise > 0 else residual / freedom
-        expected = variance[s] if noise > 0 else fits.change[s]
-        misfit[s] = residual / freedom / max(expected, 1e-300)
-        detection[s] = (energy[s] - residual) / max(2 * variance[s], 1e-300)
-        strange = misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
-        if not sound[s]:
-            status[s] = _BAD_INPUT
-        elif detection[s] < GATE:
-            status[s] = _WEAK
-        elif fits.end[s] != CONVERGED or (strange and energy[s] - residual < _EXPLAINED * energy[s]):
-            status[s] = _NO_MODEL
+        residual = fits.residual[s] if fits.end[s] != SINGULAR else taken.energy[s]
+        variance = noise * noise if noise > 0 else residual / freedom
+        expected = variance if noise > 0 else fits.change[s]
+        verdict.variance[s] = variance
+        verdict.misfit[s] = residual / freedom / max(expected, 1e-300) if taken.sound[s] else math.nan
+        verdict.detection[s] = (taken.energy[s] - residual) / max(2 * variance, 1e-300)
+        strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
+        if not taken.sound[s]:
+            verdict.status[s] = _BAD_INPUT
+        elif fits.end[s] == SINGULAR or (strange and verdict.detection[s] * 2 * variance < _EXPLAINED * taken.energy[s]):
+            verdict.status[s] = _NO_MODEL
+        elif verdict.detection[s] < GATE:
+            verdict.status[s] = _WEAK
+        elif fits.end[s] != CONVERGED:
+            verdict.status[s] = _NO_MODEL
         elif _leans(model, fits.found[s]):
-            status[s] = _AT_BOUND
-        if status[s] == _OK:
-            _to_units(model, fits.found[s], fits.covariance[s], variance[s])
-        elif status[s] != _WEAK:
+            verdict.status[s] = _AT_BOUND
+        if verdict.status[s] == _OK:
+            to_units(model, fits.found[s], fits.covariance[s], variance)
+        elif verdict.status[s] != _WEAK:
             fits.found[s] = math.nan
             fits.covariance[s] = math.nan
-            misfit[s] = misfit[s] if sound[s] else math.nan
-    return misfit, detection, variance, status
+    return verdict

@@ -23,6 +23,7 @@ from parscope.solvers.least_squares.products import set_up
 
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
+_MOST_STEPS = 50
 # The search ends where the next step would move no parameter by more than about a thousandth of its standard error,
 _CLOSE = 1e-6
 # or lower the squared residual by nothing that double precision resolves.
@@ -83,8 +84,8 @@ def _move(model: Model, at: Array, step: Array, to: Array) -> None:
 
 
 @nb.njit(**FAST)
-def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, longest: int, work: Work) -> tuple[int, int]:  # noqa: PLR0913
-    """Search from `at`, in place, which ends at the best point found; return how it ended and after how many passes."""
+def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, work: Work) -> int:  # noqa: PLR0913
+    """Search from `at`, in place, which ends at the best point found; return how it ended."""
     size = at.size
     step, to, room = np.empty(size), np.empty(size), np.empty((size, size))
     energy = 0.0
@@ -93,13 +94,13 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
     freedom = max(signal.size - size - model.factors * model.parts, 1)
     cost = set_up(model, signal, at, mean, weight, work)
     if not math.isfinite(cost):
-        return SINGULAR, 0
+        return SINGULAR
     damping = _FIRST_DAMPING
-    for count in range(1, longest + 1):
+    for _ in range(_MOST_STEPS):
         if not _step(model, work, at, damping, step, room):
             damping *= _TIGHTEN
             if damping > _MOST_DAMPING:
-                return SINGULAR, count
+                return SINGULAR
             continue
         promised = 0.0
         for j in range(size):
@@ -111,22 +112,20 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
             at[:] = to
             cost = there
             if close:
-                return CONVERGED, count
+                return CONVERGED
             damping = max(damping * _RELAX, _LEAST_DAMPING)
             continue
         cost = set_up(model, signal, at, mean, weight, work)
         if close or damping > _MOST_DAMPING:
-            return CONVERGED, count
+            return CONVERGED
         damping *= _TIGHTEN
-    return LOST, longest
+    return LOST
 
 
 @nb.njit(**FAST)
-def _record(model: Model, signal: Array, at: Array, weight: Array, work: Work, n: int, fits: Fits) -> bool:  # noqa: PLR0913
+def _record(model: Model, signal: Array, at: Array, work: Work, n: int, fits: Fits) -> bool:  # noqa: PLR0913
     """Write down where the search ended, with the covariance of all parameters for unit noise."""
     parts, searched, size = model.parts, at.size, model.factors * model.parts
-    everything = searched + size
-    matrix = np.empty((everything, everything))
     for j in range(searched):
         fits.found[n, j] = at[j]
     for i in range(size):
@@ -150,20 +149,18 @@ def _record(model: Model, signal: Array, at: Array, weight: Array, work: Work, n
             change += (residual[i] - residual[i - 1]) ** 2
     fits.residual[n] = total
     fits.change[n] = change / max(2 * parts * (bins - 1), 1)
-    return _covariance(model, work, weight, matrix, fits.covariance[n])
+    return _covariance(work, fits.covariance[n])
 
 
 @nb.njit(**FAST)
-def _covariance(model: Model, work: Work, weight: Array, room: Array, out: Array) -> bool:
+def _covariance(work: Work, out: Array) -> bool:
     """Covariance of what is searched and of the factors together, for unit noise; False where there is none.
 
     With N the projected information of what is searched and S the way the factors follow it, this is the inverse of
     the full information by blocks: C = N^-1 and -S C for the mixed block.
     """
     searched, size = work.normal.shape[0], work.gram.shape[0]
-    for j in range(searched):
-        for k in range(searched):
-            room[j, k] = work.normal[j, k]
+    room = work.normal.copy()
     if not factorise(room, searched):
         return False
     invert(room, out, searched)
@@ -191,7 +188,7 @@ def _covariance(model: Model, work: Work, weight: Array, room: Array, out: Array
 
 
 @nb.njit(**FAST)
-def fit(model: Model, signals: Array, start: Array, noise: Array, prior: Prior, longest: int) -> Fits:  # noqa: PLR0913
+def fit(model: Model, signals: Array, start: Array, prior: Prior) -> Fits:
     """Fit signals one after the other.
 
     Parameters
@@ -202,12 +199,8 @@ def fit(model: Model, signals: Array, start: Array, noise: Array, prior: Prior, 
         Signals, real before imaginary parts.
     start : ndarray, shape (n, k)
         Where the search begins.
-    noise : ndarray, shape (n,)
-        Variance that sets the weight of the prior.
     prior : Prior
         Zero precision for none.
-    longest : int
-        Most passes.
 
     Returns
     -------
@@ -221,16 +214,14 @@ def fit(model: Model, signals: Array, start: Array, noise: Array, prior: Prior, 
         np.empty(n),
         np.empty(n),
         np.empty(n, np.int64),
-        np.empty(n, np.int64),
     )
     work = _room_for(model)
     at, weight = np.empty(searched), np.empty((everything, everything))
     for s in range(n):
         at[:] = start[s]
-        weight[:] = prior.precision * noise[s]
+        weight[:] = prior.precision * prior.variance[min(s, prior.variance.size - 1)]
         mean = prior.mean[min(s, prior.mean.shape[0] - 1)]
-        end, passes = _search(model, signals[s], at, mean, weight, longest, work)
-        fits.end[s], fits.passes[s] = end, passes
-        if end != SINGULAR and not _record(model, signals[s], at, weight, work, s, fits):
+        fits.end[s] = _search(model, signals[s], at, mean, weight, work)
+        if fits.end[s] != SINGULAR and not _record(model, signals[s], at, work, s, fits):
             fits.end[s] = SINGULAR
     return fits

@@ -40,10 +40,14 @@ class Model(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """A Gaussian prior of what is searched and of the factors: mean (n or 1, p) and precision (p, p); 0 for none."""
+    """A Gaussian prior of what is searched and of the factors.
+
+    ``mean`` (n or 1, p); ``precision`` (p, p), zero for none; ``variance`` (n or 1) of the noise, which weighs it.
+    """
 
     mean: Array
     precision: Array
+    variance: Array
 
 
 class Work(NamedTuple):
@@ -73,4 +77,3 @@ class Fits(NamedTuple):
     residual: Array
     change: Array
     end: NDArray[np.int64]
-    passes: NDArray[np.int64]

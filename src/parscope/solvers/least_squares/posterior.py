@@ -1,35 +1,29 @@
-"""Signals near the noise: mean and covariance of the posterior over the grid, instead of a best point.
+"""Errors of weak signals: how far the posterior reaches from the best fit, instead of the curvature there.
 
-Where the likelihood has several maxima, or one that is far from a parabola, the covariance at the best point is far
-too small. The posterior with a prior that is flat over what is searched and over the logarithm of the strength is
-exact up to the spacing of the grid.
+Near the noise the likelihood has several maxima, or one that is far from a parabola, and the covariance at the best
+point is far too small. Here the likelihood is summed over a grid, with a prior that is flat over what is searched and
+over the logarithm of the strength. The most probable part of it is kept, as an interval would do.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.separable import Separable
-from parscope.solvers.least_squares.bank import Bank, as_filters
-from parscope.solvers.least_squares.grid import Grid, stack
-
-Array = NDArray[np.float64]
+from parscope.solvers.least_squares.bank import Bank, Taken
+from parscope.solvers.least_squares.grid import Grid, stack, still, templates
+from parscope.solvers.least_squares.layout import FAST, Array
 
 # Signals at a time: products with all templates are kept.
 _CHUNK = 128
+# Probability of the nodes that are kept; and the logarithm of the least probability, relative to the best node.
+_KEPT, _LEAST = 0.95, -12.0
 # Squared ratio of the width of the posterior to that of its best peak beyond which there are several peaks.
 _SEVERAL = 4.0
-
-
-class Moments(NamedTuple):
-    """Posterior mean (n, p) and covariance (n, p, p) of what is searched and the factors; whether it has one peak."""
-
-    mean: Array
-    covariance: Array
-    single: NDArray[np.bool_]
 
 
 class Posterior:
@@ -46,92 +40,144 @@ class Posterior:
     """
 
     def __init__(self, physics: Separable, grid: Grid, moving: NDArray[np.int64]) -> None:
-        self.grid = grid
-        self.parts = 2 if physics.complex else 1
-        self.strengths = self.parts * len(moving)
         self.bank = Bank(physics, grid, moving)
-        columns = stack(physics, grid.nodes)
-        gram = columns.conj().transpose(0, 2, 1) @ columns
-        self.spread = np.diagonal(np.linalg.pinv(gram, hermitian=True), axis1=1, axis2=2).real
-        self.inverse = as_filters(np.linalg.pinv(columns).conj().transpose(0, 2, 1))
+        self._grid = grid
+        self._parts = 2 if physics.complex else 1
+        self._strengths = self._parts * len(moving)
+        self._width = _cell(grid)
+        self._solution = _solutions(physics, grid.nodes, moving, self._parts)
 
-    def __call__(self, rows: Array, largest: Array, variance: Array) -> Moments:
-        """Moments for each signal.
+    def __call__(self, taken: Taken, variance: Array, known: bool, found: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Second moments about the best fit, and whether the posterior has one peak.
 
         Parameters
         ----------
-        rows : ndarray, shape (n, parts * bins)
-            Signals, real before imaginary parts.
-        largest : ndarray, shape (n,)
-            Largest value of each.
+        taken : Taken
+            Signals.
         variance : ndarray, shape (n,)
             Variance of the noise of each sample.
+        known : bool
+            Whether the variance is known, or only estimated from the signal.
+        found : ndarray, shape (n, p)
+            Best fit, as it is searched.
 
         Returns
         -------
-        Moments
+        moments : ndarray, shape (n, p, p)
+            Mean products of distances from the best fit.
+        single : ndarray of bool, shape (n,)
+            Whether what is far from the best peak can be neglected.
         """
-        count = self.grid.nodes.shape[1] + self.spread.shape[1] * self.parts
-        all_of = Moments(np.empty((len(rows), count)), np.empty((len(rows), count, count)), np.empty(len(rows), bool))
-        for first in range(0, len(rows), _CHUNK):
+        moments = np.zeros((*found.shape, found.shape[1]))
+        single = np.empty(len(found), np.bool_)
+        freedom = 0.0 if known else float(taken.rows.shape[1] - taken.flat.shape[1] - self._strengths)
+        for first in range(0, len(found), _CHUNK):
             part = slice(first, first + _CHUNK)
-            some = self._moments(rows[part], largest[part], variance[part])
-            for whole, piece in zip(all_of, some, strict=True):
-                whole[part] = piece
-        return all_of
+            some = Taken(*(array[part] for array in taken))
+            products = some.unit @ self.bank.filters
+            scale = (self._strengths / 2, freedom)
+            _spread(products, some, self._grid, self._width, self._solution, scale, variance[part], found[part], moments[part], single[part])
+        return moments, single
 
-    def _moments(self, rows: Array, largest: Array, variance: Array) -> Moments:
-        n, (t, k) = len(rows), self.grid.nodes.shape
-        unit = variance / largest**2
-        energy = np.square(self.bank.products(rows, largest).reshape(n, -1, t)).sum(axis=1, dtype=np.float64)
-        weight = self._weights(energy, unit)
-        factors = ((rows / largest[:, None]).astype(np.float32) @ self.inverse).reshape(n, -1, t).astype(np.float64)
-        mean = np.concatenate([weight @ self.grid.nodes, np.einsum("nt,nft->nf", weight, factors)], axis=1)
-        covariance = np.empty((n, mean.shape[1], mean.shape[1]))
-        offset = self.grid.nodes - mean[:, None, :k]
-        strange = factors - mean[:, k:, None]
-        covariance[:, :k, :k] = np.einsum("nt,ntj,ntl->njl", weight, offset, offset, optimize=True)
-        mixed = np.einsum("nt,ntj,nft->njf", weight, offset, strange, optimize=True)
-        covariance[:, :k, k:] = mixed
-        covariance[:, k:, :k] = mixed.transpose(0, 2, 1)
-        covariance[:, k:, k:] = np.einsum("nt,nft,ngt->nfg", weight, strange, strange, optimize=True)
-        own = np.repeat(weight @ self.spread, self.parts, axis=1) * unit[:, None]
-        covariance[:, np.arange(k, mean.shape[1]), np.arange(k, mean.shape[1])] += own
-        # The cells of the grid are not points: each adds the variance of a flat distribution over its width.
-        width = np.square(self._width())
-        covariance[:, np.arange(k), np.arange(k)] += weight @ width / 12
-        best = energy.argmax(axis=1)
-        peak = unit[:, None] / np.maximum(self.grid.metric[best] * energy.max(axis=1)[:, None], 1e-300)
-        wide = np.diagonal(covariance, axis1=1, axis2=2)[:, :k] > _SEVERAL * (peak + width[best] / 12)
-        return Moments(*self._rescale(mean, covariance, factors, weight, largest), ~wide.any(axis=1))
 
-    def _weights(self, energy: Array, unit: Array) -> Array:
-        """Probability of each node."""
-        strength = np.log(np.maximum(energy, 1e-30)) * self.strengths / 2
-        power = energy / (2 * unit[:, None]) - strength + np.log(self.grid.volume)
-        weight: Array = np.exp(power - power.max(axis=1, keepdims=True))
-        return weight / weight.sum(axis=1, keepdims=True)
+def _cell(grid: Grid) -> Array:
+    """Variance of a flat distribution over the cell of each node, from equal spacing in lost energy."""
+    shape = 1 / np.sqrt(np.maximum(grid.metric, 1e-300))
+    size = grid.volume / np.prod(shape, axis=1)
+    return np.asarray(np.square(shape * size[:, None] ** (1 / shape.shape[1])) / 12)
 
-    def _width(self) -> Array:
-        """Extent of the cell of each node along each parameter, from equal spacing in lost energy."""
-        density = np.sqrt(np.maximum(self.grid.metric, 1e-300))
-        shape = 1 / density
-        size = self.grid.volume / np.prod(shape, axis=1)
-        return np.asarray(shape * size[:, None] ** (1 / shape.shape[1]))
 
-    def _rescale(self, mean: Array, covariance: Array, factors: Array, weight: Array, largest: Array) -> tuple[Array, Array]:
-        """Factors in the unit of the signal, with the mean modulus of those that are complex.
+def _solutions(physics: Separable, nodes: Array, moving: NDArray[np.int64], parts: int) -> Array:
+    """Matrices from products with orthonormal templates, the constant ones first, to the factors of the columns."""
+    columns = stack(physics, nodes)
+    flat = still(physics, moving)
+    base = np.concatenate([np.broadcast_to(flat, (len(nodes), *flat.shape[1:])), templates(physics, nodes, moving)], axis=2)
+    inverse = np.linalg.inv(base.conj().transpose(0, 2, 1) @ columns)
+    if parts == 1:
+        return np.ascontiguousarray(inverse)
+    blocks = np.stack([np.stack([inverse.real, -inverse.imag], axis=3), np.stack([inverse.imag, inverse.real], axis=3)], axis=2)
+    size = 2 * columns.shape[2]
+    return np.ascontiguousarray(blocks.reshape(len(nodes), size, size))
 
-        The mean of a complex factor over all frequencies at which a weak peak may be is shorter than any of them.
-        """
-        k = self.grid.nodes.shape[1]
-        if self.parts == 2:
-            n, f, t = factors.shape
-            pairs = factors.reshape(n, f // 2, 2, t)
-            modulus = np.einsum("nt,nft->nf", weight, np.hypot(pairs[:, :, 0], pairs[:, :, 1]))
-            length = np.hypot(mean[:, k::2], mean[:, k + 1 :: 2])
-            mean[:, k:] *= np.repeat(modulus / np.maximum(length, 1e-300), 2, axis=1)
-        mean[:, k:] *= largest[:, None]
-        covariance[:, k:, :] *= largest[:, None, None]
-        covariance[:, :, k:] *= largest[:, None, None]
-        return mean, covariance
+
+@nb.njit(**FAST)
+def _probabilities(products: NDArray[np.float32], count: int, prior: Array, variance: float, energy: float, scale: tuple[float, float]) -> tuple[Array, Array]:  # noqa: PLR0913
+    """Explained energy and logarithm of the probability of each node, both for a signal whose largest value is 1."""
+    explained, power = np.zeros(count), np.empty(count)
+    for b in range(products.size // count):
+        for t in range(count):
+            explained[t] += products[b * count + t] ** 2
+    strength, freedom = scale
+    for t in range(count):
+        value = max(explained[t], 1e-30)
+        # Where the noise is not known it is integrated over, which leaves Student's distribution.
+        if freedom > 0:
+            likelihood = -0.5 * freedom * math.log(max(1.0 - value / energy, 1e-12))
+        else:
+            likelihood = 0.5 * value / variance
+        power[t] = likelihood - strength * math.log(value) + prior[t]
+    return explained, power
+
+
+@nb.njit(**FAST)
+def _likely(power: Array) -> tuple[NDArray[np.int64], Array]:
+    """The most probable nodes and their probabilities."""
+    best = power.max()
+    near = np.flatnonzero(power > best + _LEAST)
+    weight = np.exp(power[near] - best)
+    order = np.argsort(-weight)
+    total, reached, count = weight.sum(), 0.0, 0
+    while count < order.size and reached < _KEPT * total:
+        reached += weight[order[count]]
+        count += 1
+    return near[order[:count]], weight[order[:count]] / reached
+
+
+@nb.njit(**FAST)
+def _add(moments: Array, away: Array, solution: Array, cell: Array, variance: float, weight: float) -> None:  # noqa: PLR0913
+    """Add one node to the moments: its distance from the best fit, and its own spread."""
+    k, size = cell.size, solution.shape[0]
+    for i in range(away.size):
+        for j in range(i + 1):
+            moments[i, j] += weight * away[i] * away[j]
+    for j in range(k):
+        moments[j, j] += weight * cell[j]
+    for i in range(size):
+        for j in range(i + 1):
+            total = 0.0
+            for h in range(size):
+                total += solution[i, h] * solution[j, h]
+            moments[k + i, k + j] += weight * variance * total
+
+
+@nb.njit(**FAST)
+def _spread(products: NDArray[np.float32], taken: Taken, grid: Grid, cell: Array, solution: Array, scale: tuple[float, float], variance: Array, found: Array, moments: Array, single: NDArray[np.bool_]) -> None:  # noqa: PLR0913
+    """Moments of each signal about its best fit."""
+    count, k = grid.nodes.shape
+    size = solution.shape[1]
+    prior = np.log(grid.volume)
+    away, product = np.empty(k + size), np.empty(size)
+    flat = taken.flat.shape[1]
+    for s in range(found.shape[0]):
+        largest, total = taken.largest[s], moments[s]
+        noise = variance[s] / largest**2
+        explained, power = _probabilities(products[s], count, prior, noise, taken.energy[s] / largest**2, scale)
+        nodes, weights = _likely(power)
+        for at, weight in zip(nodes, weights):  # noqa: B905 - numba knows no strict
+            for i in range(size):
+                product[i] = taken.flat[s, i] if i < flat else products[s, (i - flat) * count + at] * largest
+            for j in range(k):
+                away[j] = grid.nodes[at, j] - found[s, j]
+            for i in range(size):
+                away[k + i] = -found[s, k + i]
+                for h in range(size):
+                    away[k + i] += solution[at, i, h] * product[h]
+            _add(total, away, solution[at], cell[at], variance[s], weight)
+        best = nodes[0]
+        single[s] = True
+        for j in range(k):
+            peak = noise / max(grid.metric[best, j] * explained[best], 1e-300) + cell[best, j]
+            single[s] &= total[j, j] <= _SEVERAL * peak
+        for i in range(k + size):
+            for j in range(i):
+                total[j, i] = total[i, j]

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from parscope.core.errors import ShapeError
 from parscope.core.separable import Separable
 from parscope.core.solver import Estimate, Status
-from parscope.solvers.least_squares.bank import Bank, as_filters, take
+from parscope.solvers.least_squares.bank import Bank, Taken, as_filters, take
 from parscope.solvers.least_squares.generate import generate
-from parscope.solvers.least_squares.grid import Grid, lay_out, parameters, still
-from parscope.solvers.least_squares.judge import judge
-from parscope.solvers.least_squares.kernel import fit
-from parscope.solvers.least_squares.layout import Fits, Model, Prior
+from parscope.solvers.least_squares.grid import Grid, lay_out, still
+from parscope.solvers.least_squares.judge import Verdict, solve, to_units
+from parscope.solvers.least_squares.layout import Model, Prior
 from parscope.solvers.least_squares.posterior import Posterior
 
 Array = NDArray[np.float64]
@@ -24,7 +23,6 @@ Array = NDArray[np.float64]
 # Share of the energy of a signal that may be lost half-way between two templates: for the start of a search, and for a
 # posterior, whose width at the gate is then that of a cell.
 _LOSS, _FINE_LOSS = 0.08, 0.012
-_LONGEST = 50
 
 
 class LeastSquares:
@@ -76,9 +74,9 @@ class LeastSquares:
             np.ascontiguousarray(bounds[:, 0]),
             np.ascontiguousarray(bounds[:, 1]),
         )
-        size = len(physics.parameters)
+        self._size = size = len(physics.parameters)
         self._level = as_filters(still(physics, np.unique(self._columns.factor)), np.float64)
-        self._no_prior = Prior(np.zeros((1, size)), np.zeros((size, size)))
+        self._no_prior = Prior(np.zeros((1, size)), np.zeros((size, size)), np.zeros(1))
         self._freedom = self._model.parts * len(physics.axis) - size
 
     @cached_property
@@ -119,36 +117,25 @@ class LeastSquares:
         """
         self._check(signals)
         if self._freedom < 1:
-            return nothing(len(signals), len(self.physics.parameters), Status.BAD_INPUT)
-        rows, largest, sound = take(signals, self._model.parts)
-        begin = self.bank.start(rows, largest) if start is None else self._searched(start)
-        fits = fit(self._model, rows, begin, np.zeros(len(rows)), self._no_prior, _LONGEST)
-        energy = self._energy(rows)
-        misfit, detection, variance, status = judge(self._model, fits, energy, sound, self.noise or 0.0)
-        weak = np.flatnonzero(status == Status.WEAK)
-        if len(weak):
-            self._ask_posterior(rows, largest, variance, weak, fits, status)
-        extra = {"detection": detection, "noise": np.sqrt(variance)}
-        return Estimate(fits.found, fits.covariance, misfit, status, extra)
+            return nothing(len(signals), self._size, Status.BAD_INPUT)
+        taken = take(signals, self._model.parts, self._level)
+        begin = self.bank.start(taken.unit) if start is None else self._searched(start)
+        verdict = solve(self._model, taken, begin, self.noise or 0.0, self._no_prior)
+        weak = np.flatnonzero(verdict.status == Status.WEAK)
+        if weak.size:
+            self._widen(taken, verdict, weak)
+        extra = {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
+        return Estimate(verdict.found, verdict.covariance, verdict.misfit, verdict.status, extra)
 
-    def _energy(self, rows: Array) -> Array:
-        """Squared signal less what constant columns explain."""
-        energy = np.einsum("ni,ni->n", rows, rows)
-        if self._level.size:
-            energy -= np.square(rows @ self._level).sum(axis=1)
-        return energy
-
-    def _ask_posterior(self, rows: Array, largest: Array, variance: Array, weak: NDArray[np.int64], fits: Fits, status: NDArray[np.uint8]) -> None:  # noqa: PLR0913
-        """Replace the fits of weak signals, in place."""
-        moments = self.posterior(rows[weak], largest[weak], variance[weak])
-        k = len(self._model.lower)
-        theta = moments.mean.copy()
-        theta[:, :k] = parameters(self.physics, moments.mean[:, :k])
-        rate = np.ones_like(theta)
-        rate[:, :k][:, self._model.logarithmic] = theta[:, :k][:, self._model.logarithmic]
-        fits.found[weak] = theta
-        fits.covariance[weak] = moments.covariance * rate[:, :, None] * rate[:, None, :]
-        status[weak[~moments.single]] = Status.AMBIGUOUS
+    def _widen(self, taken: Taken, verdict: Verdict, weak: NDArray[np.int64]) -> None:
+        """Replace the covariance of weak signals by that of the posterior, in place."""
+        some = Taken(*(array[weak] for array in taken))
+        found = verdict.found[weak]
+        moments, single = self.posterior(some, verdict.variance[weak], self.noise is not None, found)
+        for s in range(len(weak)):
+            to_units(self._model, found[s], moments[s], 1.0)
+        verdict.found[weak], verdict.covariance[weak] = found, moments
+        verdict.status[weak[~single]] = Status.AMBIGUOUS
 
     def _check(self, signals: NDArray[Any]) -> None:
         if signals.ndim != 2 or signals.shape[1:] != self.physics.signal_shape:

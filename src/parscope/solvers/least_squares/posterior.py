@@ -22,6 +22,7 @@ from parscope.solvers.least_squares.layout import FAST, Array
 _CHUNK = 128
 # Probability of the nodes that are kept; and the logarithm of the least probability, relative to the best node.
 _KEPT, _LEAST = 0.95, -12.0
+_HALVINGS = 20
 # Squared ratio of the width of the posterior to that of its best peak beyond which there are several peaks.
 _SEVERAL = 4.0
 
@@ -46,6 +47,7 @@ class Posterior:
         self._strengths = self._parts * len(moving)
         self._width = _cell(grid)
         self._solution = _solutions(physics, grid.nodes, moving, self._parts)
+        self._own = self._solution @ self._solution.transpose(0, 2, 1)
 
     def __call__(self, taken: Taken, variance: Array, known: bool, found: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Second moments about the best fit, and whether the posterior has one peak.
@@ -76,7 +78,7 @@ class Posterior:
             some = Taken(*(array[part] for array in taken))
             products = some.unit @ self.bank.filters
             scale = (self._strengths / 2, freedom)
-            _spread(products, some, self._grid, self._width, self._solution, scale, variance[part], found[part], moments[part], single[part])
+            _spread(products, some, self._grid, self._width, self._solution, self._own, scale, variance[part], found[part], moments[part], single[part])
         return moments, single
 
 
@@ -121,37 +123,38 @@ def _probabilities(products: NDArray[np.float32], count: int, prior: Array, vari
 
 @nb.njit(**FAST)
 def _likely(power: Array) -> tuple[NDArray[np.int64], Array]:
-    """The most probable nodes and their probabilities."""
+    """The most probable nodes, in order of the grid, and their probabilities."""
     best = power.max()
     near = np.flatnonzero(power > best + _LEAST)
     weight = np.exp(power[near] - best)
-    order = np.argsort(-weight)
-    total, reached, count = weight.sum(), 0.0, 0
-    while count < order.size and reached < _KEPT * total:
-        reached += weight[order[count]]
-        count += 1
-    return near[order[:count]], weight[order[:count]] / reached
+    wanted = _KEPT * weight.sum()
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        above = 0.0
+        for value in weight:
+            above += value if value >= middle else 0.0
+        low, high = (middle, high) if above >= wanted else (low, middle)
+    kept = np.flatnonzero(weight >= low)
+    return near[kept], weight[kept] / weight[kept].sum()
 
 
 @nb.njit(**FAST)
-def _add(moments: Array, away: Array, solution: Array, cell: Array, variance: float, weight: float) -> None:  # noqa: PLR0913
+def _add(moments: Array, away: Array, cell: Array, own: Array, variance: float, weight: float) -> None:  # noqa: PLR0913
     """Add one node to the moments: its distance from the best fit, and its own spread."""
-    k, size = cell.size, solution.shape[0]
+    k = cell.size
     for i in range(away.size):
         for j in range(i + 1):
             moments[i, j] += weight * away[i] * away[j]
     for j in range(k):
         moments[j, j] += weight * cell[j]
-    for i in range(size):
+    for i in range(own.shape[0]):
         for j in range(i + 1):
-            total = 0.0
-            for h in range(size):
-                total += solution[i, h] * solution[j, h]
-            moments[k + i, k + j] += weight * variance * total
+            moments[k + i, k + j] += weight * variance * own[i, j]
 
 
 @nb.njit(**FAST)
-def _spread(products: NDArray[np.float32], taken: Taken, grid: Grid, cell: Array, solution: Array, scale: tuple[float, float], variance: Array, found: Array, moments: Array, single: NDArray[np.bool_]) -> None:  # noqa: PLR0913
+def _spread(products: NDArray[np.float32], taken: Taken, grid: Grid, cell: Array, solution: Array, own: Array, scale: tuple[float, float], variance: Array, found: Array, moments: Array, single: NDArray[np.bool_]) -> None:  # noqa: PLR0913
     """Moments of each signal about its best fit."""
     count, k = grid.nodes.shape
     size = solution.shape[1]
@@ -172,8 +175,8 @@ def _spread(products: NDArray[np.float32], taken: Taken, grid: Grid, cell: Array
                 away[k + i] = -found[s, k + i]
                 for h in range(size):
                     away[k + i] += solution[at, i, h] * product[h]
-            _add(total, away, solution[at], cell[at], variance[s], weight)
-        best = nodes[0]
+            _add(total, away, cell[at], own[at], variance[s], weight)
+        best = np.argmax(power)
         single[s] = True
         for j in range(k):
             peak = noise / max(grid.metric[best, j] * explained[best], 1e-300) + cell[best, j]

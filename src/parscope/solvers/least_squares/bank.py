@@ -8,8 +8,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.separable import Separable
-from parscope.solvers.least_squares.grid import Grid, templates
+from parscope.solvers.least_squares.grid import Basis, Grid, templates
 from parscope.solvers.least_squares.layout import CAREFUL, FAST, Array
 
 # Signals at a time, so that the products stay in the cache of a core.
@@ -111,17 +110,35 @@ class Bank:
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     grid : Grid
         Where the templates are.
     moving : ndarray, shape (m,)
         Columns that depend on what is searched.
+    positive : bool, default False
+        Whether factors, of which there is one, cannot be negative.
     """
 
-    def __init__(self, physics: Separable, grid: Grid, moving: NDArray[np.int64]) -> None:
+    def __init__(self, physics: Basis, grid: Grid, moving: NDArray[np.int64], positive: bool = False) -> None:
+        self._positive = positive
         self.nodes = grid.nodes
         self.filters = as_filters(templates(physics, grid.nodes, moving))
+
+    def products(self, unit: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Signals times templates.
+
+        Parameters
+        ----------
+        unit : ndarray of float32, shape (n, parts * bins)
+            Signals, real before imaginary parts, of any scale.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, factors * parts * templates)
+        """
+        products = unit @ self.filters
+        return np.maximum(products, 0, out=products) if self._positive else products
 
     def start(self, unit: NDArray[np.float32]) -> Array:
         """Where in the grid a search starts.
@@ -139,7 +156,7 @@ class Bank:
         start = np.empty((len(unit), self.nodes.shape[1]))
         for first in range(0, len(unit), _CHUNK):
             part = slice(first, first + _CHUNK)
-            _choose(unit[part] @ self.filters, self.nodes, start[part])
+            _choose(self.products(unit[part]), self.nodes, start[part])
         return start
 
 

@@ -7,12 +7,12 @@ standard errors, and needs no knowledge of the technique.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.separable import Separable
+from parscope.core.physics import Parameter
 
 Array = NDArray[np.float64]
 
@@ -27,6 +27,25 @@ _COARSER = 1.3
 _ELSEWHERE = (0.15, 0.5, 0.85)
 
 
+class Basis(Protocol):
+    """What a search needs to know of a physics: its non-linear parameters and the columns of its factors."""
+
+    @property
+    def axis(self) -> Array:
+        """Positions of the samples, shape (bins,)."""
+
+    @property
+    def nonlinear(self) -> tuple[Parameter, ...]:
+        """Parameters that are searched."""
+
+    @property
+    def complex(self) -> bool:
+        """Whether columns are complex."""
+
+    def basis(self, theta: Any, /) -> tuple[Any, ...]:
+        """Columns at parameters, shape (n, k)."""
+
+
 class Grid(NamedTuple):
     """Nodes (t, k) of what is searched, the volume each stands for, and lost energy per squared distance (t, k)."""
 
@@ -35,12 +54,12 @@ class Grid(NamedTuple):
     metric: Array
 
 
-def lay_out(physics: Separable, lower: Array, upper: Array, moving: NDArray[np.int64], loss: float) -> Grid:
+def lay_out(physics: Basis, lower: Array, upper: Array, moving: NDArray[np.int64], loss: float) -> Grid:
     """Nodes between which a signal loses at most a given share of its energy, along each parameter.
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     lower, upper : ndarray, shape (k,)
         Range of what is searched.
@@ -61,7 +80,7 @@ def lay_out(physics: Separable, lower: Array, upper: Array, moving: NDArray[np.i
         loss *= _COARSER
 
 
-def _nest(physics: Separable, lower: Array, upper: Array, moving: NDArray[np.int64], loss: float) -> Grid:
+def _nest(physics: Basis, lower: Array, upper: Array, moving: NDArray[np.int64], loss: float) -> Grid:
     """Nodes along the last parameter; at each of them along the one before; and so on."""
     count = len(lower)
     nodes, volume = np.empty((1, 0)), np.ones(1)
@@ -81,7 +100,7 @@ def _nest(physics: Separable, lower: Array, upper: Array, moving: NDArray[np.int
 
 
 def _along(
-    physics: Separable, lower: Array, upper: Array, moving: NDArray[np.int64], where: tuple[int, Array, float]
+    physics: Basis, lower: Array, upper: Array, moving: NDArray[np.int64], where: tuple[int, Array, float]
 ) -> tuple[Array, Array]:
     """Nodes along one parameter, and the length each stands for, given the later parameters."""
     j, later, loss = where
@@ -104,12 +123,12 @@ def _along(
     return centre, np.diff(bounds)
 
 
-def density(physics: Separable, points: Array, moving: NDArray[np.int64], j: int, span: float) -> Array:
+def density(physics: Basis, points: Array, moving: NDArray[np.int64], j: int, span: float) -> Array:
     """Energy lost per squared distance along parameter `j`, averaged over the factors.
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     points : ndarray, shape (n, k)
         Where, in terms of what is searched.
@@ -133,12 +152,12 @@ def density(physics: Separable, points: Array, moving: NDArray[np.int64], j: int
     return np.asarray(np.maximum(lost, 0.0) / step**2)
 
 
-def parameters(physics: Separable, searched: Array) -> Array:
+def parameters(physics: Basis, searched: Array) -> Array:
     """Non-linear parameters from what is searched, which is the logarithm for those of kind ``log``.
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the parameters.
     searched : ndarray, shape (n, k)
         What is searched.
@@ -151,12 +170,12 @@ def parameters(physics: Separable, searched: Array) -> Array:
     return np.where(logarithmic, np.exp(np.where(logarithmic, searched, 0.0)), searched)
 
 
-def stack(physics: Separable, searched: Array) -> NDArray[np.number]:
+def stack(physics: Basis, searched: Array) -> NDArray[np.number]:
     """Columns of the physics, shape (n, bins, m).
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     searched : ndarray, shape (n, k)
         What is searched.
@@ -169,12 +188,12 @@ def stack(physics: Separable, searched: Array) -> NDArray[np.number]:
     return columns.astype(np.complex128) if physics.complex else columns
 
 
-def templates(physics: Separable, searched: Array, moving: NDArray[np.int64]) -> NDArray[np.number]:
+def templates(physics: Basis, searched: Array, moving: NDArray[np.int64]) -> NDArray[np.number]:
     """Orthonormal templates that span the moving columns, less what the constant ones explain.
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     searched : ndarray, shape (n, k)
         What is searched.
@@ -190,15 +209,17 @@ def templates(physics: Separable, searched: Array, moving: NDArray[np.int64]) ->
     flat = still(physics, moving)
     if flat.size:
         moved = moved - flat @ (flat.conj().transpose(0, 2, 1) @ moved)
+    if len(moving) == 1:
+        return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-300)
     return np.linalg.qr(moved)[0]
 
 
-def still(physics: Separable, moving: NDArray[np.int64]) -> NDArray[np.number]:
+def still(physics: Basis, moving: NDArray[np.int64]) -> NDArray[np.number]:
     """Orthonormal templates that span the constant columns, shape (1, bins, m).
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     moving : ndarray, shape (m,)
         Columns that are not constant.

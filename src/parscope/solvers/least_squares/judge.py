@@ -45,6 +45,8 @@ def to_units(model: Model, found: Array, covariance: Array, variance: float) -> 
             found[j] = math.exp(found[j])
             covariance[j, :] *= found[j]
             covariance[:, j] *= found[j]
+        if model.period[j] > 0:
+            found[j] -= model.period[j] * math.floor((found[j] - model.origin[j]) / model.period[j])
 
 
 class Verdict(NamedTuple):
@@ -77,7 +79,13 @@ class Verdict(NamedTuple):
 
 @nb.njit(**FAST)
 def solve(model: Model, taken: Taken, start: Array, noise: float, prior: Prior) -> Verdict:
-    """Fit signals and judge each fit.
+    """Fit signals from `start`, shape (n, k), and judge each fit, in one call from Python."""
+    return judge(model, taken, fit(model, taken.rows, start, prior), noise)
+
+
+@nb.njit(**FAST)
+def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
+    """Judge fits.
 
     Parameters
     ----------
@@ -85,20 +93,17 @@ def solve(model: Model, taken: Taken, start: Array, noise: float, prior: Prior) 
         The physics.
     taken : Taken
         Signals.
-    start : ndarray, shape (n, k)
-        Where each search begins.
+    fits : Fits
+        How the searches ended.
     noise : float
         Standard deviation of a sample in the unit of the signal; 0 where it is not known.
-    prior : Prior
-        Prior and the variance by which it is weighed.
 
     Returns
     -------
     Verdict
     """
-    fits = fit(model, taken.rows, start, prior)
-    n = start.shape[0]
-    freedom = model.parts * model.axis.size - fits.found.shape[1]
+    n = taken.energy.size
+    freedom = taken.rows.shape[1] - fits.found.shape[1]
     verdict = Verdict(
         fits.found, fits.covariance, np.empty(n), np.empty(n), np.empty(n), np.full(n, _OK, np.uint8)
     )

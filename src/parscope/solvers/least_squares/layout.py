@@ -25,7 +25,7 @@ class Model(NamedTuple):
 
     ``address`` is that of the compiled columns; ``factor`` and ``parameter`` say which column is differentiated by
     what; ``logarithmic`` which parameters are searched by their logarithm; ``lower`` and ``upper`` are bounds of what
-    is searched.
+    is searched, infinite where it repeats after a ``period`` from an ``origin``.
     """
 
     address: int
@@ -37,6 +37,8 @@ class Model(NamedTuple):
     logarithmic: NDArray[np.bool_]
     lower: Array
     upper: Array
+    period: Array
+    origin: Array
 
 
 class Prior(NamedTuple):

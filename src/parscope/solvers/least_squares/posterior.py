@@ -8,14 +8,14 @@ over the logarithm of the strength. The most probable part of it is kept, as an 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.separable import Separable
 from parscope.solvers.least_squares.bank import Bank, Taken
-from parscope.solvers.least_squares.grid import Grid, stack, still, templates
+from parscope.solvers.least_squares.grid import Basis, Grid, stack, still, templates
 from parscope.solvers.least_squares.layout import FAST, Array
 
 # Signals at a time: products with all templates are kept.
@@ -27,27 +27,47 @@ _HALVINGS = 20
 _SEVERAL = 4.0
 
 
+class _Cells(NamedTuple):
+    """A grid as the kernel takes it.
+
+    ``cell`` is the variance inside the cell of a node, ``solution`` leads from products to factors, ``own`` is the
+    covariance of the factors at a node for unit noise.
+    """
+
+    nodes: Array
+    prior: Array
+    metric: Array
+    cell: Array
+    solution: Array
+    own: Array
+    period: Array
+
+
 class Posterior:
     """Posterior over the nodes of a grid.
 
     Parameters
     ----------
-    physics : Separable
+    physics : Basis
         Declares the columns.
     grid : Grid
         Fine enough for the strongest signals that come here.
     moving : ndarray, shape (m,)
         Columns that depend on what is searched.
+    period : ndarray, shape (k,)
+        Of what is searched, 0 where it does not repeat.
+    positive : bool, default False
+        Whether factors, of which there is one, cannot be negative.
     """
 
-    def __init__(self, physics: Separable, grid: Grid, moving: NDArray[np.int64]) -> None:
-        self.bank = Bank(physics, grid, moving)
-        self._grid = grid
+    def __init__(self, physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Array, positive: bool = False) -> None:  # noqa: PLR0913
+        self.bank = Bank(physics, grid, moving, positive)
         self._parts = 2 if physics.complex else 1
         self._strengths = self._parts * len(moving)
-        self._width = _cell(grid)
-        self._solution = _solutions(physics, grid.nodes, moving, self._parts)
-        self._own = self._solution @ self._solution.transpose(0, 2, 1)
+        solution = _solutions(physics, grid.nodes, moving, self._parts)
+        self._cells = _Cells(
+            grid.nodes, np.log(grid.volume), grid.metric, _cell(grid), solution, solution @ solution.transpose(0, 2, 1), period
+        )
 
     def __call__(self, taken: Taken, variance: Array, known: bool, found: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Second moments about the best fit, and whether the posterior has one peak.
@@ -76,9 +96,9 @@ class Posterior:
         for first in range(0, len(found), _CHUNK):
             part = slice(first, first + _CHUNK)
             some = Taken(*(array[part] for array in taken))
-            products = some.unit @ self.bank.filters
+            products = self.bank.products(some.unit)
             scale = (self._strengths / 2, freedom)
-            _spread(products, some, self._grid, self._width, self._solution, self._own, scale, variance[part], found[part], moments[part], single[part])
+            _spread(products, some, self._cells, scale, variance[part], found[part], moments[part], single[part])
         return moments, single
 
 
@@ -89,7 +109,7 @@ def _cell(grid: Grid) -> Array:
     return np.asarray(np.square(shape * size[:, None] ** (1 / shape.shape[1])) / 12)
 
 
-def _solutions(physics: Separable, nodes: Array, moving: NDArray[np.int64], parts: int) -> Array:
+def _solutions(physics: Basis, nodes: Array, moving: NDArray[np.int64], parts: int) -> Array:
     """Matrices from products with orthonormal templates, the constant ones first, to the factors of the columns."""
     columns = stack(physics, nodes)
     flat = still(physics, moving)
@@ -154,32 +174,33 @@ def _add(moments: Array, away: Array, cell: Array, own: Array, variance: float, 
 
 
 @nb.njit(**FAST)
-def _spread(products: NDArray[np.float32], taken: Taken, grid: Grid, cell: Array, solution: Array, own: Array, scale: tuple[float, float], variance: Array, found: Array, moments: Array, single: NDArray[np.bool_]) -> None:  # noqa: PLR0913
+def _spread(products: NDArray[np.float32], taken: Taken, cells: _Cells, scale: tuple[float, float], variance: Array, found: Array, moments: Array, single: NDArray[np.bool_]) -> None:  # noqa: PLR0913
     """Moments of each signal about its best fit."""
-    count, k = grid.nodes.shape
-    size = solution.shape[1]
-    prior = np.log(grid.volume)
+    count, k = cells.nodes.shape
+    size = cells.solution.shape[1]
     away, product = np.empty(k + size), np.empty(size)
     flat = taken.flat.shape[1]
     for s in range(found.shape[0]):
         largest, total = taken.largest[s], moments[s]
         noise = variance[s] / largest**2
-        explained, power = _probabilities(products[s], count, prior, noise, taken.energy[s] / largest**2, scale)
+        explained, power = _probabilities(products[s], count, cells.prior, noise, taken.energy[s] / largest**2, scale)
         nodes, weights = _likely(power)
         for at, weight in zip(nodes, weights):  # noqa: B905 - numba knows no strict
             for i in range(size):
                 product[i] = taken.flat[s, i] if i < flat else products[s, (i - flat) * count + at] * largest
             for j in range(k):
-                away[j] = grid.nodes[at, j] - found[s, j]
+                away[j] = cells.nodes[at, j] - found[s, j]
+                if cells.period[j] > 0:
+                    away[j] -= cells.period[j] * round(away[j] / cells.period[j])
             for i in range(size):
                 away[k + i] = -found[s, k + i]
                 for h in range(size):
-                    away[k + i] += solution[at, i, h] * product[h]
-            _add(total, away, cell[at], own[at], variance[s], weight)
+                    away[k + i] += cells.solution[at, i, h] * product[h]
+            _add(total, away, cells.cell[at], cells.own[at], variance[s], weight)
         best = np.argmax(power)
         single[s] = True
         for j in range(k):
-            peak = noise / max(grid.metric[best, j] * explained[best], 1e-300) + cell[best, j]
+            peak = noise / max(cells.metric[best, j] * explained[best], 1e-300) + cells.cell[best, j]
             single[s] &= total[j, j] <= _SEVERAL * peak
         for i in range(k + size):
             for j in range(i):

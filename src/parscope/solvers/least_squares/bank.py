@@ -91,17 +91,21 @@ def _look(row: Array) -> tuple[float, bool]:
 
 
 @nb.njit(**FAST)
-def _choose(products: NDArray[np.float32], nodes: Array, start: Array) -> None:
-    """For each signal the node whose template explains most of it."""
+def _choose(products: NDArray[np.float32], nodes: Array, favour: NDArray[np.float32], unit: Array, start: Array) -> None:
+    """For each signal the node whose template explains most of it, with what a prior says in units of its variance."""
     count = nodes.shape[0]
     energy = np.empty(count, np.float32)
     for s in range(products.shape[0]):
         row = products[s]
+        scale = np.float32(2 * unit[min(s, unit.size - 1)])
         for t in range(count):
             energy[t] = row[t] * row[t]
         for b in range(1, row.size // count):
             for t in range(count):
                 energy[t] += row[b * count + t] * row[b * count + t]
+        if scale > 0:
+            for t in range(count):
+                energy[t] += scale * favour[t]
         start[s] = nodes[np.argmax(energy)]
 
 
@@ -140,13 +144,17 @@ class Bank:
         products = unit @ self.filters
         return np.maximum(products, 0, out=products) if self._positive else products
 
-    def start(self, unit: NDArray[np.float32]) -> Array:
+    def start(self, unit: NDArray[np.float32], favour: Array | None = None, variance: Array | None = None) -> Array:
         """Where in the grid a search starts.
 
         Parameters
         ----------
         unit : ndarray of float32, shape (n, parts * bins)
             Signals, real before imaginary parts, of any scale.
+        favour : ndarray, shape (t,), optional
+            Logarithm of the prior at each node.
+        variance : ndarray, shape (n,), optional
+            Variance of the noise at that scale; goes with `favour`.
 
         Returns
         -------
@@ -154,9 +162,12 @@ class Bank:
             Node of the template that explains most of each signal.
         """
         start = np.empty((len(unit), self.nodes.shape[1]))
+        if favour is None or variance is None:
+            favour, variance = np.zeros(len(self.nodes)), np.zeros(len(unit))
+        single = favour.astype(np.float32)
         for first in range(0, len(unit), _CHUNK):
             part = slice(first, first + _CHUNK)
-            _choose(self.products(unit[part]), self.nodes, start[part])
+            _choose(self.products(unit[part]), self.nodes, single, variance[part], start[part])
         return start
 
 

@@ -24,6 +24,8 @@ class Engine(Protocol):
     """What a search offers to the rest of least squares."""
 
     basis: Basis
+    loss: float
+    """Share of the energy of a signal that may be lost half-way between two templates from which a search starts."""
     model: Model
     moving: NDArray[np.int64]
     positive: bool
@@ -45,6 +47,7 @@ class Engine(Protocol):
 class Compiled:
     """The compiled search for a separable physics."""
 
+    loss = 0.08
     positive = False
 
     def __init__(self, physics: Separable) -> None:
@@ -78,6 +81,9 @@ class Compiled:
 
 class Generic:
     """The search by PyTorch for a physics of which only `render` is known."""
+
+    # Phases are searched too, where no complex factor takes them up: fewer templates for each parameter.
+    loss = 0.16
 
     def __init__(self, physics: Physics) -> None:
         basis = Probed(physics)

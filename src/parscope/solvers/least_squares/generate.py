@@ -68,7 +68,9 @@ def generate(physics: Separable) -> Columns:
     Columns
     """
     x = sympy.Symbol("x", real=True)
-    theta = [sympy.Symbol(f"t{j}", real=True, positive=p.kind == "log" or None) for j, p in enumerate(physics.nonlinear)]
+    theta = [
+        sympy.Symbol(f"t{j}", real=True, positive=p.kind == "log" or None) for j, p in enumerate(physics.nonlinear)
+    ]
     columns = [sympy.sympify(column) for column in physics.columns(SymbolicNamespace, x, *theta)]
     slopes = [(m, j, sympy.diff(column, t)) for m, column in enumerate(columns) for j, t in enumerate(theta)]
     slopes = [slope for slope in slopes if slope[2] != 0]
@@ -192,5 +194,3 @@ class _Writer:
         if im is not None:
             raise TypeError("only arithmetic is compiled for complex values")
         return re or "0.0"
-
-

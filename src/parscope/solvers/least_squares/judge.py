@@ -104,9 +104,7 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
     """
     n = taken.energy.size
     freedom = taken.rows.shape[1] - fits.found.shape[1]
-    verdict = Verdict(
-        fits.found, fits.covariance, np.empty(n), np.empty(n), np.empty(n), np.full(n, _OK, np.uint8)
-    )
+    verdict = Verdict(fits.found, fits.covariance, np.empty(n), np.empty(n), np.empty(n), np.full(n, _OK, np.uint8))
     for s in range(n):
         residual = fits.residual[s] if fits.end[s] != SINGULAR else taken.energy[s]
         variance = noise * noise if noise > 0 else residual / freedom
@@ -117,7 +115,9 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
         strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
         if not taken.sound[s]:
             verdict.status[s] = _BAD_INPUT
-        elif fits.end[s] == SINGULAR or (strange and verdict.detection[s] * 2 * variance < _EXPLAINED * taken.energy[s]):
+        elif fits.end[s] == SINGULAR or (
+            strange and verdict.detection[s] * 2 * variance < _EXPLAINED * taken.energy[s]
+        ):
             verdict.status[s] = _NO_MODEL
         elif verdict.detection[s] < GATE:
             verdict.status[s] = _WEAK

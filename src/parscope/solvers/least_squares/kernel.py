@@ -24,8 +24,8 @@ from parscope.solvers.least_squares.products import set_up
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
 _MOST_STEPS = 50
-# The search ends where the next step would move no parameter by more than about a thousandth of its standard error,
-_CLOSE = 1e-6
+# The search ends where the next step would move no parameter by more than about a three-thousandth of its standard error,
+_CLOSE = 1e-7
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
 # A parameter searched by its logarithm moves by at most a factor e in one step.

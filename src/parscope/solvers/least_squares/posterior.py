@@ -60,13 +60,21 @@ class Posterior:
         Whether factors, of which there is one, cannot be negative.
     """
 
-    def __init__(self, physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Array, positive: bool = False) -> None:  # noqa: PLR0913
+    def __init__(
+        self, physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Array, positive: bool = False
+    ) -> None:  # noqa: PLR0913
         self.bank = Bank(physics, grid, moving, positive)
         self._parts = 2 if physics.complex else 1
         self._strengths = self._parts * len(moving)
         solution = _solutions(physics, grid.nodes, moving, self._parts)
         self._cells = _Cells(
-            grid.nodes, np.log(grid.volume), grid.metric, _cell(grid), solution, solution @ solution.transpose(0, 2, 1), period
+            grid.nodes,
+            np.log(grid.volume),
+            grid.metric,
+            _cell(grid),
+            solution,
+            solution @ solution.transpose(0, 2, 1),
+            period,
         )
 
     def __call__(self, taken: Taken, variance: Array, known: bool, found: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -113,17 +121,23 @@ def _solutions(physics: Basis, nodes: Array, moving: NDArray[np.int64], parts: i
     """Matrices from products with orthonormal templates, the constant ones first, to the factors of the columns."""
     columns = stack(physics, nodes)
     flat = still(physics, moving)
-    base = np.concatenate([np.broadcast_to(flat, (len(nodes), *flat.shape[1:])), templates(physics, nodes, moving)], axis=2)
+    base = np.concatenate(
+        [np.broadcast_to(flat, (len(nodes), *flat.shape[1:])), templates(physics, nodes, moving)], axis=2
+    )
     inverse = np.linalg.inv(base.conj().transpose(0, 2, 1) @ columns)
     if parts == 1:
         return np.ascontiguousarray(inverse)
-    blocks = np.stack([np.stack([inverse.real, -inverse.imag], axis=3), np.stack([inverse.imag, inverse.real], axis=3)], axis=2)
+    blocks = np.stack(
+        [np.stack([inverse.real, -inverse.imag], axis=3), np.stack([inverse.imag, inverse.real], axis=3)], axis=2
+    )
     size = 2 * columns.shape[2]
     return np.ascontiguousarray(blocks.reshape(len(nodes), size, size))
 
 
 @nb.njit(**FAST)
-def _probabilities(products: NDArray[np.float32], count: int, prior: Array, variance: float, energy: float, scale: tuple[float, float]) -> tuple[Array, Array]:  # noqa: PLR0913
+def _probabilities(
+    products: NDArray[np.float32], count: int, prior: Array, variance: float, energy: float, scale: tuple[float, float]
+) -> tuple[Array, Array]:  # noqa: PLR0913
     """Explained energy and logarithm of the probability of each node, both for a signal whose largest value is 1."""
     explained, power = np.zeros(count), np.empty(count)
     for b in range(products.size // count):
@@ -174,7 +188,16 @@ def _add(moments: Array, away: Array, cell: Array, own: Array, variance: float, 
 
 
 @nb.njit(**FAST)
-def _spread(products: NDArray[np.float32], taken: Taken, cells: _Cells, scale: tuple[float, float], variance: Array, found: Array, moments: Array, single: NDArray[np.bool_]) -> None:  # noqa: PLR0913
+def _spread(
+    products: NDArray[np.float32],
+    taken: Taken,
+    cells: _Cells,
+    scale: tuple[float, float],
+    variance: Array,
+    found: Array,
+    moments: Array,
+    single: NDArray[np.bool_],
+) -> None:  # noqa: PLR0913
     """Moments of each signal about its best fit."""
     count, k = cells.nodes.shape
     size = cells.solution.shape[1]

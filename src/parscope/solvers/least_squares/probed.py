@@ -86,7 +86,12 @@ class Probed:
         """Parameters in which the signal is linear together, and with which it vanishes."""
         rng = np.random.default_rng(0)
         parameters = self.physics.parameters
-        theta = np.array([[_typical(p, share) for p, share in zip(parameters, row, strict=True)] for row in rng.uniform(0.1, 0.9, (_TRIALS, len(parameters)))])
+        theta = np.array(
+            [
+                [_typical(p, share) for p, share in zip(parameters, row, strict=True)]
+                for row in rng.uniform(0.1, 0.9, (_TRIALS, len(parameters)))
+            ]
+        )
         found: list[int] = []
         for j, parameter in enumerate(parameters):
             if parameter.kind == "bounded" and self._is_linear(theta, [*found, j]):

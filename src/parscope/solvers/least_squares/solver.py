@@ -21,9 +21,9 @@ from parscope.solvers.least_squares.posterior import Posterior
 
 Array = NDArray[np.float64]
 
-# Share of the energy of a signal that may be lost half-way between two templates: for the start of a search, and for a
-# posterior, whose width at the gate is then that of a cell.
-_LOSS, _FINE_LOSS = 0.08, 0.012
+# Share of the energy of a signal that may be lost half-way between two templates of the posterior, whose width at the
+# gate is then that of a cell.
+_FINE_LOSS = 0.012
 
 
 class LeastSquares:
@@ -76,7 +76,7 @@ class LeastSquares:
     def bank(self) -> Bank:
         """Templates from which the search starts."""
         engine = self._engine
-        return Bank(engine.basis, self._grid(_LOSS), engine.moving, engine.positive)
+        return Bank(engine.basis, self._grid(engine.loss), engine.moving, engine.positive)
 
     @cached_property
     def posterior(self) -> Posterior:
@@ -88,9 +88,7 @@ class LeastSquares:
         engine = self._engine
         return lay_out(engine.basis, *engine.range, engine.moving, loss)
 
-    def __call__(
-        self, signals: NDArray[Any], /, start: Array | None = None, prior: Prior | None = None
-    ) -> Estimate:
+    def __call__(self, signals: NDArray[Any], /, start: Array | None = None, prior: Prior | None = None) -> Estimate:
         """Estimate the parameters of every signal.
 
         Parameters
@@ -120,7 +118,7 @@ class LeastSquares:
         if engine.parts * engine.samples <= engine.size:
             return nothing(len(signals), engine.size)
         taken = take(flat, engine.parts, self._level)
-        begin = self.bank.start(taken.unit) if start is None else engine.searched(start)
+        begin = engine.searched(start) if start is not None else self._start(taken, prior)
         verdict = engine.solve(taken, begin, self.noise or 0.0, prior)
         weak = np.flatnonzero(verdict.status == Status.WEAK)
         if weak.size:
@@ -128,6 +126,43 @@ class LeastSquares:
         found, covariance = engine.order(verdict.found, verdict.covariance)
         extra = {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
         return Estimate(found, covariance, verdict.misfit, verdict.status, extra)
+
+    def _start(self, taken: Taken, prior: Prior | None) -> Array:
+        """Best node of the bank, given the prior of what is searched."""
+        if prior is None:
+            return self.bank.start(taken.unit)
+        k = self.bank.nodes.shape[1]
+        away = self.bank.nodes - prior.mean[:1, :k]
+        favour = -0.5 * np.einsum("tj,jk,tk->t", away, prior.precision[:k, :k], away)
+        return self.bank.start(taken.unit, favour, prior.variance / taken.largest**2)
+
+    def rates(self, theta: Array) -> Array:
+        """How parameters change with what is searched, both of shape (n, k): 1, or the parameter for those of kind log."""
+        first = len(self._engine.range[0])
+        rate = np.ones_like(theta)
+        rate[:, :first] = np.where(self._engine.model.logarithmic, theta[:, :first], 1.0)
+        return rate
+
+    def searched(self, theta: Array, covariance: Array) -> tuple[Array, Array]:
+        """What is searched, with its covariance.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n, k)
+            Parameters.
+        covariance : ndarray, shape (n, k, k)
+            Their covariance.
+
+        Returns
+        -------
+        value : ndarray, shape (n, j)
+            The j parameters that are searched, as logarithms where they are of kind ``log``.
+        covariance : ndarray, shape (n, j, j)
+            Of these.
+        """
+        first = len(self._engine.range[0])
+        rate = self.rates(theta)[:, :first]
+        return self._engine.searched(theta), covariance[:, :first, :first] / (rate[:, :, None] * rate[:, None, :])
 
     def _check(self, signals: NDArray[Any]) -> None:
         if signals.shape[1:] != self.physics.signal_shape:

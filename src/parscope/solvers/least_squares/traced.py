@@ -19,10 +19,10 @@ Array = NDArray[np.float64]
 # As in the compiled search.
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
-_CLOSE, _RESOLVED = 1e-6, 1e-15
+_CLOSE, _RESOLVED = 1e-7, 1e-15
 _MOST_STEPS = 50
-# Signals at a time, so that their derivatives stay in the cache of a core.
-_CHUNK = 256
+# Signals at a time: fewer, and PyTorch's own time counts; more, and derivatives leave the cache of a core.
+_CHUNK = 1024
 
 
 class Traced:
@@ -84,13 +84,14 @@ class Traced:
     def _linearise(self, at: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Residual (n, m) and derivatives of the signal (n, k, m)."""
         torch = self._torch
-        slopes = []
-        for j in range(at.shape[1]):
-            along = torch.zeros_like(at)
-            along[:, j] = 1.0
-            signal, slope = torch.func.jvp(self._signal, (at,), (along,))
-            slopes.append(slope)
-        return rows - signal, torch.stack(slopes, dim=1)
+
+        def along(direction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            made: tuple[torch.Tensor, torch.Tensor] = torch.func.jvp(self._signal, (at,), (direction.expand_as(at),))
+            return made
+
+        directions = torch.eye(at.shape[1], dtype=at.dtype)
+        signal, slopes = torch.func.vmap(along, out_dims=(None, 1))(directions)
+        return rows - signal, slopes
 
     def _step(self, at: torch.Tensor, normal: torch.Tensor, slope: torch.Tensor, damping: torch.Tensor) -> torch.Tensor:
         """Next step; parameters that lean against a bound stay there."""

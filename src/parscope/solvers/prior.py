@@ -19,12 +19,12 @@ from parscope.solvers.least_squares.solver import LeastSquares
 
 Array = NDArray[np.float64]
 
-# Signals from which the distribution is learnt; a few thousand tell the width to a few per cent.
-_SAMPLE = 2000
-_PASSES, _ROUNDS = 6, 200
-_CLOSE = 1e-4
-# Distance, in standard deviations, beyond which a signal is left out; and the least share of the data in a number.
-_FAR, _LEAST = 4.0, 1e-6
+# Signals from which the distribution is learnt; a thousand tell the width to a few per cent.
+_SAMPLE = 1000
+_ROUNDS = 80
+_CLOSE = 1e-3
+# Factors of which a smaller share than this is of the other sign are of one sign.
+_RARE = 0.02
 
 
 class Population(NamedTuple):
@@ -93,16 +93,24 @@ class EmpiricalBayes:
         if usable.sum() <= first.theta.shape[1]:
             return None
         some, noise = some[usable], first.extra["noise"][usable]
-        at, own = self.solver.searched(first.theta[usable], first.covariance[usable])
-        found = Population(np.median(at, axis=0), at.std(axis=0), np.zeros(0), np.zeros((0, 0)), False)
-        for _ in range(_PASSES):
-            second = self.solver(some, prior=self._prior(found, noise, None))
-            good = np.isfinite(second.theta).all(axis=1)
-            at, own = self.solver.searched(second.theta[good], second.covariance[good])
-            mean, std = _distribution(at, np.diagonal(own, axis1=1, axis2=2), found)
-            found = found._replace(mean=mean, std=std)
+        at, _ = self.solver.searched(first.theta[usable], first.covariance[usable])
         k = at.shape[1]
-        return Population(found.mean, found.std, *_two_domains(second.theta[good, k:], second.covariance[good, k:, k:]))
+        found = Population(np.median(at, axis=0), at.std(axis=0), np.zeros(0), np.zeros((0, 0)), True)
+        factors = first.theta[usable, k:]
+        for _ in range(_ROUNDS):
+            fits = self.solver(some, prior=self._prior(found, noise, factors))
+            good = np.isfinite(fits.theta).all(axis=1)
+            before, found = found, _distribution(*self._moments(fits, good))
+            factors = fits.theta[:, k:]
+            if np.all(np.abs(found.std - before.std) <= _CLOSE * before.std):
+                break
+        return found
+
+    def _moments(self, fits: Estimate, good: NDArray[np.bool_]) -> tuple[Array, Array, Array, Array]:
+        """What is searched and its variance, the factors and their covariance."""
+        at, own = self.solver.searched(fits.theta[good], fits.covariance[good])
+        k = at.shape[1]
+        return at, np.diagonal(own, axis1=1, axis2=2), fits.theta[good, k:], fits.covariance[good, k:, k:]
 
     def fit(self, signals: NDArray[Any], population: Population | None, /) -> Estimate:
         """Fit signals under a distribution.
@@ -123,8 +131,8 @@ class EmpiricalBayes:
             first.extra["prior_share"] = np.zeros_like(first.theta)
             return first
         noise = first.extra["noise"]
-        blank = population._replace(factor_mean=np.zeros(0))
-        signs = self.solver(signals, prior=self._prior(blank, noise, None))
+        shape = population._replace(factor_mean=np.zeros(0))
+        signs = self.solver(signals, prior=self._prior(shape, noise, first.theta[:, len(population.mean) :]))
         prior = self._prior(population, noise, signs.theta[:, len(population.mean) :])
         estimate = self.solver(signals, prior=prior)
         rate = self.solver.rates(estimate.theta)
@@ -132,74 +140,31 @@ class EmpiricalBayes:
         estimate.extra["prior_share"] = np.einsum("njk,kj->nj", searched, prior.precision)
         return estimate
 
-    def _prior(self, population: Population, noise: Array, factors: Array | None) -> Prior:
-        """Prior of each signal: of the factors too, on the side of the first fit, where `factors` are given."""
+    def _prior(self, population: Population, noise: Array, factors: Array) -> Prior:
+        """Prior of each signal; of its factors too, on their side, where their distribution is known."""
         size, k = len(self.physics.parameters), len(population.mean)
         precision = np.zeros((size, size))
         precision[:k, :k] = np.diag(population.std**-2.0)
         mean = np.zeros((len(noise), size))
         mean[:, :k] = population.mean
-        if factors is not None and len(population.factor_mean):
+        if len(population.factor_mean):
             inverse = np.linalg.inv(population.factor_covariance)
             precision[k:, k:] = inverse
-            side = np.sign(np.nan_to_num(factors) @ inverse @ population.factor_mean)
-            mean[:, k:] = np.where(side < 0, -1.0, 1.0)[:, None] * population.factor_mean
-            mean[:, k:] *= 1.0 if population.two_signs else np.where(side < 0, -1.0, 1.0)[:, None]
+            side = np.nan_to_num(factors) @ inverse @ population.factor_mean
+            sign = np.where((side < 0) & population.two_signs, -1.0, 1.0)
+            mean[:, k:] = sign[:, None] * population.factor_mean
         return Prior(mean, precision, np.nan_to_num(noise) ** 2)
 
 
-def _distribution(at: Array, variance: Array, under: Population) -> tuple[Array, Array]:
-    """Mean and standard deviation over the scan of what is searched, from fits under another distribution.
-
-    Taking that distribution out again leaves what the data of each signal say, a Gaussian about `value`. Signals far
-    from all others say nothing about these.
-    """
-    share = np.minimum(variance / under.std**2, 1 - _LEAST)
-    value = (at - share * under.mean) / (1 - share)
-    own = variance / (1 - share)
-    mean, std = under.mean, under.std
-    for _ in range(_ROUNDS):
-        near = np.square(value - mean) < _FAR**2 * (own + std**2)
-        pull = std**2 / (std**2 + own)
-        moved = np.where(near, value * pull + mean * (1 - pull), np.nan)
-        mean = np.nanmean(moved, axis=0)
-        square = np.nanmean(np.square(moved - mean) + np.where(near, own * pull, np.nan), axis=0)
-        before, std = std, np.sqrt(square)
-        if np.all(np.abs(std - before) <= _CLOSE * before):
-            break
-    return mean, std
-
-
-def _two_domains(factors: Array, own: Array) -> tuple[Array, Array, bool]:
-    """Gaussian of the factors, about one mean, or about plus and minus one, whichever is likelier."""
-    one = _mixture(factors, own, factors.mean(axis=0), False)
+def _distribution(at: Array, variance: Array, factors: Array, own: Array) -> Population:
+    """Distribution of which fits under a distribution would be typical: one step of maximisation."""
+    mean = at.mean(axis=0)
+    std = np.sqrt(np.mean(np.square(at - mean) + variance, axis=0))
     axis = np.linalg.eigh(factors.T @ factors)[1][:, -1]
-    length = np.mean(np.abs(factors @ axis))
-    two = _mixture(factors, own, axis * length, True)
-    return (*two[:2], True) if two[2] > one[2] else (*one[:2], False)
-
-
-def _mixture(factors: Array, own: Array, mean: Array, two: bool) -> tuple[Array, Array, float]:
-    """Mean and covariance less the noise of each fit, and the logarithm of the likelihood."""
-    count = factors.shape[1]
-    start = np.cov(factors.T).reshape(count, count)
-    covariance = start if not two else np.eye(count) * np.mean(np.square(factors)) / 4
-    score = -np.inf
-    for _ in range(_ROUNDS):
-        total = covariance + own
-        inverse = np.linalg.inv(total)
-        away = np.stack([factors - mean, factors + mean]) if two else (factors - mean)[None]
-        power = -0.5 * np.einsum("snf,nfg,sng->sn", away, inverse, away) - 0.5 * np.linalg.slogdet(total)[1]
-        top = power.max(axis=0)
-        weight = np.exp(power - top)
-        score = float(np.sum(top + np.log(weight.mean(axis=0))))
-        weight /= weight.sum(axis=0)
-        pull = np.einsum("fg,ngh,snh->snf", covariance, inverse, away)
-        left = covariance - covariance @ inverse @ covariance
-        sign = np.array([1.0, -1.0])[: len(away)]
-        new = np.einsum("sn,s,snf->f", weight, sign, pull + sign[:, None, None] * mean) / len(factors)
-        change = pull + sign[:, None, None] * (mean - new)
-        covariance = np.einsum("sn,snf,sng->fg", weight, change, change) / len(factors) + left.mean(axis=0)
-        covariance += np.eye(count) * 1e-9 * np.trace(start)
-        mean = new
-    return mean, covariance, score
+    sign = np.where(factors @ axis < 0, -1.0, 1.0)
+    two = min(np.mean(sign < 0), np.mean(sign > 0)) > _RARE
+    sign = sign if two else np.full(len(sign), np.sign(sign.sum()))
+    turned = factors * sign[:, None]
+    centre = turned.mean(axis=0)
+    away = turned - centre
+    return Population(mean, std, centre, away.T @ away / len(away) + own.mean(axis=0), bool(two))

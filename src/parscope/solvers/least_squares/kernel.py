@@ -51,6 +51,8 @@ def _room_for(model: Model) -> Work:
         np.zeros(searched),
         np.zeros(searched),
         np.zeros(searched),
+        np.zeros((size, size)),
+        np.zeros(1),
     )
 
 
@@ -219,7 +221,8 @@ def fit(model: Model, signals: Array, start: Array, prior: Prior) -> Fits:
     at, weight = np.empty(searched), np.empty((everything, everything))
     for s in range(n):
         at[:] = start[s]
-        weight[:] = prior.precision * prior.variance[min(s, prior.variance.size - 1)]
+        work.variance[0] = prior.variance[min(s, prior.variance.size - 1)]
+        weight[:] = prior.precision * work.variance[0]
         mean = prior.mean[min(s, prior.mean.shape[0] - 1)]
         fits.end[s] = _search(model, signals[s], at, mean, weight, work)
         if fits.end[s] != SINGULAR and not _record(model, signals[s], at, work, s, fits):

@@ -53,7 +53,8 @@ class Prior(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room for one signal: columns and their products, normal equations of the factors and of the search."""
+    """Room for one signal: columns and their products, normal equations of the factors and of the search; and the
+    variance of the noise, 0 without a prior."""
 
     columns: Array
     real: Array
@@ -69,6 +70,8 @@ class Work(NamedTuple):
     slope: Array
     theta: Array
     rate: Array
+    inverse: Array
+    variance: Array
 
 
 class Fits(NamedTuple):

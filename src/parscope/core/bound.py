@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,11 +79,11 @@ def propagate(physics: Separable, theta: Array, covariance: Array) -> tuple[Arra
 
 
 def jacobian(
-    function: Callable[[Array], NDArray[np.generic]],
+    function: Callable[[Array], NDArray[Any]],
     theta: Array,
     parameters: tuple[Parameter, ...],
     values: tuple[Parameter, ...] = (),
-) -> NDArray[np.generic]:
+) -> NDArray[Any]:
     """Derivative of a function of the parameters, by central differences.
 
     Parameters
@@ -118,7 +119,7 @@ def jacobian(
     return np.stack(slopes, axis=-1)
 
 
-def _real(slope: NDArray[np.generic]) -> Array:
+def _real(slope: NDArray[Any]) -> Array:
     """Samples of all axes in one row, real parts before imaginary ones."""
     flat = slope.reshape(len(slope), -1, slope.shape[-1])
     return np.concatenate([flat.real, flat.imag], axis=1) if np.iscomplexobj(flat) else np.asarray(flat, np.float64)

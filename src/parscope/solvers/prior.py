@@ -1,9 +1,9 @@
 """A prior from the scan itself: what all signals together say of each, made explicit.
 
 Two passes (empirical Bayes; Robbins, Proc. 3rd Berkeley Symp. 1, 157 (1956)). The first finds how the parameters are
-distributed over the scan, by expectation and maximisation over a sample of its signals, so that the noise of single fits does
-not widen the distribution. The second fits every signal under that Gaussian. Amplitudes may
-have two signs, as domains of opposite polarisation do.
+distributed over the scan, by expectation and maximisation over a sample of its signals, so that the noise of single
+fits does not widen the distribution. The second fits every signal under that Gaussian. Amplitudes may have two signs,
+as domains of opposite polarisation do.
 """
 
 from __future__ import annotations
@@ -99,14 +99,14 @@ class EmpiricalBayes:
         factors = first.theta[usable, k:]
         for _ in range(_ROUNDS):
             fits = self.solver(some, prior=self._prior(found, noise, factors))
-            good = np.isfinite(fits.theta).all(axis=1)
+            good = np.flatnonzero(np.isfinite(fits.theta).all(axis=1))
             before, found = found, _distribution(*self._moments(fits, good))
             factors = fits.theta[:, k:]
             if np.all(np.abs(found.std - before.std) <= _CLOSE * before.std):
                 break
         return found
 
-    def _moments(self, fits: Estimate, good: NDArray[np.bool_]) -> tuple[Array, Array, Array, Array]:
+    def _moments(self, fits: Estimate, good: NDArray[np.int64]) -> tuple[Array, Array, Array, Array]:
         """What is searched and its variance, the factors and their covariance."""
         at, own = self.solver.searched(fits.theta[good], fits.covariance[good])
         k = at.shape[1]
@@ -162,9 +162,9 @@ def _distribution(at: Array, variance: Array, factors: Array, own: Array) -> Pop
     std = np.sqrt(np.mean(np.square(at - mean) + variance, axis=0))
     axis = np.linalg.eigh(factors.T @ factors)[1][:, -1]
     sign = np.where(factors @ axis < 0, -1.0, 1.0)
-    two = min(np.mean(sign < 0), np.mean(sign > 0)) > _RARE
+    two = bool(min(np.mean(sign < 0), np.mean(sign > 0)) > _RARE)
     sign = sign if two else np.full(len(sign), np.sign(sign.sum()))
     turned = factors * sign[:, None]
     centre = turned.mean(axis=0)
     away = turned - centre
-    return Population(mean, std, centre, away.T @ away / len(away) + own.mean(axis=0), bool(two))
+    return Population(mean, std, centre, away.T @ away / len(away) + own.mean(axis=0), two)

@@ -54,14 +54,9 @@ def take(signals: NDArray[Any], parts: int, level: Array) -> Taken:
             row[i] = signals[s, i].real
             if parts == 2:
                 row[bins + i] = signals[s, i].imag
-        for p in range(parts):
-            size, varies = _look(row[p * bins : (p + 1) * bins])
-            taken.largest[s] = max(taken.largest[s], size)
-            taken.sound[s] |= varies
-        if not (taken.sound[s] and _SMALLEST < taken.largest[s] < 1 / _SMALLEST):
-            taken.sound[s] = False
+        taken.largest[s], taken.sound[s] = _measure(row.reshape(parts, bins))
+        if not taken.sound[s]:
             row[:] = 0.0
-            taken.largest[s] = 1.0
         over = 1.0 / taken.largest[s]
         for i in range(width):
             taken.unit[s, i] = row[i] * over
@@ -71,6 +66,19 @@ def take(signals: NDArray[Any], parts: int, level: Array) -> Taken:
                 taken.flat[s, q] += row[i] * level[i, q]
             taken.energy[s] -= taken.flat[s, q] ** 2
     return taken
+
+
+@nb.njit(**CAREFUL)
+def _measure(parts: Array) -> tuple[float, bool]:
+    """Largest modulus of a signal, and whether it can be fitted; 1 if not."""
+    largest, varies = 0.0, False
+    for part in parts:
+        size, differs = _look(part)
+        largest = max(largest, size)
+        varies |= differs
+    if varies and _SMALLEST < largest < 1 / _SMALLEST:
+        return largest, True
+    return 1.0, False
 
 
 @nb.njit(**CAREFUL)
@@ -91,7 +99,9 @@ def _look(row: Array) -> tuple[float, bool]:
 
 
 @nb.njit(**FAST)
-def _choose(products: NDArray[np.float32], nodes: Array, favour: NDArray[np.float32], unit: Array, start: Array) -> None:
+def _choose(
+    products: NDArray[np.float32], nodes: Array, favour: NDArray[np.float32], unit: Array, start: Array
+) -> None:
     """For each signal the node whose template explains most of it, with what a prior says in units of its variance."""
     count = nodes.shape[0]
     energy = np.empty(count, np.float32)
@@ -141,8 +151,10 @@ class Bank:
         -------
         ndarray of float32, shape (n, factors * parts * templates)
         """
-        products = unit @ self.filters
-        return np.maximum(products, 0, out=products) if self._positive else products
+        products: NDArray[np.float32] = unit @ self.filters
+        if self._positive:
+            np.maximum(products, 0, out=products)
+        return products
 
     def start(self, unit: NDArray[np.float32], favour: Array | None = None, variance: Array | None = None) -> Array:
         """Where in the grid a search starts.

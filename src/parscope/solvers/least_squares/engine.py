@@ -13,7 +13,7 @@ from parscope.solvers.least_squares.bank import Taken
 from parscope.solvers.least_squares.generate import generate
 from parscope.solvers.least_squares.grid import Basis
 from parscope.solvers.least_squares.judge import Verdict, judge, solve
-from parscope.solvers.least_squares.layout import Fits, Model, Prior
+from parscope.solvers.least_squares.layout import Model, Prior
 from parscope.solvers.least_squares.probed import Probed
 from parscope.solvers.least_squares.traced import Traced
 
@@ -72,7 +72,8 @@ class Compiled:
 
     def solve(self, taken: Taken, begin: Array, noise: float, prior: Prior | None) -> Verdict:
         """Fit and judge signals from `begin`, shape (n, k)."""
-        return solve(self.model, taken, begin, noise, prior or self._no_prior)
+        verdict: Verdict = solve(self.model, taken, begin, noise, prior or self._no_prior)
+        return verdict
 
     def order(self, found: Array, covariance: Array) -> tuple[Array, Array]:
         """Parameters and covariance in the order of the physics, which is that of the search."""
@@ -117,7 +118,8 @@ class Generic:
             found=np.ascontiguousarray(fits.found[:, back]),
             covariance=np.ascontiguousarray(fits.covariance[:, back][:, :, back]),
         )
-        return judge(self.model, taken, Fits(*ordered), noise)
+        verdict: Verdict = judge(self.model, taken, ordered, noise)
+        return verdict
 
     def order(self, found: Array, covariance: Array) -> tuple[Array, Array]:
         """Parameters and covariance in the order of the physics."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from parscope.core.separable import Separable
 
-_POINTER = types.CPointer(types.float64)
+_POINTER: Any = types.CPointer(types.float64)  # type: ignore[no-untyped-call]
 _SIGNATURE = types.void(_POINTER, types.intp, _POINTER, _POINTER)
 
 

@@ -210,7 +210,7 @@ def templates(physics: Basis, searched: Array, moving: NDArray[np.int64]) -> NDA
     if flat.size:
         moved = moved - flat @ (flat.conj().transpose(0, 2, 1) @ moved)
     if len(moving) == 1:
-        return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-300)
+        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-300))
     return np.linalg.qr(moved)[0]
 
 

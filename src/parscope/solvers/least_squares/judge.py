@@ -28,10 +28,22 @@ _AT_BOUND, _BAD_INPUT = int(Status.AT_BOUND), int(Status.BAD_INPUT)
 @nb.njit(**FAST)
 def _leans(model: Model, found: Array) -> bool:
     """Whether a parameter ended at a bound."""
+    count = 0
     for j in range(model.lower.size):
-        if found[j] <= model.lower[j] or found[j] >= model.upper[j]:
-            return True
-    return False
+        count += found[j] <= model.lower[j] or found[j] >= model.upper[j]
+    return count > 0
+
+
+@nb.njit(**FAST)
+def _status(end: int, detection: float, foreign: bool, leans: bool) -> int:
+    """Status of a sound signal: `foreign` to the model, or leaning against a bound."""
+    if end == SINGULAR or foreign:
+        return _NO_MODEL
+    if detection < GATE:
+        return _WEAK
+    if end != CONVERGED:
+        return _NO_MODEL
+    return _AT_BOUND if leans else _OK
 
 
 @nb.njit(**FAST)
@@ -80,7 +92,8 @@ class Verdict(NamedTuple):
 @nb.njit(**FAST)
 def solve(model: Model, taken: Taken, start: Array, noise: float, prior: Prior) -> Verdict:
     """Fit signals from `start`, shape (n, k), and judge each fit, in one call from Python."""
-    return judge(model, taken, fit(model, taken.rows, start, prior), noise)
+    verdict: Verdict = judge(model, taken, fit(model, taken.rows, start, prior), noise)
+    return verdict
 
 
 @nb.njit(**FAST)
@@ -112,19 +125,11 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
         verdict.variance[s] = variance
         verdict.misfit[s] = residual / freedom / max(expected, 1e-300) if taken.sound[s] else math.nan
         verdict.detection[s] = (taken.energy[s] - residual) / max(2 * variance, 1e-300)
-        strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
-        if not taken.sound[s]:
-            verdict.status[s] = _BAD_INPUT
-        elif fits.end[s] == SINGULAR or (
-            strange and verdict.detection[s] * 2 * variance < _EXPLAINED * taken.energy[s]
-        ):
-            verdict.status[s] = _NO_MODEL
-        elif verdict.detection[s] < GATE:
-            verdict.status[s] = _WEAK
-        elif fits.end[s] != CONVERGED:
-            verdict.status[s] = _NO_MODEL
-        elif _leans(model, fits.found[s]):
-            verdict.status[s] = _AT_BOUND
+        verdict.status[s] = _BAD_INPUT
+        if taken.sound[s]:
+            strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
+            foreign = strange and taken.energy[s] - residual < _EXPLAINED * taken.energy[s]
+            verdict.status[s] = _status(fits.end[s], verdict.detection[s], foreign, _leans(model, fits.found[s]))
         if verdict.status[s] == _OK:
             to_units(model, fits.found[s], fits.covariance[s], variance)
         elif verdict.status[s] != _WEAK:

@@ -24,7 +24,7 @@ from parscope.solvers.least_squares.products import set_up
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
 _MOST_STEPS = 50
-# The search ends where the next step would move no parameter by more than about a three-thousandth of its standard error,
+# The search ends where the next step would move no parameter by more than about 1/3000 of its standard error,
 _CLOSE = 1e-7
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
@@ -57,7 +57,7 @@ def _room_for(model: Model) -> Work:
 
 
 @nb.njit(**FAST)
-def _step(model: Model, work: Work, at: Array, damping: float, step: Array, room: Array) -> bool:  # noqa: PLR0913
+def _step(model: Model, work: Work, at: Array, damping: float, step: Array, room: Array) -> bool:
     """Next step of the search; parameters that lean against a bound stay there. False where there is none."""
     size = at.size
     for j in range(size):
@@ -86,14 +86,12 @@ def _move(model: Model, at: Array, step: Array, to: Array) -> None:
 
 
 @nb.njit(**FAST)
-def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, work: Work) -> int:  # noqa: PLR0913
+def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, work: Work) -> int:
     """Search from `at`, in place, which ends at the best point found; return how it ended."""
     size = at.size
     step, to, room = np.empty(size), np.empty(size), np.empty((size, size))
-    energy = 0.0
-    for i in range(signal.size):
-        energy += signal[i] * signal[i]
-    freedom = max(signal.size - size - model.factors * model.parts, 1)
+    energy = _square(signal)
+    freedom = max(signal.size - size - work.factors.size, 1)
     cost = set_up(model, signal, at, mean, weight, work)
     if not math.isfinite(cost):
         return SINGULAR
@@ -104,88 +102,95 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
             if damping > _MOST_DAMPING:
                 return SINGULAR
             continue
-        promised = 0.0
-        for j in range(size):
-            promised += step[j] * work.slope[j]
+        promised = _dot(step, work.slope)
         close = promised * freedom <= _CLOSE * max(energy + cost, 0.0) or promised <= _RESOLVED * energy
         _move(model, at, step, to)
         there = set_up(model, signal, to, mean, weight, work)
         if there <= cost:
             at[:] = to
-            cost = there
-            if close:
-                return CONVERGED
-            damping = max(damping * _RELAX, _LEAST_DAMPING)
-            continue
-        cost = set_up(model, signal, at, mean, weight, work)
+            cost, damping = there, max(damping * _RELAX, _LEAST_DAMPING)
+        else:
+            set_up(model, signal, at, mean, weight, work)
+            damping *= _TIGHTEN
         if close or damping > _MOST_DAMPING:
             return CONVERGED
-        damping *= _TIGHTEN
     return LOST
 
 
 @nb.njit(**FAST)
-def _record(model: Model, signal: Array, at: Array, work: Work, n: int, fits: Fits) -> bool:  # noqa: PLR0913
-    """Write down where the search ended, with the covariance of all parameters for unit noise."""
-    parts, searched, size = model.parts, at.size, model.factors * model.parts
-    for j in range(searched):
-        fits.found[n, j] = at[j]
-    for i in range(size):
-        fits.found[n, searched + i] = work.factors[i]
-    # residual, sample by sample: differences of products would lose what is left of a strong signal
-    bins = model.axis.size
-    residual = np.empty(signal.size)
-    for i in range(signal.size):
-        residual[i] = signal[i]
+def _square(values: Array) -> float:
+    """Sum of squares."""
+    total: float = _dot(values, values)
+    return total
+
+
+@nb.njit(**FAST)
+def _dot(one: Array, two: Array) -> float:
+    """Sum of products."""
+    total = 0.0
+    for i in range(one.size):
+        total += one[i] * two[i]
+    return total
+
+
+@nb.njit(**FAST)
+def _remainder(model: Model, signal: Array, work: Work) -> Array:
+    """What is left of a signal: sample by sample, as differences of products would lose it under a strong signal."""
+    residual, bins = signal.copy(), model.axis.size
     for a in range(model.factors):
-        re, im = work.factors[parts * a], work.factors[2 * a + 1] if parts == 2 else 0.0
-        for i in range(bins):
-            residual[i] -= re * work.columns[a, i]
-            if parts == 2:
-                residual[i] += im * work.columns[a, bins + i]
-                residual[bins + i] -= re * work.columns[a, bins + i] + im * work.columns[a, i]
-    total, change = 0.0, 0.0
+        column = work.columns[a]
+        re = work.factors[model.parts * a]
+        for i in range(residual.size):
+            residual[i] -= re * column[i]
+        if model.parts == 2:
+            im = work.factors[2 * a + 1]
+            for i in range(bins):
+                residual[i] += im * column[bins + i]
+                residual[bins + i] -= im * column[i]
+    return residual
+
+
+@nb.njit(**FAST)
+def _record(model: Model, signal: Array, at: Array, work: Work, n: int, fits: Fits) -> bool:
+    """Write down where the search ended, with the covariance of all parameters for unit noise."""
+    bins, searched = model.axis.size, at.size
+    fits.found[n, :searched] = at
+    fits.found[n, searched:] = work.factors
+    residual = _remainder(model, signal, work)
+    change = 0.0
     for i in range(signal.size):
-        total += residual[i] * residual[i]
         if i % bins:
             change += (residual[i] - residual[i - 1]) ** 2
-    fits.residual[n] = total
-    fits.change[n] = change / max(2 * parts * (bins - 1), 1)
-    return _covariance(work, fits.covariance[n])
+    fits.residual[n] = _square(residual)
+    fits.change[n] = change / max(2 * model.parts * (bins - 1), 1)
+    known: bool = _covariance(work, fits.covariance[n])
+    return known
 
 
 @nb.njit(**FAST)
 def _covariance(work: Work, out: Array) -> bool:
     """Covariance of what is searched and of the factors together, for unit noise; False where there is none.
 
-    With N the projected information of what is searched and S the way the factors follow it, this is the inverse of
-    the full information by blocks: C = N^-1 and -S C for the mixed block.
+    With C of what is searched, and S the way the factors follow it, this is the inverse of the full information by
+    blocks: the mixed block is -S C, and S C S' is added to the covariance of the factors alone.
     """
-    searched, size = work.normal.shape[0], work.gram.shape[0]
+    searched, size = work.cross.shape
     room = work.normal.copy()
     if not factorise(room, searched):
         return False
     invert(room, out, searched)
-    follow = np.empty((searched, size))
+    invert(work.gram, work.inverse, size)
     for j in range(searched):
-        for i in range(size):
-            follow[j, i] = work.cross[j, i]
-        substitute(work.gram, follow[j], size)
-    plain = np.empty((size, size))
-    invert(work.gram, plain, size)
+        work.solved[:] = work.cross[j]
+        substitute(work.gram, work.solved, size)
+        work.cross[j] = work.solved
     for i in range(size):
         for j in range(searched):
-            total = 0.0
-            for k in range(searched):
-                total -= follow[k, i] * out[k, j]
-            out[searched + i, j] = total
-            out[j, searched + i] = total
+            out[searched + i, j] = out[j, searched + i] = -_dot(work.cross[:, i], out[j, :searched])
     for i in range(size):
         for h in range(size):
-            total = plain[i, h]
-            for j in range(searched):
-                total -= out[searched + i, j] * follow[j, h]
-            out[searched + i, searched + h] = total
+            mixed = _dot(out[searched + i, :searched], work.cross[:, h])
+            out[searched + i, searched + h] = work.inverse[i, h] - mixed
     return True
 
 

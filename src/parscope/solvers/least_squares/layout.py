@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,14 @@ CAREFUL: dict[str, Any] = {**FAST, "fastmath": {"reassoc", "nsz", "contract"}}
 
 # How a fit ended.
 CONVERGED, LOST, SINGULAR = range(3)
+
+
+Group = TypeVar("Group", bound=tuple[Any, ...])
+
+
+def part_of(group: Group, part: slice | Integers) -> Group:
+    """A named group of arrays that holds a part of the signals only."""
+    return type(group)(*(array[part] for array in group))
 
 
 class Model(NamedTuple):
@@ -53,8 +61,10 @@ class Prior(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room for one signal: columns and their products, normal equations of the factors and of the search; and the
-    variance of the noise, 0 without a prior."""
+    """Room for one signal: columns and their products, normal equations of the factors and of the search.
+
+    ``variance`` is that of the noise, 0 without a prior.
+    """
 
     columns: Array
     real: Array

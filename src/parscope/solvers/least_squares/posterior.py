@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.bank import Bank, Taken
 from parscope.solvers.least_squares.grid import Basis, Grid, stack, still, templates
-from parscope.solvers.least_squares.layout import FAST, Array
+from parscope.solvers.least_squares.layout import FAST, Array, part_of
 
 # Signals at a time: products with all templates are kept.
 _CHUNK = 128
@@ -31,7 +31,8 @@ class _Cells(NamedTuple):
     """A grid as the kernel takes it.
 
     ``cell`` is the variance inside the cell of a node, ``solution`` leads from products to factors, ``own`` is the
-    covariance of the factors at a node for unit noise.
+    covariance of the factors at a node for unit noise. ``strength`` is the power of the energy that the prior takes
+    out, ``freedom`` the number of samples that tell the noise, 0 where it is known.
     """
 
     nodes: Array
@@ -41,6 +42,8 @@ class _Cells(NamedTuple):
     solution: Array
     own: Array
     period: Array
+    strength: float
+    freedom: float
 
 
 class Posterior:
@@ -62,7 +65,7 @@ class Posterior:
 
     def __init__(
         self, physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Array, positive: bool = False
-    ) -> None:  # noqa: PLR0913
+    ) -> None:
         self.bank = Bank(physics, grid, moving, positive)
         self._parts = 2 if physics.complex else 1
         self._strengths = self._parts * len(moving)
@@ -75,6 +78,8 @@ class Posterior:
             solution,
             solution @ solution.transpose(0, 2, 1),
             period,
+            self._strengths / 2,
+            0.0,
         )
 
     def __call__(self, taken: Taken, variance: Array, known: bool, found: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -101,12 +106,12 @@ class Posterior:
         moments = np.zeros((*found.shape, found.shape[1]))
         single = np.empty(len(found), np.bool_)
         freedom = 0.0 if known else float(taken.rows.shape[1] - taken.flat.shape[1] - self._strengths)
+        cells = self._cells._replace(freedom=freedom)
         for first in range(0, len(found), _CHUNK):
             part = slice(first, first + _CHUNK)
-            some = Taken(*(array[part] for array in taken))
+            some = part_of(taken, part)
             products = self.bank.products(some.unit)
-            scale = (self._strengths / 2, freedom)
-            _spread(products, some, self._cells, scale, variance[part], found[part], moments[part], single[part])
+            single[part] = _spread(products, some, cells, variance[part], found[part], moments[part])
         return moments, single
 
 
@@ -135,23 +140,21 @@ def _solutions(physics: Basis, nodes: Array, moving: NDArray[np.int64], parts: i
 
 
 @nb.njit(**FAST)
-def _probabilities(
-    products: NDArray[np.float32], count: int, prior: Array, variance: float, energy: float, scale: tuple[float, float]
-) -> tuple[Array, Array]:  # noqa: PLR0913
+def _probabilities(products: NDArray[np.float32], cells: _Cells, variance: float, energy: float) -> tuple[Array, Array]:
     """Explained energy and logarithm of the probability of each node, both for a signal whose largest value is 1."""
+    count = cells.prior.size
     explained, power = np.zeros(count), np.empty(count)
     for b in range(products.size // count):
         for t in range(count):
             explained[t] += products[b * count + t] ** 2
-    strength, freedom = scale
     for t in range(count):
         value = max(explained[t], 1e-30)
         # Where the noise is not known it is integrated over, which leaves Student's distribution.
-        if freedom > 0:
-            likelihood = -0.5 * freedom * math.log(max(1.0 - value / energy, 1e-12))
+        if cells.freedom > 0:
+            likelihood = -0.5 * cells.freedom * math.log(max(1.0 - value / energy, 1e-12))
         else:
             likelihood = 0.5 * value / variance
-        power[t] = likelihood - strength * math.log(value) + prior[t]
+        power[t] = likelihood - cells.strength * math.log(value) + cells.prior[t]
     return explained, power
 
 
@@ -174,7 +177,7 @@ def _likely(power: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 @nb.njit(**FAST)
-def _add(moments: Array, away: Array, cell: Array, own: Array, variance: float, weight: float) -> None:  # noqa: PLR0913
+def _add(moments: Array, away: Array, cell: Array, own: Array, variance: float, weight: float) -> None:
     """Add one node to the moments: its distance from the best fit, and its own spread."""
     k = cell.size
     for i in range(away.size):
@@ -188,43 +191,58 @@ def _add(moments: Array, away: Array, cell: Array, own: Array, variance: float, 
 
 
 @nb.njit(**FAST)
+def _away(cells: _Cells, at: int, product: Array, found: Array, away: Array) -> None:
+    """Distance of a node, and of the factors that fit best there, from the best fit."""
+    k, size = cells.nodes.shape[1], product.size
+    for j in range(k):
+        away[j] = cells.nodes[at, j] - found[j]
+        if cells.period[j] > 0:
+            away[j] -= cells.period[j] * round(away[j] / cells.period[j])
+    for i in range(size):
+        away[k + i] = -found[k + i]
+        for h in range(size):
+            away[k + i] += cells.solution[at, i, h] * product[h]
+
+
+@nb.njit(**FAST)
+def _one_peak(cells: _Cells, best: int, noise: float, explained: float, moments: Array) -> bool:
+    """Whether the posterior is about as wide as its best peak; and fill in the upper triangle of the moments."""
+    narrow = 0
+    for j in range(cells.nodes.shape[1]):
+        peak = noise / max(cells.metric[best, j] * explained, 1e-300) + cells.cell[best, j]
+        narrow += moments[j, j] <= _SEVERAL * peak
+    for i in range(moments.shape[0]):
+        for j in range(i):
+            moments[j, i] = moments[i, j]
+    return bool(narrow == cells.nodes.shape[1])
+
+
+@nb.njit(**FAST)
 def _spread(
     products: NDArray[np.float32],
     taken: Taken,
     cells: _Cells,
-    scale: tuple[float, float],
     variance: Array,
     found: Array,
     moments: Array,
-    single: NDArray[np.bool_],
-) -> None:  # noqa: PLR0913
-    """Moments of each signal about its best fit."""
+) -> NDArray[np.bool_]:
+    """Moments of each signal about its best fit, in place; return whether there is one peak."""
     count, k = cells.nodes.shape
-    size = cells.solution.shape[1]
+    size, flat = cells.solution.shape[1], taken.flat.shape[1]
     away, product = np.empty(k + size), np.empty(size)
-    flat = taken.flat.shape[1]
+    single = np.empty(found.shape[0], np.bool_)
     for s in range(found.shape[0]):
-        largest, total = taken.largest[s], moments[s]
-        noise = variance[s] / largest**2
-        explained, power = _probabilities(products[s], count, cells.prior, noise, taken.energy[s] / largest**2, scale)
+        largest = taken.largest[s]
+        noise, energy = variance[s] / largest**2, taken.energy[s] / largest**2
+        explained, power = _probabilities(products[s], cells, noise, energy)
         nodes, weights = _likely(power)
-        for at, weight in zip(nodes, weights):  # noqa: B905 - numba knows no strict
-            for i in range(size):
-                product[i] = taken.flat[s, i] if i < flat else products[s, (i - flat) * count + at] * largest
-            for j in range(k):
-                away[j] = cells.nodes[at, j] - found[s, j]
-                if cells.period[j] > 0:
-                    away[j] -= cells.period[j] * round(away[j] / cells.period[j])
-            for i in range(size):
-                away[k + i] = -found[s, k + i]
-                for h in range(size):
-                    away[k + i] += cells.solution[at, i, h] * product[h]
-            _add(total, away, cells.cell[at], cells.own[at], variance[s], weight)
+        product[:flat] = taken.flat[s]
+        for n in range(nodes.size):
+            at = nodes[n]
+            for i in range(flat, size):
+                product[i] = products[s, (i - flat) * count + at] * largest
+            _away(cells, at, product, found[s], away)
+            _add(moments[s], away, cells.cell[at], cells.own[at], variance[s], weights[n])
         best = np.argmax(power)
-        single[s] = True
-        for j in range(k):
-            peak = noise / max(cells.metric[best, j] * explained[best], 1e-300) + cells.cell[best, j]
-            single[s] &= total[j, j] <= _SEVERAL * peak
-        for i in range(k + size):
-            for j in range(i):
-                total[j, i] = total[i, j]
+        single[s] = _one_peak(cells, best, noise, explained[best], moments[s])
+    return single

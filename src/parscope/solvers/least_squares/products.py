@@ -20,7 +20,7 @@ from parscope.solvers.least_squares.layout import FAST, Array, Model, Work
 
 
 @intrinsic
-def _call(typing: Any, address: Any, axis: Any, bins: Any, theta: Any, out: Any) -> Any:  # noqa: PLR0913 - pointers
+def _call(typing: Any, address: Any, axis: Any, bins: Any, theta: Any, out: Any) -> Any:
     """Call the compiled columns of a physics by address: costs nothing, and lets the kernel be cached on disk."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -188,7 +188,8 @@ def set_up(model: Model, signal: Array, searched: Array, mean: Array, weight: Ar
     for j in range(searched.size):
         work.theta[j] = math.exp(searched[j]) if model.logarithmic[j] else searched[j]
         work.rate[j] = work.theta[j] if model.logarithmic[j] else 1.0
-    _call(model.address, model.axis.ctypes.data, model.axis.size, work.theta.ctypes.data, work.columns.ctypes.data)
+    axis, theta, columns = model.axis.ctypes.data, work.theta.ctypes.data, work.columns.ctypes.data
+    _call(model.address, axis, model.axis.size, theta, columns)  # type: ignore[call-arg]
     _products(model, signal, work)
     cost = -_solve_factors(model, work, mean, weight)
     _differentiate(model, work)

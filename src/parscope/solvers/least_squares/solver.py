@@ -16,7 +16,7 @@ from parscope.solvers.least_squares.bank import Bank, Taken, as_filters, take
 from parscope.solvers.least_squares.engine import Compiled, Engine, Generic
 from parscope.solvers.least_squares.grid import Grid, lay_out, still
 from parscope.solvers.least_squares.judge import Verdict, to_units
-from parscope.solvers.least_squares.layout import Prior
+from parscope.solvers.least_squares.layout import Prior, part_of
 from parscope.solvers.least_squares.posterior import Posterior
 
 Array = NDArray[np.float64]
@@ -137,7 +137,7 @@ class LeastSquares:
         return self.bank.start(taken.unit, favour, prior.variance / taken.largest**2)
 
     def rates(self, theta: Array) -> Array:
-        """How parameters change with what is searched, both of shape (n, k): 1, or the parameter for those of kind log."""
+        """How parameters change with what is searched, shape (n, k): 1, or the parameter itself where it is a log."""
         first = len(self._engine.range[0])
         rate = np.ones_like(theta)
         rate[:, :first] = np.where(self._engine.model.logarithmic, theta[:, :first], 1.0)
@@ -173,8 +173,8 @@ class LeastSquares:
             raise ShapeError(f"{one}, where those of the physics are {other}", "signals")
 
     def _settle(self, taken: Taken, verdict: Verdict, weak: NDArray[np.int64], prior: Prior | None) -> None:
-        """Bring weak signals to the units of the physics, with the covariance of the posterior unless a prior gave one."""
-        some = Taken(*(array[weak] for array in taken))
+        """Bring weak signals to the units of the physics, with the covariance of the posterior where no prior is."""
+        some = part_of(taken, weak)
         found, variance = verdict.found[weak], verdict.variance[weak]
         if prior is None:
             moments, single = self.posterior(some, variance, self.noise is not None, found)

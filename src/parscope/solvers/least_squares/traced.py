@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import MissingExtraError
 from parscope.core.physics import Physics
-from parscope.solvers.least_squares.layout import CONVERGED, LOST, SINGULAR, Fits
+from parscope.solvers.least_squares.layout import CONVERGED, LOST, SINGULAR, Fits, part_of
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 Array = NDArray[np.float64]
 
@@ -71,29 +71,29 @@ class Traced:
         fits = Fits(start.copy(), np.full((n, k, k), np.nan), np.zeros(n), np.zeros(n), np.full(n, LOST))
         for first in range(0, n, _CHUNK):
             part = slice(first, first + _CHUNK)
-            self._search(rows[part], Fits(*(array[part] for array in fits)))
+            self._search(rows[part], part_of(fits, part))
         return fits
 
-    def _signal(self, at: torch.Tensor) -> torch.Tensor:
+    def _signal(self, at: Tensor) -> Tensor:
         """Expected signals as rows of real, then imaginary parts."""
         torch = self._torch
         theta = torch.where(self._logarithmic, torch.exp(torch.where(self._logarithmic, at, 0.0)), at)
-        signal = self._physics.render(theta).reshape(len(at), -1)
+        signal: Tensor = self._physics.render(theta).reshape(len(at), -1)
         return torch.cat([signal.real, signal.imag], dim=1) if signal.is_complex() else signal
 
-    def _linearise(self, at: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _linearise(self, at: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Residual (n, m) and derivatives of the signal (n, k, m)."""
         torch = self._torch
 
-        def along(direction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            made: tuple[torch.Tensor, torch.Tensor] = torch.func.jvp(self._signal, (at,), (direction.expand_as(at),))
+        def along(direction: Tensor) -> tuple[Tensor, Tensor]:
+            made: tuple[Tensor, Tensor] = torch.func.jvp(self._signal, (at,), (direction.expand_as(at),))
             return made
 
         directions = torch.eye(at.shape[1], dtype=at.dtype)
         signal, slopes = torch.func.vmap(along, out_dims=(None, 1))(directions)
         return rows - signal, slopes
 
-    def _step(self, at: torch.Tensor, normal: torch.Tensor, slope: torch.Tensor, damping: torch.Tensor) -> torch.Tensor:
+    def _step(self, at: Tensor, normal: Tensor, slope: Tensor, damping: Tensor) -> Tensor:
         """Next step; parameters that lean against a bound stay there."""
         torch = self._torch
         held = ((at <= self._lower) & (slope < 0)) | ((at >= self._upper) & (slope > 0))
@@ -101,7 +101,8 @@ class Traced:
         scale = torch.diagonal(normal, dim1=1, dim2=2).clamp_min(1e-300).rsqrt()
         unit = normal * (scale * free)[:, :, None] * (scale * free)[:, None, :]
         unit = unit + torch.diag_embed(1.0 - free + damping[:, None] + 1e-14)
-        return torch.linalg.solve(unit, slope * scale * free) * scale * free
+        step: Tensor = torch.linalg.solve(unit, slope * scale * free) * scale * free
+        return step
 
     def _search(self, rows: Array, fits: Fits) -> None:
         """Search from where `fits` stands, in place."""

@@ -25,7 +25,7 @@ _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
 _MOST_STEPS = 50
 # The search ends where the next step would move no parameter by more than about 1/3000 of its standard error,
-_CLOSE = 1e-7
+_CLOSE = 1e-6
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
 # A parameter searched by its logarithm moves by at most a factor e in one step.
@@ -37,7 +37,7 @@ def _room_for(model: Model) -> Work:
     """Room to fit one signal at a time."""
     searched, size, count = model.lower.size, model.factors * model.parts, model.factors + model.factor.size
     return Work(
-        np.zeros((count, model.parts * model.axis.size)),
+        np.zeros((count + 1, model.parts * model.axis.size)),
         np.zeros((count, count)),
         np.zeros((count, count)),
         np.zeros(count),
@@ -91,8 +91,9 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
     size = at.size
     step, to, room = np.empty(size), np.empty(size), np.empty((size, size))
     energy = _square(signal)
+    work.columns[-1] = signal
     freedom = max(signal.size - size - work.factors.size, 1)
-    cost = set_up(model, signal, at, mean, weight, work)
+    cost = set_up(model, at, mean, weight, work)
     if not math.isfinite(cost):
         return SINGULAR
     damping = _FIRST_DAMPING
@@ -105,12 +106,12 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
         promised = _dot(step, work.slope)
         close = promised * freedom <= _CLOSE * max(energy + cost, 0.0) or promised <= _RESOLVED * energy
         _move(model, at, step, to)
-        there = set_up(model, signal, to, mean, weight, work)
+        there = set_up(model, to, mean, weight, work)
         if there <= cost:
             at[:] = to
             cost, damping = there, max(damping * _RELAX, _LEAST_DAMPING)
         else:
-            set_up(model, signal, at, mean, weight, work)
+            set_up(model, at, mean, weight, work)
             damping *= _TIGHTEN
         if close or damping > _MOST_DAMPING:
             return CONVERGED
@@ -180,18 +181,29 @@ def _covariance(work: Work, out: Array) -> bool:
         return False
     invert(room, out, searched)
     invert(work.gram, work.inverse, size)
+    follow = work.cross
     for j in range(searched):
-        work.solved[:] = work.cross[j]
-        substitute(work.gram, work.solved, size)
-        work.cross[j] = work.solved
+        substitute(work.gram, follow[j], size)
     for i in range(size):
         for j in range(searched):
-            out[searched + i, j] = out[j, searched + i] = -_dot(work.cross[:, i], out[j, :searched])
+            mixed = 0.0
+            for k in range(searched):
+                mixed -= follow[k, i] * out[k, j]
+            out[searched + i, j] = out[j, searched + i] = mixed
+    _close(follow, work.inverse, out)
+    return True
+
+
+@nb.njit(**FAST)
+def _close(follow: Array, alone: Array, out: Array) -> None:
+    """Fill in the block of the factors: their covariance alone, and how they follow what is searched."""
+    searched, size = follow.shape
     for i in range(size):
         for h in range(size):
-            mixed = _dot(out[searched + i, :searched], work.cross[:, h])
-            out[searched + i, searched + h] = work.inverse[i, h] - mixed
-    return True
+            total = alone[i, h]
+            for j in range(searched):
+                total -= out[searched + i, j] * follow[j, h]
+            out[searched + i, searched + h] = total
 
 
 @nb.njit(**FAST)

@@ -61,7 +61,7 @@ class Prior(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room for one signal: columns and their products, normal equations of the factors and of the search.
+    """Room for one signal: columns, then the signal, their products, normal equations of the factors and of the search.
 
     ``variance`` is that of the noise, 0 without a prior.
     """

@@ -32,38 +32,38 @@ def _call(typing: Any, address: Any, axis: Any, bins: Any, theta: Any, out: Any)
 
 
 @nb.njit(**FAST)
-def _dot(one: Array, two: Array) -> float:
+def _dot(columns: Array, a: int, b: int) -> float:
     """Real part of the inner product of two columns."""
     total = 0.0
-    for i in range(one.size):
-        total += one[i] * two[i]
+    for i in range(columns.shape[1]):
+        total += columns[a, i] * columns[b, i]
     return total
 
 
 @nb.njit(**FAST)
-def _cross(one: Array, two: Array) -> float:
+def _cross(columns: Array, a: int, b: int) -> float:
     """Imaginary part of the inner product of two complex columns."""
-    bins = one.size // 2
+    bins = columns.shape[1] // 2
     total = 0.0
     for i in range(bins):
-        total += one[i] * two[bins + i] - one[bins + i] * two[i]
+        total += columns[a, i] * columns[b, bins + i] - columns[a, bins + i] * columns[b, i]
     return total
 
 
 @nb.njit(**FAST)
-def _products(model: Model, signal: Array, work: Work) -> None:
-    """Inner products of all columns with each other and with the signal."""
-    columns, count = work.columns, work.columns.shape[0]
+def _products(model: Model, work: Work) -> None:
+    """Inner products of all columns with each other and with the signal, which is the last row of the columns."""
+    columns, count = work.columns, work.columns.shape[0] - 1
     for a in range(count):
-        work.real_signal[a] = _dot(columns[a], signal)
         for b in range(a, count):
-            work.real[a, b] = work.real[b, a] = _dot(columns[a], columns[b])
+            work.real[a, b] = work.real[b, a] = _dot(columns, a, b)
+        work.real_signal[a] = _dot(columns, a, count)
     if model.parts == 2:
         for a in range(count):
-            work.imaginary_signal[a] = _cross(columns[a], signal)
             for b in range(a + 1, count):
-                work.imaginary[a, b] = _cross(columns[a], columns[b])
+                work.imaginary[a, b] = _cross(columns, a, b)
                 work.imaginary[b, a] = -work.imaginary[a, b]
+            work.imaginary_signal[a] = _cross(columns, a, count)
 
 
 @nb.njit(**FAST)
@@ -139,7 +139,8 @@ def _project(work: Work) -> None:
     """Take out of the derivatives what the factors can follow."""
     searched, size = work.cross.shape
     for j in range(searched):
-        work.solved[:] = work.cross[j]
+        for i in range(size):
+            work.solved[i] = work.cross[j, i]
         substitute(work.gram, work.solved, size)
         for i in range(size):
             work.slope[j] -= work.cross[j, i] * work.factors[i]
@@ -179,10 +180,10 @@ def _weigh(model: Model, searched: Array, mean: Array, weight: Array, work: Work
 
 
 @nb.njit(**FAST)
-def set_up(model: Model, signal: Array, searched: Array, mean: Array, weight: Array, work: Work) -> float:
-    """Normal equations of one signal where the search stands; return its squared residual less the signal's square.
+def set_up(model: Model, searched: Array, mean: Array, weight: Array, work: Work) -> float:
+    """Normal equations where the search stands; return the squared residual less the signal's square.
 
-    Afterwards ``work.normal`` and ``work.slope`` hold what is left of the derivatives after projection,
+    The signal is the last row of ``work.columns``. Afterwards ``work.normal`` and ``work.slope`` hold what is left of the derivatives after projection,
     ``work.cross`` and ``work.gram`` (factorised) how the factors depend on what is searched.
     """
     for j in range(searched.size):
@@ -190,7 +191,7 @@ def set_up(model: Model, signal: Array, searched: Array, mean: Array, weight: Ar
         work.rate[j] = work.theta[j] if model.logarithmic[j] else 1.0
     axis, theta, columns = model.axis.ctypes.data, work.theta.ctypes.data, work.columns.ctypes.data
     _call(model.address, axis, model.axis.size, theta, columns)  # type: ignore[call-arg]
-    _products(model, signal, work)
+    _products(model, work)
     cost = -_solve_factors(model, work, mean, weight)
     _differentiate(model, work)
     _project(work)

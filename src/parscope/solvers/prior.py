@@ -8,7 +8,8 @@ as domains of opposite polarisation do.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,8 @@ _CLOSE = 1e-3
 _RARE = 0.02
 
 
-class Population(NamedTuple):
+@dataclass(frozen=True)
+class Population:
     """Gaussian distribution of what is searched (k) and, about plus or minus a mean, of the factors (f)."""
 
     mean: Array
@@ -131,7 +133,7 @@ class EmpiricalBayes:
             first.extra["prior_share"] = np.zeros_like(first.theta)
             return first
         noise = first.extra["noise"]
-        shape = population._replace(factor_mean=np.zeros(0))
+        shape = replace(population, factor_mean=np.zeros(0))
         signs = self.solver(signals, prior=self._prior(shape, noise, first.theta[:, len(population.mean) :]))
         prior = self._prior(population, noise, signs.theta[:, len(population.mean) :])
         estimate = self.solver(signals, prior=prior)

@@ -7,7 +7,8 @@ standard errors, and needs no knowledge of the technique.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,8 @@ class Basis(Protocol):
         """Columns at parameters, shape (n, k)."""
 
 
-class Grid(NamedTuple):
+@dataclass(frozen=True)
+class Grid:
     """Nodes (t, k) of what is searched, the volume each stands for, and lost energy per squared distance (t, k)."""
 
     nodes: Array

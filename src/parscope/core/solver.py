@@ -36,15 +36,15 @@ class Status(IntEnum):
 _SENTENCES = {
     Status.OK: "fitted",
     Status.VACUUM: "vacuum: the direct beam only",
-    Status.WEAK: "too little signal over the noise: too few electrons in the disks, or a peak that hardly shows",
+    Status.WEAK: "too little signal over the noise",
     Status.SECOND_LATTICE: "a second lattice in the pattern",
     Status.BOUNDARY: "grain boundary: two grains in the pattern",
     Status.NO_MODEL: "the signal does not follow the model",
     Status.AT_BOUND: "the fit left the range in which it is valid",
-    Status.BAD_INPUT: "not a number, negative, saturated or empty data",
+    Status.BAD_INPUT: "not a number, negative, cut off or empty",
     Status.UNREADABLE: "this part of the file cannot be read",
     Status.NOT_DONE: "not reached before the work was stopped",
-    Status.AMBIGUOUS: "parts of the range far from each other explain the signal about equally well",
+    Status.AMBIGUOUS: "several answers explain the signal",
 }
 
 
@@ -55,7 +55,8 @@ class Estimate:
     Parameters
     ----------
     theta : ndarray, shape (n, k)
-        Parameters in the order and units of the physics; NaN where the status is not OK.
+        Parameters in the order and units of the physics; NaN where the status is neither OK nor, for solvers that
+        then give the errors of the posterior, WEAK or AMBIGUOUS.
     covariance : ndarray, shape (n, k, k)
         Their covariance, squared units; NaN likewise.
     misfit : ndarray, shape (n,)

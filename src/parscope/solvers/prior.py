@@ -71,8 +71,8 @@ class EmpiricalBayes:
         Returns
         -------
         Estimate
-            With ``prior_share``, shape (n, k), in `extra`: the part of the information on each parameter that is the
-            prior's, from 0 to 1, [1]. As without a prior, nothing but OK, WEAK and AMBIGUOUS has values.
+            With ``prior_share``, shape (n, k), in `extra`: the variance of each parameter over that of the prior, from
+            0 where the data decide to 1 where the prior does, [1].
         """
         return self.fit(signals, self.learn(signals))
 
@@ -138,8 +138,10 @@ class EmpiricalBayes:
         prior = self._prior(population, noise, signs.theta[:, len(population.mean) :])
         estimate = self.solver(signals, prior=prior)
         rate = self.solver.rates(estimate.theta)
-        searched = estimate.covariance / (rate[:, :, None] * rate[:, None, :])
-        estimate.extra["prior_share"] = np.einsum("njk,kj->nj", searched, prior.precision)
+        # of the variance that the prior was weighed with, which is that of the fit without it
+        scale = prior.variance / np.square(estimate.extra["noise"])
+        searched = np.diagonal(estimate.covariance, axis1=1, axis2=2) / np.square(rate) * scale[:, None]
+        estimate.extra["prior_share"] = searched / np.diagonal(np.linalg.inv(prior.precision))
         return estimate
 
     def _prior(self, population: Population, noise: Array, factors: Array) -> Prior:

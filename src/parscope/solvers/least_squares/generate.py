@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import numba as nb
@@ -75,14 +75,20 @@ def generate(physics: Separable) -> Columns:
     slopes = [(m, j, sympy.diff(column, t)) for m, column in enumerate(columns) for j, t in enumerate(theta)]
     slopes = [slope for slope in slopes if slope[2] != 0]
     source = _write([*columns, *(slope[2] for slope in slopes)], len(theta), physics.complex)
-    namespace: dict[str, Any] = {}
-    exec(compile(source, "<columns>", "exec"), namespace)
     return Columns(
-        nb.cfunc(_SIGNATURE, fastmath=True, error_model="numpy")(namespace["columns"]),
+        _compile(source),
         source,
         np.array([slope[0] for slope in slopes], np.int64),
         np.array([slope[1] for slope in slopes], np.int64),
     )
+
+
+@cache
+def _compile(source: str) -> Any:
+    """Machine code of a generated function, made once in a process."""
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "<columns>", "exec"), namespace)
+    return nb.cfunc(_SIGNATURE, fastmath=True, error_model="numpy")(namespace["columns"])
 
 
 def _write(expressions: list[Any], count: int, parts: bool) -> str:

@@ -139,7 +139,7 @@ def density(physics: Basis, points: Array, moving: NDArray[np.int64], j: int, sp
     j : int
         Which parameter.
     span : float
-        Its range, in the unit of what is searched.
+        Its range, in the `unit` of what is searched.
 
     Returns
     -------

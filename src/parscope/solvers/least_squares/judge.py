@@ -109,7 +109,7 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
     fits : Fits
         How the searches ended.
     noise : float
-        Standard deviation of a sample in the unit of the signal; 0 where it is not known.
+        Standard deviation of a sample in the `unit` of the signal; 0 where it is not known.
 
     Returns
     -------

@@ -20,10 +20,10 @@ from parscope.solvers.least_squares.layout import FAST, Array, Model, Work
 
 
 @intrinsic
-def _call(typing: Any, address: Any, axis: Any, bins: Any, theta: Any, out: Any) -> Any:
+def _call(_typing: Any, address: Any, axis: Any, bins: Any, theta: Any, out: Any) -> Any:
     """Call the compiled columns of a physics by address: costs nothing, and lets the kernel be cached on disk."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [args[0].type] * 4)
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
         return context.get_dummy_value()
@@ -183,8 +183,8 @@ def _weigh(model: Model, searched: Array, mean: Array, weight: Array, work: Work
 def set_up(model: Model, searched: Array, mean: Array, weight: Array, work: Work) -> float:
     """Normal equations where the search stands; return the squared residual less the signal's square.
 
-    The signal is the last row of ``work.columns``. Afterwards ``work.normal`` and ``work.slope`` hold what is left of the derivatives after projection,
-    ``work.cross`` and ``work.gram`` (factorised) how the factors depend on what is searched.
+    The signal is the last row of ``work.columns``. Afterwards ``work.normal`` and ``work.slope`` hold what is left of
+    the derivatives after projection, ``work.cross`` and ``work.gram`` (factorised) how the factors depend on it.
     """
     for j in range(searched.size):
         work.theta[j] = math.exp(searched[j]) if model.logarithmic[j] else searched[j]

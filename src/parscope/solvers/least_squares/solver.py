@@ -39,8 +39,8 @@ class LeastSquares:
         What makes the signals. A `Separable` one is compiled, which is ten times as fast as any other, for which
         PyTorch is needed.
     noise : float, optional
-        Standard deviation of each real sample, or of real and imaginary part each, in the unit of the signal. Default:
-        estimated from what the fit leaves of each signal.
+        Standard deviation of each real sample, or of real and imaginary part each, in the `unit` of the signal.
+        Default: estimated from what the fit leaves of each signal.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class LeastSquares:
     >>> noisy = physics.render(theta) + rng.normal(size=(1, 80)) + 1j * rng.normal(size=(1, 80))
     >>> estimate = LeastSquares(physics)(noisy)
     >>> estimate.theta[0, :2].round()
-    array([322010.,    118.])
+    array([3.22001e+05, 1.20000e+02])
     """
 
     def __init__(self, physics: Physics, noise: float | None = None) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from parscope.core.axes import Axis as Axis
+    from parscope.core.bound import cramer_rao as cramer_rao
+    from parscope.core.bound import propagate as propagate
     from parscope.core.contracts import Reader as Reader
     from parscope.core.contracts import SpectraReader as SpectraReader
     from parscope.core.frames import Frames as Frames
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from parscope.core.physics import Physics as Physics
     from parscope.core.record import Provenance as Provenance
     from parscope.core.record import fingerprint as fingerprint
+    from parscope.core.separable import Linear as Linear
+    from parscope.core.separable import Separable as Separable
     from parscope.core.solver import Estimate as Estimate
     from parscope.core.solver import Solver as Solver
     from parscope.core.solver import Status as Status
@@ -23,10 +27,12 @@ if TYPE_CHECKING:
 
 _HOME = {
     "axes": ("Axis",),
+    "bound": ("cramer_rao", "propagate"),
     "contracts": ("Reader", "SpectraReader"),
     "frames": ("Frames", "Sliceable"),
     "physics": ("Constellation", "Contrast", "Levels", "Parameter", "Physics"),
     "record": ("Provenance", "fingerprint"),
+    "separable": ("Linear", "Separable"),
     "solver": ("Estimate", "Solver", "Status"),
     "spectra": ("Spectra",),
 }

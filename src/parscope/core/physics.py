@@ -57,8 +57,12 @@ class Physics(ABC):
     A subclass is a frozen dataclass in one file of `techniques`; its fields are what the instrument fixes.
     """
 
-    parameters: ClassVar[tuple[Parameter, ...]]
     noise: ClassVar[Noise]
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The numbers that govern a signal, in the order of `render`; a class attribute where nothing sets bounds."""
 
     @property
     @abstractmethod

@@ -10,7 +10,10 @@ from typing import Any
 from parscope.core.errors import OptionError
 
 _BUILT_IN: dict[str, dict[str, str]] = {
-    "parscope.techniques": {"diffraction": "parscope.techniques.diffraction:DiffractionPattern"},
+    "parscope.techniques": {
+        "diffraction": "parscope.techniques.diffraction:DiffractionPattern",
+        "be_sho": "parscope.techniques.band_excitation:BandExcitation",
+    },
     "parscope.readers": {
         name: f"parscope.io.{module}:{cls}"
         for name, module, cls in (

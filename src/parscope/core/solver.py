@@ -25,6 +25,7 @@ class Status(IntEnum):
     BAD_INPUT = 7
     UNREADABLE = 8
     NOT_DONE = 9
+    AMBIGUOUS = 10
 
     @property
     def sentence(self) -> str:
@@ -35,14 +36,15 @@ class Status(IntEnum):
 _SENTENCES = {
     Status.OK: "fitted",
     Status.VACUUM: "vacuum: the direct beam only",
-    Status.WEAK: "too few electrons in the disks",
+    Status.WEAK: "too little signal over the noise",
     Status.SECOND_LATTICE: "a second lattice in the pattern",
     Status.BOUNDARY: "grain boundary: two grains in the pattern",
-    Status.NO_MODEL: "the pattern does not follow the model",
+    Status.NO_MODEL: "the signal does not follow the model",
     Status.AT_BOUND: "the fit left the range in which it is valid",
-    Status.BAD_INPUT: "not a number, negative or empty data",
+    Status.BAD_INPUT: "not a number, negative, cut off or empty",
     Status.UNREADABLE: "this part of the file cannot be read",
     Status.NOT_DONE: "not reached before the work was stopped",
+    Status.AMBIGUOUS: "several answers explain the signal",
 }
 
 
@@ -53,7 +55,8 @@ class Estimate:
     Parameters
     ----------
     theta : ndarray, shape (n, k)
-        Parameters in the order and units of the physics; NaN where the status is not OK.
+        Parameters in the order and units of the physics; NaN where the status is neither OK nor, for solvers that
+        then give the errors of the posterior, WEAK or AMBIGUOUS.
     covariance : ndarray, shape (n, k, k)
         Their covariance, squared units; NaN likewise.
     misfit : ndarray, shape (n,)

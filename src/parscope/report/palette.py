@@ -39,5 +39,6 @@ STATUS = {
     Status.BAD_INPUT: "#aa4499",
     Status.UNREADABLE: "#000000",
     Status.NOT_DONE: "#999933",
+    Status.AMBIGUOUS: "#44aa99",
 }
 """One colour each; the tints are those of P. Tol's "muted" scheme, made for colour-blind readers."""

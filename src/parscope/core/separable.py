@@ -1,0 +1,153 @@
+"""Separable physics: signals that are linear in some parameters, which are then solved in closed form.
+
+Amplitudes and backgrounds multiply columns that depend on the remaining, non-linear parameters alone. Least squares
+over all of them is a search over the non-linear ones only (variable projection, Golub and Pereyra,
+doi:10.1137/0710036). A technique says what its columns are, once; simulation, fit, bounds and errors follow.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.physics import Parameter, Physics
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A factor that multiplies one column: complex where the signal is complex, else real.
+
+    Parameters
+    ----------
+    name : str
+        The field's standard term; a complex factor is stored as ``name_re`` and ``name_im``.
+    unit : str
+        Unit of the factor.
+    """
+
+    name: str
+    unit: str
+
+
+class Separable(Physics):
+    """Physics whose signal is a sum of columns with linear factors.
+
+    A subclass is a frozen dataclass that gives `axis`, `nonlinear`, `linear` and `columns`. Signals have one axis.
+    They are complex where `noise` is ``complex gaussian``, and so are the factors.
+    """
+
+    quantities: ClassVar[tuple[Parameter, ...]] = ()
+    """What `derive` returns: quantities a person asks for that are functions of the parameters."""
+
+    @property
+    @abstractmethod
+    def axis(self) -> NDArray[np.float64]:
+        """Positions of the samples, shape (bins,)."""
+
+    @property
+    @abstractmethod
+    def nonlinear(self) -> tuple[Parameter, ...]:
+        """The parameters that the columns depend on, with finite bounds."""
+
+    @property
+    @abstractmethod
+    def linear(self) -> tuple[Linear, ...]:
+        """The factors of the columns."""
+
+    @abstractmethod
+    def columns(self, xp: Any, x: Any, /, *theta: Any) -> tuple[Any, ...]:
+        """What the linear factors multiply, one expression each.
+
+        Called with arrays of any library, and once with symbols, from which derivatives and machine code are made: so
+        it holds arithmetic and functions of `xp` (``exp``, ``log``, ``sqrt``, ``erf``, ``where``) only.
+
+        Parameters
+        ----------
+        xp : namespace
+            Where functions come from.
+        x : array, shape (bins,)
+            Positions of the samples.
+        *theta : array, shape (n, 1)
+            Non-linear parameters, in the order of `nonlinear`.
+
+        Returns
+        -------
+        tuple of array, shape (n, bins)
+            One column for each of `linear`; a number stands for a constant column.
+        """
+
+    def derive(self, theta: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Quantities of the parameters.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n, k)
+            Parameters in the order of `parameters`.
+
+        Returns
+        -------
+        ndarray, shape (n, q)
+            In the order and units of `quantities`.
+        """
+        return np.empty((len(theta), 0))
+
+    @property
+    def complex(self) -> bool:
+        """Whether signals and factors are complex."""
+        return self.noise == "complex gaussian"
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All real parameters: the non-linear ones, then the factors with real before imaginary part."""
+        parts = ("_re", "_im") if self.complex else ("",)
+        return self.nonlinear + tuple(Parameter(f.name + part, f.unit) for f in self.linear for part in parts)
+
+    @property
+    def signal_shape(self) -> tuple[int, ...]:
+        """Shape of one signal, (bins,)."""
+        return self.axis.shape
+
+    def basis(self, theta: Any, /) -> tuple[Any, ...]:
+        """Columns at given non-linear parameters.
+
+        Parameters
+        ----------
+        theta : array, shape (n, k)
+            Parameters whose first ones are the non-linear ones; of NumPy or PyTorch.
+
+        Returns
+        -------
+        tuple of array, shape (n, bins)
+            One for each of `linear`, of the library of `theta`.
+        """
+        xp = import_module(type(theta).__module__.partition(".")[0])
+        x = xp.asarray(np.array(self.axis), dtype=theta.dtype)
+        given = (theta[:, j, None] for j in range(len(self.nonlinear)))
+        level = 0 * theta[:, :1] + 0 * x
+        return tuple(level + column for column in self.columns(xp, x, *given))
+
+    def render(self, theta: Any, /) -> Any:
+        """Expected signals: the columns times their factors.
+
+        Parameters
+        ----------
+        theta : array, shape (n, k)
+            All parameters, in the order and units of `parameters`; of NumPy or PyTorch.
+
+        Returns
+        -------
+        array, shape (n, bins)
+            Of the library of `theta`.
+        """
+        first, parts = len(self.nonlinear), 2 if self.complex else 1
+        signal: Any = 0
+        for m, column in enumerate(self.basis(theta)):
+            at = first + parts * m
+            factor = theta[:, at] + 1j * theta[:, at + 1] if self.complex else theta[:, at]
+            signal = signal + factor[:, None] * column
+        return signal

@@ -1,0 +1,94 @@
+"""What the compiled functions hand to each other: named groups of arrays, and how numba is to compile."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# The cache of a function is renewed when its own file changes, not when that of a function it calls does: delete the
+# *.nbi files of __pycache__ after an edit.
+FAST: dict[str, Any] = {"fastmath": True, "cache": True, "error_model": "numpy", "nogil": True}
+# Where NaN must be seen: sums in any order, but no assumption that all numbers are finite.
+CAREFUL: dict[str, Any] = {**FAST, "fastmath": {"reassoc", "nsz", "contract"}}
+
+# How a fit ended.
+CONVERGED, LOST, SINGULAR = range(3)
+
+
+Group = TypeVar("Group", bound=tuple[Any, ...])
+
+
+def part_of(group: Group, part: slice | Integers) -> Group:
+    """A named group of arrays that holds a part of the signals only."""
+    return type(group)(*(array[part] for array in group))
+
+
+class Model(NamedTuple):
+    """What the kernel knows of the physics.
+
+    ``address`` is that of the compiled columns; ``factor`` and ``parameter`` say which column is differentiated by
+    what; ``logarithmic`` which parameters are searched by their logarithm; ``lower`` and ``upper`` are bounds of what
+    is searched, infinite where it repeats after a ``period`` from an ``origin``.
+    """
+
+    address: int
+    axis: Array
+    factors: int
+    parts: int
+    factor: Integers
+    parameter: Integers
+    logarithmic: NDArray[np.bool_]
+    lower: Array
+    upper: Array
+    period: Array
+    origin: Array
+
+
+class Prior(NamedTuple):
+    """A Gaussian prior of what is searched and of the factors.
+
+    ``mean`` (n or 1, p); ``precision`` (p, p), zero for none; ``variance`` (n or 1) of the noise, which weighs it.
+    """
+
+    mean: Array
+    precision: Array
+    variance: Array
+
+
+class Work(NamedTuple):
+    """Room for one signal: columns, then the signal, their products, normal equations of the factors and of the search.
+
+    ``variance`` is that of the noise, 0 without a prior.
+    """
+
+    columns: Array
+    real: Array
+    imaginary: Array
+    real_signal: Array
+    imaginary_signal: Array
+    gram: Array
+    target: Array
+    factors: Array
+    cross: Array
+    solved: Array
+    normal: Array
+    slope: Array
+    theta: Array
+    rate: Array
+    inverse: Array
+    variance: Array
+
+
+class Fits(NamedTuple):
+    """Of n signals: what was searched, the factors, covariance for unit noise, squared residuals and how it ended."""
+
+    found: Array
+    covariance: Array
+    residual: Array
+    change: Array
+    end: NDArray[np.int64]

@@ -39,7 +39,7 @@ def demo(
     except OSError as error:
         raise OutputError(f"cannot be made ({error.strerror})", str(folder), "choose another folder") from error
     _show(folder / "inclusion.emd", INCLUSION, "a strained particle in a crystal")
-    _show(folder / "grains.emd", GRAINS, "six grains, each relative to its own median")
+    _show(folder / "grains.emd", GRAINS, "six grains, each crystal found relative to its own median")
     page = folder / "inclusion.html"
     print(f"\nreports: {page} and {folder / 'grains.html'}")
     if _somebody_sits_here():
@@ -61,7 +61,10 @@ def _show(scan: Path, design: Any, title: str) -> None:
     write_whole(scan.with_name(f"{scan.stem}_and_truth.png"), picture)
     fitted = int((result["status"] == 0).sum())
     print(f"\n{scan}: {title}, {result['status'].size} patterns of {design.electrons:.0f} electrons")
-    print(f"{fitted} fitted, {result.attrs['patterns_per_s']:.0f} patterns per second with the set-up\n")
+    crystals = int(result.attrs["grains"])
+    print(
+        f"{crystals} {'crystal' if crystals == 1 else 'crystals'} found, {fitted} patterns fitted in {result.attrs['elapsed_s']:.0f} s, set-up included\n"
+    )
     Console(highlight=False).print(_table(compare(result, truth)))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from parscope.core.axes import Axis
 from parscope.core.frames import Frames
 from parscope.io.write import row_blocks, write_frames
-from parscope.techniques.diffraction import STRAIN
+from parscope.techniques.diffraction import STRAIN, reciprocal_map, strain
 from parscope.techniques.diffraction.simulate import ScanDesign, Simulation, simulate
 from parscope.workflows.simulate import truth_dataset, truth_path
 
@@ -100,13 +100,14 @@ def known(truth: xr.Dataset, result: xr.Dataset) -> dict[str, NDArray[np.float64
     dict of ndarray, shape (y, x) each
         ``e_xx``, ``e_yy``, ``e_xy`` [1] and ``rotation`` [rad].
     """
-    values = {name: np.array(truth[f"crystal_{name}"].values, np.float64) for name in STRAIN}
+    values = np.stack([truth[f"crystal_{name}"].values for name in STRAIN], -1).astype(np.float64)
     if int(result.attrs["grains"]) > 1:
+        affine = reciprocal_map(*np.moveaxis(values, -1, 0))
         grain, fitted = result["grain"].values, result["status"].values == 0
-        for value in values.values():
-            for number in np.unique(grain[fitted]):
-                value[grain == number] -= np.nanmedian(value[(grain == number) & fitted])
-    return values
+        for number in np.unique(grain[fitted]):
+            zero = np.median(affine[(grain == number) & fitted], axis=0)
+            values[grain == number] = strain(affine[grain == number] @ np.linalg.inv(zero))
+    return {name: values[..., k] for k, name in enumerate(STRAIN)}
 
 
 def compare(result: xr.Dataset, truth: xr.Dataset) -> list[Score]:

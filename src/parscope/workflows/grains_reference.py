@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,12 @@ from parscope.workflows.grains_survey import Survey, pattern_of
 
 Array = NDArray[np.float64]
 
-SAMPLE, FEW = 48, 8
-LARGEST = 6
-DEPTHS, LENGTHS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65), (0.3, 0.4, 0.55)
+SAMPLE, FEW = 32, 8
+LARGEST = 8
+# Scatter that a deeper prior may add: contrast that drifts over a crystal looks like strain, not like scatter.
+WORTH = 1.02
+# The lengths are tried after the depths, which are tried at the middle one.
+DEPTHS, LENGTHS = (0.0, 0.07, 0.14, 0.22, 0.35, 0.6), (0.3, 0.4, 0.55)
 
 
 def references(
@@ -51,22 +55,30 @@ def references(
     regions = [_Region(frames, survey, label == c) for c in range(int(label.max()) + 1)]
     like = pattern_physics(solver)
     first = pattern_of(regions[0].lattice, like, farthest, float(np.median(like.amplitude)))
-    base = measured(replace(solver, physics=first, bins=3), regions[0].lattice, regions[0].centre, regions[0].patterns)
-    trial = [measured(base, r.lattice, r.centre, r.patterns, farthest) for r in regions[:LARGEST]]
-    base = _tuned(base, [(s, r.patterns) for s, r in zip(trial, regions, strict=False)], solver.bins)
-    return [_settled(measured(base, r.lattice, r.centre, r.patterns, farthest), r.patterns) for r in regions]
+    base = regions[0].sample(replace(solver, physics=first, bins=3), farthest).solver
+    base = _tuned(base, [r.sample(base, farthest) for r in regions[:LARGEST]], solver.bins)
+    return [_settled(r.sample(base, farthest)) for r in regions]
 
 
-def _settled(solver: LatticeFilters, patterns: NDArray[Any]) -> LatticeFilters:
+@dataclass(frozen=True)
+class _Sample:
+    """Some patterns of a region with their scan positions (n, 2), and the solver for it."""
+
+    solver: LatticeFilters
+    patterns: NDArray[Any]
+    places: NDArray[np.int64]
+
+
+def _settled(sample: _Sample) -> LatticeFilters:
     """Solver whose reference is the median of its own fits, so that what contrast does to both cancels."""
-    estimate = solver(patterns)
+    estimate = sample.solver(sample.patterns)
     good = estimate.status == Status.OK
     if good.sum() < FEW:
-        return solver
+        return sample.solver
     middle = np.median(estimate.theta[good], axis=0)
-    physics = pattern_physics(solver)
+    physics = pattern_physics(sample.solver)
     basis = physics.basis @ middle[2:].reshape(2, 2).T
-    return solver.with_lattice(replace(physics, basis=basis, centre=(float(middle[0]), float(middle[1]))))
+    return sample.solver.with_lattice(replace(physics, basis=basis, centre=(float(middle[0]), float(middle[1]))))
 
 
 class _Region:
@@ -84,10 +96,10 @@ class _Region:
         chosen = np.unique(np.linspace(0, len(places) - 1, SAMPLE).astype(int))
         self._places = places[chosen] * survey.stride
 
-    @property
-    def patterns(self) -> NDArray[Any]:
-        """At most `SAMPLE` patterns."""
-        return Reader(self._frames)(self._places)
+    def sample(self, base: LatticeFilters, farthest: float) -> _Sample:
+        """At most `SAMPLE` patterns, and a solver for them with the filters of another one."""
+        patterns = Reader(self._frames)(self._places)
+        return _Sample(measured(base, self.lattice, self.centre, patterns, farthest), patterns, self._places)
 
 
 def measured(
@@ -162,35 +174,48 @@ def overlying(base: LatticeFilters, lattice: Array, patterns: NDArray[Any]) -> L
     return base.with_lattice(replace(above, amplitude=scaled))
 
 
-def _tuned(base: LatticeFilters, regions: list[tuple[LatticeFilters, NDArray[Any]]], bins: int) -> LatticeFilters:
+def _tuned(base: LatticeFilters, regions: list[_Sample], bins: int) -> LatticeFilters:
     """Solver with the contrast prior under which the lattice scatters least within the regions.
 
     What contrast does to all patterns of a crystal alike is in its reference too and does no harm; so the prior that
-    makes single patterns agree with a perfect lattice is deeper than is good here. Strain within the regions adds the
-    same under every prior: however little a deeper one seems to cost, the share of the noise in it is larger.
+    makes single patterns agree with a perfect lattice is deeper than is good here.
     """
 
-    def best(priors: list[tuple[float, float]]) -> tuple[float, float]:
-        return min(priors, key=lambda prior: _scatter(base.with_contrast(Contrast(*prior), bins=3), regions)[0])
+    @cache
+    def error(prior: tuple[float, float]) -> float:
+        return _scatter(base.with_contrast(Contrast(*prior), bins=3), regions)[0]
 
-    chosen = best([(depth, 0.4) for depth in DEPTHS])
-    chosen = best([(chosen[0], length) for length in LENGTHS]) if chosen[0] else chosen
+    enough = WORTH * min(error((depth, LENGTHS[1])) for depth in DEPTHS)
+    depth = max(depth for depth in DEPTHS if error((depth, LENGTHS[1])) <= enough)
+    chosen = min(((depth, length) for length in LENGTHS), key=error)
     final = base.with_contrast(Contrast(*chosen), bins=bins)
     spread = _scatter(final, regions)[1]
     return final.with_contrast(Contrast(*chosen, spread), bins=bins)
 
 
-def _scatter(base: LatticeFilters, regions: list[tuple[LatticeFilters, NDArray[Any]]]) -> tuple[float, float]:
-    """Typical scatter of the affine map within regions, [1], and of single disks over its prediction, [1]."""
+def _scatter(base: LatticeFilters, regions: list[_Sample]) -> tuple[float, float]:
+    """Typical scatter of the affine map within regions, [1], and of single disks over its prediction, [1].
+
+    The geometric mean: a region that two alike crystals share scatters most, and would drown what the others say.
+    """
     contrast = pattern_physics(base).contrast
-    squares, spreads = [], []
-    for solver, patterns in regions:
-        estimate = base.with_lattice(replace(pattern_physics(solver), contrast=contrast))(patterns)
+    scatters, spreads = [], []
+    for sample in regions:
+        estimate = base.with_lattice(replace(pattern_physics(sample.solver), contrast=contrast))(sample.patterns)
         good = estimate.status == Status.OK
         if good.sum() < FEW:
             continue
-        affine = estimate.theta[good, 2:]
-        deviation = np.median(np.abs(affine - np.median(affine, axis=0)), axis=0)
-        squares.append(float((deviation**2).mean()))
+        scatters.append(_noise(sample.places[good], estimate.theta[good, 2:]))
         spreads.append(float(np.median(estimate.extra["spread"][good])))
-    return (float(np.sqrt(np.mean(squares))), float(np.median(spreads))) if squares else (np.inf, 1.0)
+    return (float(np.exp(np.mean(np.log(scatters)))), float(np.median(spreads))) if scatters else (np.inf, 1.0)
+
+
+def _noise(places: NDArray[np.int64], values: Array) -> float:
+    """Root mean square of values (n, k) about a quadratic surface over the scan: strain varies smoothly over a crystal.
+
+    The largest tenth, which may be mixtures with another crystal, is left out.
+    """
+    y, x = (places - places.mean(0)).T / max(float(np.ptp(places, axis=0).max()), 1.0)
+    design = np.column_stack([np.ones(len(places)), y, x, y * y, y * x, x * x])
+    square = ((values - design @ np.linalg.lstsq(design, values)[0]) ** 2).sum(1)
+    return float(np.sqrt(np.sort(square)[: int(0.9 * len(square))].mean()))

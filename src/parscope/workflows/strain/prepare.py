@@ -66,18 +66,18 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     report("set-up", 0, 1)
     patterns = sample(frames)
     setup = _find(frames, patterns, chosen)
-    solver = calibrate(LatticeFilters(setup.physics), patterns)
+    solver = LatticeFilters(setup.physics)
     crystals = _crystals(frames, patterns, setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
-    contrast = solver.physics.contrast
-    sentence = f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii"
-    choices.append(("contrast in the disks", sentence, "the prior with which the disks agree best on the lattice"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
+        choices.append(_contrast(plan, "the prior under which the lattice scatters least within the grains"))
     else:
+        solver = calibrate(solver, patterns)
         size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns, frames.scan_shape)
         choices.append(("pooling", f"{size} x {size} positions", why))
         plan = _plan(frames, (solver,), None, size)
+        choices.append(_contrast(plan, "the prior with which the disks agree best on the lattice"))
     report("set-up", 1, 1)
     return plan, setup, tuple(choices)
 
@@ -86,6 +86,16 @@ def _plan(frames: Frames, solvers: tuple[LatticeFilters, ...], candidates: NDArr
     """Plan with the cells of each crystal."""
     physics: list[Any] = [solver.physics for solver in solvers]
     return Plan(frames, solvers, candidates, pool, tuple(Cells.of(p) for p in physics))
+
+
+def _contrast(plan: Plan, how: str) -> tuple[str, str, str]:
+    """The contrast prior of the plan as a choice for the report."""
+    contrast = plan.crystals[0].physics.contrast
+    return (
+        "contrast in the disks",
+        f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii",
+        how,
+    )
 
 
 def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Setup:

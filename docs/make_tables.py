@@ -95,10 +95,13 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 
 
 def summary(results: dict[str, dict[str, Any]]) -> str:
-    """The region of the README: rows that promise something and have somebody to be compared with."""
+    """The region of the README: promises that others can be compared with, or, where nobody can, all promises."""
     parts = []
     for made in results.values():
-        rows = [row for row in made["rows"] if row["target"] is not None and row["peer_value"] is not None]
+        promised = [row for row in made["rows"] if row["target"] is not None]
+        rows = [row for row in promised if row["peer_value"] is not None] or promised
+        if not rows:
+            continue
         counted = [row["met"] for row in made["rows"] if row["met"] is not None]
         score = f"All figures, {sum(counted)} of {len(counted)} aims kept: docs/reference/benchmarks.md.\n"
         parts += [table(rows), origin(made["head"]) + score]

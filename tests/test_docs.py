@@ -71,6 +71,12 @@ def test_tables_are_what_the_results_say() -> None:
     drawn = space["page"](results)  # type: ignore[operator]
     assert "| flat disks | strain error | 1 | **0.00123** | 0.00178 (other 1.2) | 0.00118 | ≤ 0.0013 | yes |" in drawn
     assert "|  | speed | 1/s | **18 340** | 0.00178 (other 1.2) | - | ≥ 20 000 | **no** |" in drawn
-    once = space["renewed"]("# parscope\n", space["summary"](results))  # type: ignore[operator]
+    alone = {**row, "case": "memory", "peer_value": None}
+    told = {**alone, "case": "load", "target": None}
+    results |= {"memory": {**results["strain"], "rows": [alone]}, "told": {**results["strain"], "rows": [told]}}
+    short = space["summary"](results)  # type: ignore[operator]
+    assert "| memory |" in short
+    assert short.count("| case |") == 2
+    once = space["renewed"]("# parscope\n", short)  # type: ignore[operator]
     assert "1 of 2 aims kept" in once
     assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]

@@ -7,7 +7,6 @@ polycrystals under more and more background.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.environments import CACHE
+from benchmarks.dynamical import si110
 from benchmarks.strain.score import Truth
 from parscope.techniques.diffraction.simulate import ScanDesign, Simulation, simulate
 
@@ -142,8 +141,7 @@ def load(name: str, dynamical: Path | None = None) -> Phantom:
     name : str
         One of `NAMES`.
     dynamical : Path, optional
-        File of multislice patterns for ``C_dyn``; default the environment variable ``PARSCOPE_DYNAMICAL``, then
-        ``si110.npz`` in the benchmark's cache.
+        File of multislice patterns for ``C_dyn``; default that of `benchmarks.dynamical.si110.file`.
 
     Returns
     -------
@@ -153,11 +151,9 @@ def load(name: str, dynamical: Path | None = None) -> Phantom:
     ------
     KeyError
         If there is no phantom of that name.
-    FileNotFoundError
-        If the multislice patterns are not there.
     """
     if name == DYNAMICAL:
-        return _dynamical(dynamical or Path(os.environ.get("PARSCOPE_DYNAMICAL", CACHE / "si110.npz")))
+        return _dynamical(dynamical or si110.file())
     scan = simulate(DESIGNS[name])
     truth = scan.truth
     lattice = truth.basis @ np.swapaxes(truth.affine, -1, -2)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from benchmarks.dynamical import si110
 from benchmarks.strain import phantoms
 from benchmarks.strain.bounds import Limits, limits
 from benchmarks.strain.phantoms import Phantom
@@ -71,8 +70,7 @@ class Scene:
 @cache
 def load(name: str) -> Scene:
     """Make a phantom, once."""
-    dynamical = si110.file() if name == phantoms.DYNAMICAL else None
-    return Scene(phantoms.load(name, dynamical))
+    return Scene(phantoms.load(name))
 
 
 @cache

@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from parscope.cli.main import app
-from parscope.cli.simulate import pair
+from parscope.cli.options import shape
 from parscope.core.errors import OptionError
 
 
@@ -51,8 +51,11 @@ def test_what_exists_is_replaced_only_when_asked(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["scan.jpg"], "scan.jpg: the suffix names no format that is written"),
-        (["scan.npy", "--format", "tape", "--scan", "0,4"], "scan: (0, 4) has no positions"),
+        (["scan.npy", "--format", "tape", "--scan", "0,4"], "--scan: '0,4' is not above zero"),
         (["scan.npy", "--scan", "many"], "--scan: 'many' is not two whole numbers"),
+        (["scan.npy", "--descan", "-1"], "descan: -1.0 is not a number from 0 on"),
+        (["scan.npy", "--max-rotation", "nan"], "max_rotation: nan is not a number from 0 on"),
+        (["scan.npy", "--gain", "inf"], "detector gain: inf is not a positive number"),
         (["nowhere/scan.npy"], "nowhere: there is no such folder"),
     ],
 )
@@ -66,10 +69,10 @@ def test_nonsense_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[st
 
 @pytest.mark.parametrize(("text", "sizes"), [("3,4", (3, 4)), ("3x4", (3, 4)), (" 3 , 4 ", (3, 4))])
 def test_sizes_are_written_with_a_comma_or_an_x(text: str, sizes: tuple[int, int]) -> None:
-    assert pair(text, "--scan") == sizes
+    assert shape(text, "--scan") == sizes
 
 
-@pytest.mark.parametrize("text", ["", "3", "3,4,5", "3.5,4", "a,b"])
+@pytest.mark.parametrize("text", ["", "3", "3,4,5", "3.5,4", "a,b", "0,4", "-1,4"])
 def test_other_sizes_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="--scan"):
-        pair(text, "--scan")
+        shape(text, "--scan")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import resource
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from html import unescape
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from click.testing import Result
 from numpy.typing import NDArray
 from typer.testing import CliRunner
@@ -21,6 +27,7 @@ from typer.testing import CliRunner
 from parscope.cli.main import app
 from parscope.core.solver import Status
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
+from parscope.workflows.strain import StrainSettings
 
 DESIGN = ScanDesign(scan=(12, 8), electrons=3000.0).sized((64, 64))
 COUNTS = simulate(DESIGN).rows(0, 12)
@@ -81,11 +88,54 @@ def test_a_scan_becomes_a_map_a_table_and_a_report() -> None:
     assert Path("scan.csv").read_text().startswith("y [nm],x [nm],e_xx [1]")
     assert Path("scan.npy.strain.png").read_bytes()[:4] == b"\x89PNG"
     assert "<html" in Path("scan.npy.strain.html").read_text()
+    settings = json.loads(result.attrs["settings"])
+    assert settings.keys() >= {field.name for field in fields(StrainSettings)}
+    assert settings["step"] == 2.0 and settings["pool"] is None
     before = {path: path.read_bytes() for path in Path().iterdir()}
     assert "exists" in refused("scan.npy")
     assert "exists" in refused("scan.npy", "--no-report")
     assert "scan.csv: exists" in refused("scan.npy", "--no-report", "-o", "other.nc", "--csv", "scan.csv")
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_the_command_in_the_report_makes_the_same_map_again() -> None:
+    COUNTS.tofile("scan.bin")
+    options = ["--scan-shape", "12,8", "--pattern-shape", "64,64", "--dtype", "uint16", "--g1", "-1.9,10.2"]
+    assert strain("scan.bin", "--g2", "10.3,2.1", "--pool", "1", *options).exit_code == 0
+    first = maps("scan.bin.strain.nc")
+    said = re.search(r"<pre>(.*?)</pre>", Path("scan.bin.strain.html").read_text())
+    assert said is not None
+    words = shlex.split(unescape(said.group(1)))
+    assert strain(*words[2:], "--no-report", "-o", "again.nc").exit_code == 0
+    again = maps("again.nc")
+    assert again.attrs["settings"] == first.attrs["settings"]
+    np.testing.assert_array_equal(again.e_xx, first.e_xx)
+
+
+def test_what_is_read_is_never_replaced_and_nothing_is_written_twice() -> None:
+    np.save("scan.npy", COUNTS)
+    Path("mask.nc").write_bytes(b"mine")
+    zarr.save_array("scan.zarr", COUNTS)
+    before = sorted(Path().rglob("*"))
+    assert "scan.npy: is read" in refused("scan.npy", "--csv", "scan.npy", "--overwrite")
+    assert "scan.zarr: is read" in refused("scan.zarr", "-o", "scan.zarr", "--overwrite")
+    assert "mask.nc: is read" in refused("scan.npy", "--mask", "mask.nc", "-o", "mask.nc", "--overwrite")
+    assert "map.nc: is asked for twice" in refused("scan.npy", "-o", "map.nc", "--csv", "map.nc")
+    assert "map.png: is asked for twice" in refused("scan.npy", "-o", "map.nc", "--csv", "map.png")
+    assert "its folder does not exist" in refused("scan.npy", "-o", "map.nc", "--csv", "nowhere/map.csv")
+    assert sorted(Path().rglob("*")) == before
+    np.testing.assert_array_equal(np.load("scan.npy"), COUNTS)
+
+
+def test_a_zarr_result_is_replaced_whole_and_a_folder_of_another_kind_is_not() -> None:
+    np.save("scan.npy", COUNTS)
+    assert strain("scan.npy", "--no-report", "-o", "map.zarr", "--step", "3").exit_code == 0
+    assert "map.zarr: exists" in refused("scan.npy", "--no-report", "-o", "map.zarr")
+    assert strain("scan.npy", "--no-report", "-o", "map.zarr", "--overwrite").exit_code == 0
+    assert maps("map.zarr").y.attrs["units"] == "px"
+    assert sorted(path.name for path in Path().iterdir()) == ["map.zarr", "scan.npy"]
+    Path("map.zarr").rename("map.nc")
+    assert "map.nc: is a folder" in refused("scan.npy", "--no-report", "-o", "map.nc", "--overwrite")
 
 
 def noise(*shape: int) -> NDArray[np.uint16]:
@@ -106,8 +156,8 @@ def ring() -> NDArray[np.uint16]:
         (np.full((4, 4, 32, 32), np.nan, np.float32), "empty or not numbers"),
         (np.full((4, 4, 32, 32), 7, np.uint16), "one constant value"),
         (COUNTS[:1, :1], "holds 1 patterns, strain needs at least 4"),
-        (noise(6, 6, 64, 64), "lattice"),
-        (ring(), "lattice"),
+        (noise(6, 6, 64, 64), "scan.npy: the patterns show no lattice"),
+        (ring(), "scan.npy: the patterns show no lattice"),
     ],
     ids=["not 4D", "zeros", "not numbers", "constant", "one pattern", "noise", "ring"],
 )
@@ -121,6 +171,11 @@ def test_data_without_a_lattice_are_one_line(array: NDArray[np.generic], said: s
     ("arguments", "said"),
     [
         (["none.npy"], "none.npy: no such file"),
+        ([""], "is a folder"),
+        ([], "Missing argument"),
+        (["scan.npy", "--pool", "many"], "'--pool'"),
+        (["scan.npy", "--kernel", "3"], "--kernel"),
+        (["scan.npy", "-o", "a" * 300 + ".nc"], "the name is too long"),
         (["text.txt"], "text.txt"),
         (["cut.npy"], "cut.npy"),
         (["cut.h5"], "cut.h5"),
@@ -139,8 +194,9 @@ def test_data_without_a_lattice_are_one_line(array: NDArray[np.generic], said: s
         (["scan.npy", "--g1", "nan,20", "--g2", "20,0"], "--g1"),
         (["scan.npy", "--centre", "500,2"], "--centre"),
         (["scan.npy", "--ellipse", "0,20"], "--ellipse"),
-        (["scan.npy", "--probe-radius", "-1"], "--probe-radius: -1.0 is not positive"),
+        (["scan.npy", "--probe-radius", "-1"], "--probe-radius: -1.0 is not a positive number"),
         (["scan.npy", "--max-q", "nan"], "--max-q"),
+        (["scan.npy", "--gain", "inf"], "--gain: inf is not a positive number"),
         (["scan.npy", "--reference", "all"], "--reference: 'all' is no region"),
         (["scan.npy", "--reference", "0:3,7:99"], "--reference: 0:3,7:99 is not inside the scan"),
         (["scan.npy", "--reference", "lattice"], "--reference: 'lattice' needs a lattice"),

@@ -20,7 +20,7 @@ def test_folders_are_made_and_an_older_file_is_replaced(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="choose a folder you may write to"):
+    with pytest.raises(OutputError, match="choose another folder"):
         write_whole(tmp_path / "file" / "page.html", b"new")
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -88,6 +88,8 @@ def test_the_page_needs_nothing_from_outside(report: Path) -> None:
     css = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
     assert css is not None
     assert "url(" not in css.group(1)
+    # A printed page is as narrow as a phone, and cannot be scrolled sideways.
+    assert re.findall(r"@media ([a-z]*) ?(?:and )?\(max-width", css.group(1)) == ["screen"]
     assert "@import" not in css.group(1)
     assert "default-src 'none'" in html
 

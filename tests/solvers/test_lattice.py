@@ -3,102 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from parscope.core.physics import Contrast
-from parscope.core.solver import Estimate, Status
+from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
-from parscope.solvers.lattice.contrast import calibrate
 from parscope.solvers.lattice.filters import concatenate
 from parscope.solvers.lattice.pooling import halo, pool
-from parscope.techniques.diffraction import Background, DiffractionPattern, Probe
-
-SIDE = 96
-
-
-@cache
-def crystal(
-    radius: float = 5.0, spacing: float = 21.0, electrons: float = 1e4, turn: float = 11.0
-) -> DiffractionPattern:
-    """Up to 21 uniform disks on a square lattice, on a peaked background."""
-    a = np.deg2rad(turn)
-    basis = spacing * np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
-    indices = np.stack(np.meshgrid(np.arange(-5, 6), np.arange(-5, 6), indexing="ij"), -1).reshape(-1, 2)
-    distance = np.linalg.norm(indices @ basis, axis=1)
-    order = [k for k in np.argsort(distance, kind="stable") if distance[k] < SIDE / 2 - radius - 5][:21]
-    indices = indices[order]
-    amplitude = np.exp(-np.sum((indices @ basis) ** 2, axis=1) / 40.0**2)
-    amplitude[0] = 3.0
-    centre = ((SIDE - 1) / 2, (SIDE - 1) / 2)
-    pattern = DiffractionPattern(
-        (SIDE, SIDE), Probe(radius, 0.6), centre, basis, indices, amplitude, Background(0.05, 20.0)
-    )
-    factor = electrons / float(pattern.render(pattern.theta[None]).sum())
-    return replace(pattern, amplitude=amplitude * factor, background=Background(0.05 * factor, 20.0))
-
-
-def about(pattern: DiffractionPattern, n: int, shift: float = 0.7, strain: float = 0.01) -> Any:
-    """Parameters of `n` patterns about the reference."""
-    noise = np.random.default_rng(n).normal(size=(n, 6))
-    return pattern.theta + noise * np.array([shift] * 2 + [strain] * 4)
-
-
-def counts(pattern: DiffractionPattern, theta: Any, seed: int = 2, **kwargs: Any) -> Any:
-    """Patterns with counting noise."""
-    return np.random.default_rng(seed).poisson(pattern.render(theta, **kwargs)).astype(np.uint16)
-
-
-@cache
-def expected() -> tuple[Any, Any]:
-    """Parameters and expected counts of 400 patterns of 10 000 electrons."""
-    theta = about(crystal(), 400)
-    return theta, crystal().render(theta)
-
-
-def sample(n: int = 400, electrons: float = 1e4) -> tuple[Any, Any]:
-    """Parameters and patterns with counting noise."""
-    theta, mean = expected()
-    return theta[:n], np.random.default_rng(2).poisson(mean[:n] * electrons / 1e4).astype(np.uint16)
-
-
-def calibration(estimate: Estimate, theta: Any) -> float:
-    """Root mean square of the errors over their standard errors: 1 if these are right."""
-    return float(np.sqrt(np.nanmean(((estimate.theta - theta) / estimate.std) ** 2)))
-
-
-def bias(estimate: Estimate, theta: Any) -> float:
-    """Largest mean error over its own standard error."""
-    error = estimate.theta - theta
-    return float(np.max(np.abs(error.mean(0)) / (error.std(0) / np.sqrt(len(error)))))
-
-
-def bound(pattern: DiffractionPattern) -> Any:
-    """Cramér-Rao covariance of the six parameters, amplitudes and levels unknown, by differences of whole patterns."""
-    theta, step = pattern.theta[None], np.array([0.02] * 2 + [1e-3] * 4)
-    moves = [np.eye(6)[k][None] * step[k] for k in range(6)]
-    rows = [(pattern.render(theta + m) - pattern.render(theta - m)) / (2 * m.sum()) for m in moves]
-    mean = pattern.render(theta)
-    nearest = np.argmin(
-        np.sum(
-            (np.indices(pattern.shape)[..., None] - (pattern.reference + pattern.centre).T[:, None, None]) ** 2, axis=0
-        ),
-        axis=-1,
-    )
-    for n in range(len(pattern.amplitude)):
-        rows.append(pattern.render(theta, amplitude=np.eye(len(pattern.amplitude))[n], background=np.zeros(1)))
-        rows.append((nearest == n)[None].astype(np.float64))
-    design = np.array(rows).reshape(len(rows), -1)
-    return np.linalg.inv((design / mean.ravel()) @ design.T)[:6, :6]
-
-
-@cache
-def flat() -> LatticeFilters:
-    """Solver for uniform disks at 10 000 electrons."""
-    return LatticeFilters(crystal())
+from parscope.techniques.diffraction import Background
+from tests.solvers.crystals import SIDE, about, bias, bound, calibration, counts, crystal, flat, sample
 
 
 @pytest.mark.parametrize("electrons", [1e3, 1e4, 1e5])
@@ -264,47 +179,6 @@ def test_other_orientations_share_the_filters_and_the_precision() -> None:
     assert np.std(ours.theta - theta, axis=0) == pytest.approx(np.std(theirs.theta - theta, axis=0), rel=0.05)
     crowded = crystal(6.0, 9.6)
     assert "_fine" not in LatticeFilters(crowded).with_lattice(crystal(6.0, 9.6, turn=38.0)).__dict__
-
-
-def fringed(pattern: DiffractionPattern, theta: Any) -> Any:
-    """Patterns whose disks carry fringes that wander from pattern to pattern."""
-    random = np.random.default_rng(3)
-    mean = pattern.render(theta)
-    y, x = np.indices(pattern.shape)
-    for s in range(len(theta)):
-        wave = random.normal(size=2) * 0.25
-        mean[s] *= 1 + 0.5 * np.cos(wave[0] * y + wave[1] * x + random.uniform(0, 2 * np.pi))
-    return np.random.default_rng(4).poisson(mean).astype(np.uint16)
-
-
-def test_contrast_is_found_where_there_is_some_and_only_there() -> None:
-    pattern = crystal(electrons=3e4)
-    theta = about(pattern, 200)
-    solver = flat().with_lattice(pattern)
-    assert calibrate(solver, counts(pattern, theta)).physics.contrast.depth <= 0.1
-    patterns = fringed(pattern, theta)
-    prepared = calibrate(solver, patterns)
-    assert prepared.physics.contrast.depth > 0.15
-    before, after = solver(patterns).theta - theta, prepared(patterns)
-    assert np.std(after.theta - theta) < np.std(before)
-    assert prepared.with_contrast(replace(prepared.physics.contrast, scatter=2.0))._fine is prepared._fine
-
-
-@pytest.mark.xfail(strict=True, reason="nine disks scatter too little to tell the best prior: errors come out small")
-def test_errors_under_the_contrast_found_are_those_that_are_claimed() -> None:
-    pattern = crystal(electrons=3e4)
-    theta = about(pattern, 200)
-    patterns = fringed(pattern, theta)
-    after = calibrate(flat().with_lattice(pattern), patterns)(patterns)
-    assert 0.8 < calibration(after, theta) < 1.2
-
-
-def test_too_few_disks_to_scatter_leave_the_solver_as_it_is() -> None:
-    few = replace(crystal(), indices=crystal().indices[:3], amplitude=crystal().amplitude[:3])
-    solver = LatticeFilters(few)
-    assert calibrate(solver, counts(few, about(few, 4))) is solver
-    empty = np.zeros((4, SIDE, SIDE), np.uint16)
-    assert calibrate(flat(), empty).physics.contrast == Contrast()
 
 
 def scan(electrons: float, step: float, shape: tuple[int, int] = (16, 20)) -> tuple[LatticeFilters, Any, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from parscope.core.errors import InputError, NoLatticeError, ShapeError
 from parscope.techniques.diffraction import Background, DiffractionPattern, Probe, reciprocal_map
 from parscope.techniques.diffraction.setup import Given, Setup, find_lattice, find_setup
+from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 
 DISTINCT, DRAWS = 24, 8
 Array = NDArray[np.float64]
@@ -197,6 +198,15 @@ def test_a_vacuum_pattern_gives_the_probe_and_its_ellipse(square: Array) -> None
     probe = find_setup(counted(square, 1e4), vacuum=vacuum).physics.probe
     assert (probe.radius, probe.edge) == (pytest.approx(4.5, abs=0.02), pytest.approx(0.7, abs=0.02))
     assert probe.distortion == pytest.approx(stretch, abs=0.002)
+
+
+@pytest.mark.parametrize(("spacing", "ellipse"), [(40.0, (0.0, 0.0)), (21.0, (0.05, 120.0))])
+def test_contrast_in_the_disks_is_no_ellipse_and_hides_none(spacing: float, ellipse: tuple[float, float]) -> None:
+    design = ScanDesign(scan=(12, 12), electrons=1e4, lattice=(spacing, spacing, -90.0, 79.0), ellipse=ellipse)
+    probe = find_setup(simulate(design).rows(0, 12).reshape(-1, *design.pattern)).physics.probe
+    assert probe.distortion == pytest.approx(design.distortion, abs=0.015)
+    assert probe.radius == pytest.approx(design.radius, abs=0.15)
+    assert probe.edge == pytest.approx(design.edge, abs=0.08)
 
 
 def test_what_is_given_is_kept(square: Array) -> None:

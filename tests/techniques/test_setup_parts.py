@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parscope.techniques.diffraction import Probe
-from parscope.techniques.diffraction.setup import Given
+from parscope.techniques.diffraction.setup import Given, zero_and_unit
 from parscope.techniques.diffraction.setup.align import aligned_mean, wander
 from parscope.techniques.diffraction.setup.brightest import strongest_disk
 from parscope.techniques.diffraction.setup.cell import canonical, find_cell
@@ -183,6 +183,33 @@ def test_the_gain_of_a_scintillator_camera_is_measured(gain: float) -> None:
     found, how = counts_per_electron(moments(patterns), np.zeros((64, 64), dtype=bool), patterns)
     assert found == pytest.approx(gain, rel=0.05)
     assert "slope" in how
+
+
+LEVEL = np.broadcast_to(20 * np.exp(-np.arange(64) / 12), (128, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("gain", "offset", "noise"), [(1.0, 10.0, 1.0), (1.0, 100.0, 3.0), (30.0, 500.0, 20.0), (1.0, 0.0, 2.0)]
+)
+def test_a_dark_offset_and_readout_noise_move_the_zero(gain: float, offset: float, noise: float) -> None:
+    generator = np.random.default_rng(9)
+    patterns = gain * generator.poisson(LEVEL) + generator.normal(offset, noise, LEVEL.shape)
+    zero, unit = zero_and_unit(patterns)
+    assert zero == pytest.approx(offset - noise**2 / gain, abs=0.15 * gain + 0.05 * noise**2 / gain)
+    assert unit == 1.0
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.05, 40.0])
+def test_a_detector_without_offset_keeps_its_zero(gain: float) -> None:
+    counts = np.random.default_rng(10).poisson(LEVEL)
+    assert zero_and_unit(counts if gain == 1 else gain * counts) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("gain", [1e-4, 1e-9])
+def test_normalised_data_are_multiples_of_an_electron(gain: float) -> None:
+    zero, unit = zero_and_unit(gain * np.random.default_rng(11).poisson(LEVEL))
+    assert zero == 0.0
+    assert unit == pytest.approx(gain, rel=0.05)
 
 
 @pytest.mark.parametrize(("name", "value"), [("probe_radius", 0.0), ("gain", -1.0), ("g1", (1.0, 2.0))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,29 @@ def test_vacuum_and_a_second_lattice_have_no_value() -> None:
     assert (status[second] != Status.OK).mean() > 0.95
     assert (status[~vacuum & ~second] == Status.OK).mean() > 0.97
     assert np.isnan(result.e_xx.values[status != Status.OK]).all()
+
+
+def readout(counts: Any) -> Any:
+    return 30.0 * counts + np.random.default_rng(3).normal(500.0, 20.0, counts.shape)
+
+
+@pytest.mark.parametrize(
+    ("changes", "detector"),
+    [({"descan": 5.0}, None), ({"vacuum": 0.5}, None), ({}, readout), ({}, lambda counts: counts * 1e-7)],
+    ids=["descan", "half in vacuum", "dark offset", "normalised"],
+)
+def test_nothing_need_be_said_of_microscope_and_detector(changes: dict[str, Any], detector: Any) -> None:
+    design = ScanDesign(scan=(16, 24), electrons=3000.0, contrast=0.0, **changes).sized((64, 64))
+    design = replace(design, descan=design.descan * 2)
+    simulation = simulate(design)
+    counts = simulation.rows(0, 16)
+    result = map_strain(Frames.from_array(counts if detector is None else detector(counts)), pool=1)
+    truth = truth_dataset(simulation)
+    crystal = truth.grain.values >= 0
+    assert (result.status.values[crystal] == Status.OK).mean() > 0.98
+    assert (result.status.values[~crystal] == Status.VACUUM).all()
+    for score in compare(result, truth):
+        assert 0.85 < score.spread < 1.15
 
 
 @pytest.mark.parametrize("scan", [(1, 40), (2, 2)], ids=["line", "four patterns"])

@@ -18,6 +18,7 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.workflows.strain.block import Plan
+from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.parts import Parts, digest
 
@@ -42,13 +43,14 @@ OTHERS = {
     "disks": plan(replace(PHYSICS, indices=PHYSICS.indices[::-1])),
     "amplitude": plan(replace(PHYSICS, amplitude=PHYSICS.amplitude * 1.1)),
     "centre": plan(replace(PHYSICS, centre=(31.0, 31.0))),
-    "contrast": plan(replace(PHYSICS, contrast=Contrast(0.3))),
+    "contrast": plan(replace(PHYSICS, contrast=Contrast((0.09,)))),
     "gain": plan(replace(PHYSICS, gain=2.0)),
     "solver": plan(crystals=(LatticeFilters(PHYSICS, bins=4),)),
     "crystals": plan(crystals=(LatticeFilters(PHYSICS), LatticeFilters(PHYSICS))),
     "candidates": plan(candidates=np.zeros((4, 3, 1), np.int16)),
     "pooling": plan(pool=3),
     "cells": plan(cells=()),
+    "descan": plan(descan=Descan(np.ones((6, 2)), (4, 3))),
     "type": plan(frames=Frames.from_array(np.zeros((4, 3, 64, 64), np.float32))),
     "shape": plan(frames=Frames.from_array(np.zeros((3, 4, 64, 64), np.uint16))),
 }
@@ -89,6 +91,21 @@ def test_blocks_are_found_again_and_those_of_another_key_are_not(tmp_path: Path)
     assert Parts(tmp_path / "map.nc", ("file", 1)).load(8) is None
 
 
+def test_another_process_is_kept_out_until_the_first_has_ended(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom parscope.workflows.strain.parts import Parts\n"
+        f"parts = Parts(Path({str(tmp_path / 'map.nc')!r}), 1)\nprint('mine', flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        with pytest.raises(OutputError, match=r"map\.nc: is being written by another run"):
+            Parts(tmp_path / "map.nc", 2)
+        other.kill()
+    Parts(tmp_path / "map.nc", 2).save(0, BLOCK)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.95])
 def test_a_block_cut_short_is_fitted_again(tmp_path: Path, share: float) -> None:
     parts = Parts(tmp_path / "map.nc", 1)
@@ -109,3 +126,15 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None
     with pytest.raises(OutputError, match=r"map\.nc\.parts: cannot be made"):
         Parts(tmp_path / "map.nc", 1)
     assert (tmp_path / "map.nc.parts").read_text() == "mine"
+
+
+def test_the_pixels_between_the_disks_follow_the_pattern() -> None:
+    physics = simulate(ScanDesign(scan=(4, 3), electrons=3000.0)).pattern()
+    patterns = np.random.default_rng(1).poisson(physics.render(np.tile(physics.theta, (40, 1))))
+    moved, steps = np.roll(patterns, (6, -5), (1, 2)), np.tile([6.0, -5.0], (40, 1))
+    cells = Cells.of(physics)
+    still = cells.excess(patterns)
+    assert still.mean() == pytest.approx(1.0, abs=0.1)
+    assert cells.excess(moved).mean() > 1.5
+    assert cells.excess(moved, steps).mean() == pytest.approx(1.0, abs=0.1)
+    assert cells.excess(patterns, np.full((40, 2), np.nan)) == pytest.approx(still)

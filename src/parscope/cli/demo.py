@@ -17,7 +17,7 @@ from parscope.cli.progress import progress_bar
 from parscope.cli.strain import run, write_extras
 from parscope.core.errors import OutputError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _DPI = 96
 _DEGREES = 57.29577951308232

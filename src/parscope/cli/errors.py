@@ -19,6 +19,7 @@ _PATH_FAULTS = {
     errno.EROFS: "the file system is read-only; choose another place for the output",
     errno.EISDIR: "is a folder, not a file",
     errno.ENOTDIR: "is a file, not a folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
     errno.EMFILE: "too many open files; raise the limit (ulimit -n)",
 }
 

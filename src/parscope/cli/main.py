@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import parscope
-from parscope.cli.errors import explain, say
+from parscope.cli.errors import FAULT, explain, say
 from parscope.core.errors import ParscopeError
 
 VERBS = {
@@ -19,6 +20,10 @@ VERBS = {
     "simulate": "Simulate a 4D-STEM scan whose strain is known.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
 }
+
+
+# typer carries its own copy of click; the base of all complaints about words on the command line has no public name.
+_Misuse: Any = typer.BadParameter.__mro__[1]
 
 
 class Verbs(TyperGroup):
@@ -35,6 +40,12 @@ class Verbs(TyperGroup):
         """Run a verb; a fault that a person can act on becomes one line and an exit code."""
         try:
             return super().invoke(ctx)
+        except _Misuse as error:
+            sentence = error.format_message().rstrip(".")
+            if not sentence:
+                raise  # A verb of verbs that was given nothing: its help has been shown.
+            say(f"{sentence}; see {(error.ctx or ctx).command_path} --help")
+            raise typer.Exit(FAULT) from error
         except (ParscopeError, OSError, MemoryError, KeyboardInterrupt) as error:
             verdict = explain(error)
             if verdict is None:
@@ -81,6 +92,8 @@ def run() -> None:
     SystemExit
         Always.
     """
+    # Batch systems end a job by SIGTERM: what is done is kept then as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(prog_name="parscope")
     except Exception:  # noqa: BLE001 - whatever it is, it is shown whole

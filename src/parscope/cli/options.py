@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 from parscope.core.errors import OptionError
 
 
@@ -38,6 +40,10 @@ def numbers(text: str | None, option: str) -> tuple[float, float] | None:
     return y, x
 
 
+@overload
+def shape(text: str, option: str) -> tuple[int, int]: ...
+@overload
+def shape(text: None, option: str) -> None: ...
 def shape(text: str | None, option: str) -> tuple[int, int] | None:
     """Read two lengths.
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from parscope.core.errors import OptionError
+from parscope.cli.options import shape
+from parscope.cli.progress import progress_bar
 from parscope.techniques.diffraction.simulate_design import FIELDS, KINDS, Detector, ScanDesign
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -52,10 +51,10 @@ def simulate_4dstem(  # noqa: PLR0913 - every option of a command line is an arg
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Simulate a nanobeam 4D-STEM scan, and write its truth beside it as NAME.truth.nc."""
-    base = DEFAULT.sized(pair(pattern, "--pattern"))
+    base = DEFAULT.sized(shape(pattern, "--pattern"))
     design = replace(
         base,
-        scan=pair(scan, "--scan"),
+        scan=shape(scan, "--scan"),
         electrons=electrons,
         seed=seed,
         strain_field=field,
@@ -74,46 +73,13 @@ def simulate_4dstem(  # noqa: PLR0913 - every option of a command line is an arg
     _write(out, design, format_, overwrite)
 
 
-def pair(text: str, option: str) -> tuple[int, int]:
-    """Read two lengths.
-
-    Parameters
-    ----------
-    text : str
-        ``Y,X`` or ``YxX``.
-    option : str
-        Where it was given.
-
-    Returns
-    -------
-    tuple of int
-
-    Raises
-    ------
-    OptionError
-        If it is not two whole numbers.
-
-    Examples
-    --------
-    >>> pair("64,32", "--scan")
-    (64, 32)
-    """
-    try:
-        y, x = (int(part) for part in text.lower().replace("x", ",").split(","))
-    except ValueError:
-        raise OptionError(f"{text!r} is not two whole numbers", option, "write it as 64,64") from None
-    return y, x
-
-
 def _write(out: Path, design: ScanDesign, format_: str | None, overwrite: bool) -> None:
     """Write the scan under a progress bar."""
     from parscope.workflows.simulate import simulate_scan, truth_path
 
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("simulating", total=design.scan[0])
+    with progress_bar("simulate") as show:
         made = simulate_scan(
-            out, design, format=format_, overwrite=overwrite, progress=lambda done, _: bar.update(task, completed=done)
+            out, design, format=format_, overwrite=overwrite, progress=lambda done, rows: show("simulate", done, rows)
         )
     print(f"{made}: {design.scan[0]} x {design.scan[1]} patterns of {design.pattern[0]} x {design.pattern[1]} pixels")
     print(f"{truth_path(out)}: the truth")

@@ -11,7 +11,7 @@ from parscope.cli.options import numbers, shape
 from parscope.cli.progress import progress_bar
 from parscope.core.errors import OutputError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _SCAN = "File"
 _REPORT = (".png", ".html")
@@ -59,7 +59,7 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
 
     No option is needed: probe, lattice, disks, reference and all else are found from the data and shown in the report.
     """
-    where = output or scan.with_name(f"{scan.name}.strain.nc")
+    where = output or Path(f"{scan}.strain.nc")
     file_options = {
         "format": format_,
         "scan_shape": shape(scan_shape, "--scan-shape"),
@@ -83,12 +83,20 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
         "reference": reference,
     }
     extras = [*([csv] if csv else []), *(where.with_suffix(s) for s in _REPORT if report)]
-    for extra in extras:
-        if extra.exists() and not overwrite:
-            raise OutputError("exists", str(extra), "choose another name for the output or pass --overwrite")
+    _check_extras(where, extras, overwrite, (scan, vacuum, mask))
     result = run(scan, where, file_options, {"overwrite": overwrite, "dask": dask, **settings})
     write_extras(result, where, csv, report)
     print(sentence(result, where))
+
+
+def _check_extras(where: Path, extras: list[Path], overwrite: bool, inputs: tuple[Path | None, ...]) -> None:
+    """Refuse places of table and report before the hours of the fit, not after."""
+    from parscope.workflows.strain.save import check_place
+
+    for n, extra in enumerate(extras):
+        check_place(extra, overwrite, inputs)
+        if extra.absolute() in {place.absolute() for place in (where, *extras[:n])}:
+            raise OutputError("is asked for twice", str(extra), "choose another name")
 
 
 def run(scan: Path, output: Path, file_options: dict[str, Any], settings: dict[str, Any]) -> Any:

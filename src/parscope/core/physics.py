@@ -6,6 +6,7 @@ This is the idea the package is built on. A `Physics` knows no solver, no networ
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -82,21 +83,31 @@ class Physics(ABC):
 
 @dataclass(frozen=True)
 class Contrast:
-    """What happens inside the copies of a template and is not modelled, as a prior.
+    """What happens inside the copies of a template and is not modelled, as a prior: waves in any direction.
 
     Parameters
     ----------
-    depth : float, default 0.0
-        Standard deviation of a Gaussian process that multiplies the template, [1]; 0 for uniform templates.
-    length : float, default 0.3
-        Its correlation length in units of the template's radius, [1].
+    power : tuple of float, default none
+        Variance of the contrast in waves of each of `periods`, relative to the template and about its mean, [1]; none
+        for uniform templates.
     scatter : float, default 1.0
         Variance of the displacements of single copies about the fit over the variance predicted for them, [1].
+    shared : float, default 0.0
+        The part of `scatter` that is the same in all signals, [1]: their common reference has it too, so it is no
+        error of one relative to another.
     """
 
-    depth: float = 0.0
-    length: float = 0.3
+    periods: ClassVar[tuple[float, ...]] = (0.25, 0.42, 0.62, 0.88, 1.25)
+    """Wavenumbers in periods per radius of the template."""
+
+    power: tuple[float, ...] = ()
     scatter: float = 1.0
+    shared: float = 0.0
+
+    @property
+    def depth(self) -> float:
+        """Standard deviation of the contrast, [1]."""
+        return math.sqrt(sum(self.power))
 
 
 @dataclass(frozen=True)

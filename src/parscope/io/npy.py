@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from parscope.core.errors import FormatError, ShapeError
+from parscope.core.errors import FormatError, ShapeError, TruncatedError
 from parscope.core.frames import Frames
 from parscope.io._flat import FlatScan, FortranScan, Records, demand, fill
 from parscope.io._meta import plain_axes
@@ -46,7 +46,10 @@ class NumpyReader:
             return False
         with path.open("rb") as stream:
             magic = stream.read(6)
-        return magic == npy_format.MAGIC_PREFIX or (magic[:4] == b"PK\x03\x04" and bool(_members(path)))
+        if magic[:4] == b"PK\x03\x04":
+            # An archive that was cut short has no list of members any more, but still begins with one.
+            return bool(_members(path)) or _first_member(path).endswith(".npy")
+        return magic == npy_format.MAGIC_PREFIX
 
     def read(
         self,
@@ -100,10 +103,20 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
         return []
 
 
+def _first_member(path: Path) -> str:
+    """Name of the first member, from its own header."""
+    with path.open("rb") as stream:
+        head = stream.read(_LOCAL_HEADER.size)
+        length = _LOCAL_HEADER.unpack(head)[1] if len(head) == _LOCAL_HEADER.size else 0
+        return stream.read(length).decode("utf-8", "replace")
+
+
 def _from_archive(
     path: Path, dataset: str | None, scan: tuple[int, int] | None, pattern: tuple[int, int] | None
 ) -> Frames:
     headers = {info.filename[:-4]: (info, _member_header(path, info)) for info in _members(path)}
+    if not headers:
+        raise TruncatedError("is cut short: the archive has no end", str(path), "copy it again from the instrument")
     wanted = (3, 4) if scan else (4,)
     fitting = [k for k, (_, h) in headers.items() if h is not None and len(h.shape) in wanted]
     name = _choose(path, dataset, fitting, {k: "other" if h is None else str(h.shape) for k, (_, h) in headers.items()})

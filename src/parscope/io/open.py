@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from parscope.core.contracts import Reader
 from parscope.core.errors import FormatError, InputError
@@ -40,7 +42,8 @@ def open_frames(
     Returns
     -------
     Frames
-        Patterns are read when `Frames.data` is sliced.
+        Patterns are read when `Frames.data` is sliced; options that were given are kept in its metadata as
+        ``opened_with``.
 
     Raises
     ------
@@ -62,8 +65,15 @@ def open_frames(
     file = Path(path)
     _present(file)
     reader = load(_GROUP, format)() if format else _sniff(file, raw=bool(scan_shape and pattern_shape))
-    frames: Frames = reader.read(file, scan_shape=scan_shape, pattern_shape=pattern_shape, dtype=dtype, dataset=dataset)
-    return frames
+    options: dict[str, Any] = {
+        "scan_shape": scan_shape,
+        "pattern_shape": pattern_shape,
+        "dtype": dtype,
+        "dataset": dataset,
+    }
+    frames: Frames = reader.read(file, **options)
+    given = {name: value for name, value in {"format": format, **options}.items() if value is not None}
+    return replace(frames, metadata={**frames.metadata, "opened_with": given}) if given else frames
 
 
 def _present(path: Path) -> None:

@@ -154,7 +154,7 @@ def _free(target: Path, names: tuple[str, ...], overwrite: bool) -> None:
         raise OutputError("there is no such folder", str(target.parent), "create it")
     taken = [name for name in names if (target.parent / name).exists()]
     if taken and not overwrite:
-        raise OutputError("exists already", str(target.parent / taken[0]), "choose another name, or allow overwriting")
+        raise OutputError("exists already", str(target.parent / taken[0]), "choose another name or pass --overwrite")
 
 
 def _feed(target: Path, sink: Sink, blocks: Iterable[NDArray[Any]]) -> None:

@@ -38,6 +38,6 @@ def write_whole(path: Path, content: bytes) -> Path:
             beside.unlink(missing_ok=True)
             raise
     except OSError as error:
-        advice = "choose a folder you may write to"
+        advice = "free some space or choose another folder"
         raise OutputError(f"cannot be written ({error.strerror})", str(path), advice) from error
     return path

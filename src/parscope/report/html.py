@@ -138,7 +138,8 @@ def command_to_repeat(view: StrainView) -> str:
     """
     if view.text("command"):
         return view.text("command")
-    words = ["parscope", "strain", view.source]
+    source = f"./{view.source}" if view.source.startswith("-") else view.source
+    words = ["parscope", "strain", source]
     for name, value in view.parsed("settings", {}).items():
         words += _option(name, value)
     return shlex.join(words)
@@ -233,10 +234,13 @@ def _provenance(view: StrainView) -> str:
         ("data", view.source),
         ("fingerprint of the data", view.text("source_fingerprint") or "none: data in memory"),
         ("parscope", view.text("parscope_version")),
-        *([("time to fit", f"{two_digits(seconds)} s")] if seconds > 0 else []),
+        *([("time, set-up included", f"{two_digits(seconds)} s")] if seconds > 0 else []),
         *((name, _plain(value)) for name, value in view.dataset.attrs.items() if name not in _SHOWN_ELSEWHERE),
     ]
-    settings = [(name, value_text({"value": value})) for name, value in view.parsed("settings", {}).items()]
+    settings = [
+        (name, "found from the data" if value is None else value_text({"value": value}))
+        for name, value in view.parsed("settings", {}).items()
+    ]
     return (
         f'<section id="provenance">\n<h2>Provenance</h2>\n{_table(("what", "value"), rows)}\n'
         f"<h3>All settings</h3>\n{_table(('setting', 'value'), settings)}\n"

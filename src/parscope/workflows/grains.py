@@ -21,7 +21,16 @@ from parscope.workflows.grains_fit import fit_crystals as fit_crystals
 from parscope.workflows.grains_lattice import change, related
 from parscope.workflows.grains_reference import SAMPLE, overlying, references
 from parscope.workflows.grains_regions import candidates, nearest, regions
-from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed, grid, number_of, suited_readers
+from parscope.workflows.grains_seeds import (
+    ALIKE_ROTATION,
+    ALIKE_STRAIN,
+    Finder,
+    Reader,
+    Seed,
+    grid,
+    number_of,
+    suited_readers,
+)
 from parscope.workflows.grains_survey import Survey, Surveyor
 
 Array = NDArray[np.float64]
@@ -30,7 +39,7 @@ Progress = Callable[[float], None]
 
 FIRST_LOOK, SEEDS = 120, 600
 # Enough to tell which lattice is there; what the contrast really is shows when the crystals are known.
-ORDINARY = Contrast(0.3, 0.4)
+ORDINARY = Contrast((0.02, 0.02, 0.02, 0.02))
 # Lattices that filters of one orientation still catch, and rotations that one bent crystal may have.
 CAUGHT_ROTATION, CAUGHT_STRAIN = np.deg2rad(9.0), 0.07
 BENT = np.deg2rad(9.0)

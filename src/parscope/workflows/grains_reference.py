@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from parscope.core.frames import Frames
 from parscope.core.physics import Contrast
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.contrast import find_power
+from parscope.solvers.lattice.judge import excess_variance
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.workflows.grains_fit import pattern_physics
 from parscope.workflows.grains_lattice import change
@@ -22,12 +23,8 @@ from parscope.workflows.grains_survey import Survey, pattern_of
 
 Array = NDArray[np.float64]
 
-SAMPLE, FEW = 32, 8
-LARGEST = 8
-# Scatter that a deeper prior may add: contrast that drifts over a crystal looks like strain, not like scatter.
-WORTH = 1.02
-# The lengths are tried after the depths, which are tried at the middle one.
-DEPTHS, LENGTHS = (0.0, 0.07, 0.14, 0.22, 0.35, 0.6), (0.3, 0.4, 0.55)
+SAMPLE, FEW = 40, 8
+LARGEST = 6
 
 
 def references(
@@ -62,22 +59,39 @@ def references(
 
 @dataclass(frozen=True)
 class _Sample:
-    """Some patterns of a region with their scan positions (n, 2), and the solver for it."""
+    """Some patterns of a region.
+
+    Parameters
+    ----------
+    solver : LatticeFilters
+        For the median lattice of the region in the survey.
+    patterns : ndarray, shape (n, q_y, q_x)
+        Counts.
+    places : ndarray of int, shape (n, 2)
+        Scan positions (y, x).
+    surveyed : ndarray, shape (n, 2, 2)
+        Affine map of that lattice onto the one of each pattern in the survey.
+    """
 
     solver: LatticeFilters
     patterns: NDArray[Any]
     places: NDArray[np.int64]
+    surveyed: Array
 
 
 def _settled(sample: _Sample) -> LatticeFilters:
-    """Solver whose reference is the median of its own fits, so that what contrast does to both cancels."""
+    """Solver whose reference is the median of the region by its own fits, so that what contrast does to both cancels.
+
+    The median over the region is known from the survey, but for what other filters make of the same patterns.
+    """
     estimate = sample.solver(sample.patterns)
     good = estimate.status == Status.OK
     if good.sum() < FEW:
         return sample.solver
-    middle = np.median(estimate.theta[good], axis=0)
+    middle = np.median(estimate.theta[good, :2], axis=0)
+    differ = np.median(estimate.theta[good, 2:].reshape(-1, 2, 2) - sample.surveyed[good], axis=0)
     physics = pattern_physics(sample.solver)
-    basis = physics.basis @ middle[2:].reshape(2, 2).T
+    basis = physics.basis @ (np.eye(2) + differ).T
     return sample.solver.with_lattice(replace(physics, basis=basis, centre=(float(middle[0]), float(middle[1]))))
 
 
@@ -95,11 +109,13 @@ class _Region:
         places = np.argwhere(next((d for d in deep if d.sum() >= 2 * FEW), inside))
         chosen = np.unique(np.linspace(0, len(places) - 1, SAMPLE).astype(int))
         self._places = places[chosen] * survey.stride
+        self._affine = change(self.lattice, survey.lattice[tuple(places[chosen].T)]).affine
 
     def sample(self, base: LatticeFilters, farthest: float) -> _Sample:
         """At most `SAMPLE` patterns, and a solver for them with the filters of another one."""
         patterns = Reader(self._frames)(self._places)
-        return _Sample(measured(base, self.lattice, self.centre, patterns, farthest), patterns, self._places)
+        solver = measured(base, self.lattice, self.centre, patterns, farthest)
+        return _Sample(solver, patterns, self._places, self._affine)
 
 
 def measured(
@@ -128,12 +144,13 @@ def measured(
     far = float(np.hypot(*like.reference.T).max()) + 1.0 if farthest is None else farthest
     start = replace(like, centre=(float(centre[0]), float(centre[1])))
     flat = pattern_of(lattice, start, far, float(np.median(like.amplitude)))
-    estimate = base.with_lattice(flat)(patterns)
+    solver = base.with_lattice(flat)
+    estimate = solver(patterns)
     good = estimate.status == Status.OK
-    if not good.any():
-        return base.with_lattice(flat)
-    amplitude = estimate.extra["amplitude"][good].mean(0, dtype=np.float64)
-    return base.with_lattice(useful(replace(flat, amplitude=np.maximum(amplitude, 1e-6)), int(good.sum())))
+    # a weak lattice over a bright one cannot always be fitted; its disks are measured where they must be
+    every = estimate.extra["amplitude"][good] if good.any() else np.nan_to_num(solver.measure(patterns, flat.theta))
+    amplitude = np.maximum(every.mean(0, dtype=np.float64), 1e-6)
+    return base.with_lattice(useful(replace(flat, amplitude=amplitude), len(every)))
 
 
 def useful(physics: DiffractionPattern, patterns: int) -> DiffractionPattern:
@@ -175,47 +192,66 @@ def overlying(base: LatticeFilters, lattice: Array, patterns: NDArray[Any]) -> L
 
 
 def _tuned(base: LatticeFilters, regions: list[_Sample], bins: int) -> LatticeFilters:
-    """Solver with the contrast prior under which the lattice scatters least within the regions.
+    """Solver for which the contrast that changes within the regions is noise.
 
-    What contrast does to all patterns of a crystal alike is in its reference too and does no harm; so the prior that
-    makes single patterns agree with a perfect lattice is deeper than is good here.
+    What contrast does to all patterns of a crystal alike is in its reference too and does no harm: neither is it noise,
+    nor is all scatter of the disks an error.
+    """
+    power = find_power([(r.solver, r.patterns) for r in regions], changing=True) or ()
+    final = _forgiving(base.with_contrast(Contrast(power), bins=bins), regions)
+    contrast = pattern_physics(final).contrast
+    shared = max(contrast.scatter - _scatter(final, regions).error, 0.0)
+    return final.with_contrast(replace(contrast, shared=shared), bins=bins)
+
+
+def _forgiving(solver: LatticeFilters, regions: list[_Sample]) -> LatticeFilters:
+    """Solver that takes no disk for an outlier which is displaced as others are within the regions."""
+    contrast = replace(pattern_physics(solver).contrast, scatter=1.0)
+    plain = solver.with_contrast(contrast, bins=solver.bins)
+    return plain.with_contrast(replace(contrast, scatter=_scatter(plain, regions).disks), bins=solver.bins)
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """How patterns of a region differ from each other beyond what smooth strain explains.
+
+    Parameters
+    ----------
+    error : float
+        Variance of the affine map over that predicted from counting noise and contrast.
+    disks : float
+        Variance of single disks about the lattice over its prediction.
     """
 
-    @cache
-    def error(prior: tuple[float, float]) -> float:
-        return _scatter(base.with_contrast(Contrast(*prior), bins=3), regions)[0]
-
-    enough = WORTH * min(error((depth, LENGTHS[1])) for depth in DEPTHS)
-    depth = max(depth for depth in DEPTHS if error((depth, LENGTHS[1])) <= enough)
-    chosen = min(((depth, length) for length in LENGTHS), key=error)
-    final = base.with_contrast(Contrast(*chosen), bins=bins)
-    spread = _scatter(final, regions)[1]
-    return final.with_contrast(Contrast(*chosen, spread), bins=bins)
+    error: float
+    disks: float
 
 
-def _scatter(base: LatticeFilters, regions: list[_Sample]) -> tuple[float, float]:
-    """Typical scatter of the affine map within regions, [1], and of single disks over its prediction, [1].
-
-    The geometric mean: a region that two alike crystals share scatters most, and would drown what the others say.
-    """
+def _scatter(base: LatticeFilters, regions: list[_Sample]) -> _Scatter:
+    """Scatter typical of the regions: two alike crystals that share one would drown what the others say in a mean."""
     contrast = pattern_physics(base).contrast
-    scatters, spreads = [], []
+    found = []
     for sample in regions:
-        estimate = base.with_lattice(replace(pattern_physics(sample.solver), contrast=contrast))(sample.patterns)
+        physics = replace(pattern_physics(sample.solver), contrast=contrast)
+        estimate = base.with_lattice(physics)(sample.patterns)
         good = estimate.status == Status.OK
         if good.sum() < FEW:
             continue
-        scatters.append(_noise(sample.places[good], estimate.theta[good, 2:]))
-        spreads.append(float(np.median(estimate.extra["spread"][good])))
-    return (float(np.exp(np.mean(np.log(scatters)))), float(np.median(spreads))) if scatters else (np.inf, 1.0)
+        rest = _rest(sample.places[good], estimate.theta[good, 2:])
+        spread = estimate.extra["spread"][good]
+        beyond = excess_variance(physics, spread)
+        claimed = np.diagonal(estimate.covariance[good, 2:, 2:], axis1=1, axis2=2) / beyond[:, None]
+        found.append((np.median(np.abs(rest) / np.sqrt(claimed)), np.median(spread)))
+    if not found:
+        return _Scatter(1.0, 1.0)
+    error, disks = np.median(found, axis=0).tolist()
+    # half of all deviations are within 0.6745 standard deviations
+    return _Scatter((error / 0.6745) ** 2, disks)
 
 
-def _noise(places: NDArray[np.int64], values: Array) -> float:
-    """Root mean square of values (n, k) about a quadratic surface over the scan: strain varies smoothly over a crystal.
-
-    The largest tenth, which may be mixtures with another crystal, is left out.
-    """
+def _rest(places: NDArray[np.int64], values: Array) -> Array:
+    """What a quadratic surface over the scan leaves of values (n, k), scaled for the noise that goes with it."""
     y, x = (places - places.mean(0)).T / max(float(np.ptp(places, axis=0).max()), 1.0)
     design = np.column_stack([np.ones(len(places)), y, x, y * y, y * x, x * x])
-    square = ((values - design @ np.linalg.lstsq(design, values)[0]) ** 2).sum(1)
-    return float(np.sqrt(np.sort(square)[: int(0.9 * len(square))].mean()))
+    rest = values - design @ np.linalg.lstsq(design, values)[0]
+    return np.asarray(rest * np.sqrt(len(places) / max(len(places) - design.shape[1], 1)))

@@ -79,7 +79,7 @@ def _largest_crystal(patterns: NDArray[Any], finder: Finder) -> tuple[NDArray[np
     seeds = [s for s in seeds if s.lattices]
     if not seeds:
         raise NoLatticeError(
-            "show no lattice, neither alone nor together", "patterns", "add patterns or give g1 and g2"
+            "show no lattice, neither alone nor together", "patterns", "add patterns, or give --g1 and --g2"
         )
     kinds = [seeds[0].lattices[0]]
     member: list[list[Seed]] = [[]]

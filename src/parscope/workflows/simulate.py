@@ -160,7 +160,7 @@ def _blocks(simulation: Simulation, new: Path | None, progress: Progress | None)
     """Draw the scan and say how many rows are done; `new` is not to exist."""
     # Checked here, so that faults of the scan's own file, which is checked before its first block, are told first.
     if new is not None and new.exists():
-        raise OutputError("exists already", str(new), "choose another name, or allow overwriting")
+        raise OutputError("exists already", str(new), "choose another name or pass --overwrite")
     done = 0
     for block in row_blocks(simulation.frames, _BLOCK):
         yield block

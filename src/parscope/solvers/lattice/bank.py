@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from parscope.core.physics import Constellation
 from parscope.solvers.lattice.layout import MOVE_X, MOVE_Y
+from parscope.solvers.lattice.waves import Process
 from parscope.solvers.lattice.window import pitch
 
 Array = NDArray[np.float64]
@@ -82,8 +84,9 @@ class Bank:
         amplitude (rows y, x), [px^2].
     template : ndarray of float32, shape (bins, bins, 3, pixels)
         The template itself and its gradient (y, x) [1/px].
-    kept : ndarray, shape (classes, bins, bins)
-        Share of the squared residuals that is left after amplitude and level are fitted, [1].
+    kept : ndarray, shape (classes, bins, bins, 2)
+        What is left of the weighted squared residuals after amplitude and level are fitted: share of those from
+        counting noise, and those from contrast over the squared template, [1].
     """
 
     edge: float
@@ -102,6 +105,11 @@ class Bank:
 def window(radius: float, edge: float) -> int:
     """Half size of the window that holds a template of `radius` with an edge of width `edge`, [px]."""
     return math.ceil(radius + 1.6 * edge + 1.0)
+
+
+def reach(radius: float, edge: float) -> float:
+    """Radius round a copy beyond which its pixels tell nothing, [px]."""
+    return 1.02 * radius + 2.6 * edge + 1.0
 
 
 def classify(physics: Constellation, edge: float, most: int = _MOST_CLASSES) -> Classes:
@@ -125,7 +133,7 @@ def classify(physics: Constellation, edge: float, most: int = _MOST_CLASSES) -> 
     ratio = levels.background / np.maximum(levels.amplitude, 1e-12)
     radius = physics.extent[0]
     distance = np.linalg.norm(at[:, None] - at[None], axis=-1)
-    close = (distance > 1e-6) & (distance < _circle(radius, edge) + radius + 1.5 * edge)
+    close = (distance > 1e-6) & (distance < reach(radius, edge) + radius + 1.5 * edge)
     if len(at) <= most:
         member = np.arange(len(at), dtype=np.int32)
     else:
@@ -162,7 +170,7 @@ def adopt(physics: Constellation, bank: Bank, crowded: bool = False) -> Bank | N
     weight = np.array([_AMPLITUDE_COUNTS if physics.contrast.depth > 0 else 0.0, 1.0])
     theirs = weight * np.log(np.stack([bank.classes.amplitude, bank.classes.ratio], -1))
     ours = weight * np.log(np.stack([own.amplitude, own.ratio], -1))[own.member]
-    member = _squared(ours, theirs).argmin(1).astype(np.int32)
+    member = cdist(ours, theirs).argmin(1).astype(np.int32)
     return replace(bank, classes=replace(bank.classes, member=member))
 
 
@@ -208,15 +216,13 @@ def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 
     filters = np.zeros((*shape, 6, len(grid)), np.float32)
     tables = np.zeros((3, *shape, 3))
     tilt = np.zeros((*shape, 2, 2))
-    kept = np.ones(shape)
+    kept = np.ones((*shape, 2))
     templates = np.zeros((bins, bins, 3, len(grid)), np.float32)
-    contrast = physics.contrast
-    depth = contrast.depth if textured else 0.0
-    process = Process(radius, contrast.length * radius) if depth > 0 else None
+    process = Process(radius, physics.contrast) if textured and physics.contrast.depth > 0 else None
     for i in range(bins):
         for j in range(bins):
             offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
-            local = _Local(physics, offset, edge, depth, process)
+            local = _Local(physics, offset, edge, process)
             templates[i, j] = np.vstack([local.value, local.gradient.T])
             for c in range(shape[0]):
                 found = local.solve(classes, c)
@@ -225,59 +231,21 @@ def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 
     return Bank(edge, half, bins, classes, filters, tables[0], tables[1], tables[2], tilt, templates, kept)
 
 
-class Process:
-    """Squared-exponential Gaussian process over a template, as a basis of few functions.
-
-    Parameters
-    ----------
-    radius, length : float
-        Of the template and of the correlation, [px].
-    """
-
-    def __init__(self, radius: float, length: float) -> None:
-        step = max(0.9 * length, radius / 6)
-        n = math.ceil((radius + 0.7 * length) / step)
-        side = step * np.arange(-n, n + 1)
-        points = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
-        self._points = points[np.hypot(*points.T) <= radius + 0.9 * length]
-        self._length = length
-        values, vectors = np.linalg.eigh(self._covariance(self._points))
-        keep = values > 1e-4 * values[-1]
-        self._whitening = vectors[:, keep] / np.sqrt(values[keep])
-
-    def __call__(self, offsets: Array) -> Array:
-        """Basis at `offsets` (n, 2), [px], so that basis @ basis.T is the covariance; shape (n, m)."""
-        basis: Array = self._covariance(offsets) @ self._whitening
-        return basis
-
-    def _covariance(self, offsets: Array) -> Array:
-        """Covariance between `offsets` and the inducing points."""
-        return np.exp(-0.5 * _squared(offsets, self._points) / self._length**2)
-
-
-def _squared(a: Array, b: Array) -> Array:
-    """Squared distances between two sets of points."""
-    difference: Array = np.square(a[:, None] - b[None]).sum(-1)
-    return difference
-
-
 class _Local:
     """One sub-pixel position: everything the classes share."""
 
-    def __init__(
-        self, physics: Constellation, offset: Array, edge: float, depth: float, process: Process | None
-    ) -> None:
-        self.physics, self.offset, self.edge, self.depth = physics, offset, edge, depth
+    def __init__(self, physics: Constellation, offset: Array, edge: float, process: Process | None) -> None:
+        self.physics, self.offset, self.edge = physics, offset, edge
         self.value, self.gradient = physics.template(offset, edge)
         radius = physics.extent[0]
         own_columns = offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5
-        self.use = own_columns & (np.linalg.norm(offset, axis=1) <= _circle(radius, edge))
+        self.use = own_columns & (np.linalg.norm(offset, axis=1) <= reach(radius, edge))
         self.basis = np.zeros((len(offset), 0))
         if process is not None:
-            self.basis = depth * self.value[:, None] * process(offset)
+            self.basis = self.value[:, None] * process(offset)
 
-    def solve(self, classes: Classes, c: int) -> tuple[Array, Array, float]:
-        """Filters (6, pixels), tables (3, 3) and kept share of class `c`."""
+    def solve(self, classes: Classes, c: int) -> tuple[Array, Array, tuple[float, float]]:
+        """Filters (6, pixels), tables (3, 3) and what is kept (2) of class `c`."""
         use, value = self.use, self.value[self.use]
         own = np.stack([value, np.ones_like(value), *self.gradient[use].T], 1)
         crowd, bright = self._crowd(classes.neighbours[c])
@@ -297,12 +265,13 @@ class _Local:
         information = np.linalg.inv(np.linalg.inv(normal)[2:4, 2:4])
         # What is reported as amplitude and level is the mean intensity; the shift needs that of the edge.
         mean = np.linalg.solve(normal, plain.T)[:2]
-        spread = variance + classes.amplitude[c] * np.square(self.depth * value)
+        own_contrast = self.basis[use]
+        spread = variance + classes.amplitude[c] * np.square(own_contrast).sum(1)
         weight = (crowd.sum(1) < _CROWDED) / spread
         out = np.zeros((6, len(use)))
         out[:, use] = np.stack([estimator[0], shift[0], shift[1], mean[1], mean[0], weight])
         tables = np.array([m[[0, 0, 1], [0, 1, 1]] for m in (shot, texture, information)])
-        return out, tables, _kept(own[:, :2], mean, spread, weight)
+        return out, tables, _kept(own[:, :2], mean, (variance, own_contrast), weight)
 
     def _crowd(self, neighbours: Array) -> tuple[Array, Array]:
         """Templates of the copies nearby, as far as they matter, shape (pixels in use, m), and their brightness."""
@@ -321,17 +290,16 @@ class _Local:
         return columns
 
 
-def _circle(radius: float, edge: float) -> float:
-    """Radius round a copy beyond which its pixels tell nothing, [px]."""
-    return 1.02 * radius + 2.6 * edge + 1.0
-
-
-def _kept(model: Array, estimator: Array, variance: Array, weight: Array) -> float:
-    """Expected weighted squared residuals after `model` @ `estimator` is subtracted, over those before."""
+def _kept(model: Array, estimator: Array, noise: tuple[Array, Array], weight: Array) -> tuple[float, float]:
+    """What `model` @ `estimator` leaves of counting noise (its variance), and of contrast (its columns)."""
+    variance, contrast = noise
     spread = (estimator * variance) @ estimator.T
     after = variance * (1 - 2 * np.sum(model * estimator.T, axis=1)) + np.sum((model @ spread) * model, axis=1)
-    whole = float(weight @ variance)
-    return float(weight @ after) / whole if whole > 0 else 1.0
+    rest = np.square(contrast - model @ (estimator @ contrast)).sum(1)
+    counted, squared = float(weight @ variance), float(weight @ np.square(model[:, 0]))
+    if counted <= 0.0:
+        return 1.0, 0.0
+    return float(weight @ after) / counted, float(weight @ rest) / max(squared, 1e-12)
 
 
 def _ridged(normal: Array) -> Array:

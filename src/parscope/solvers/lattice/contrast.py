@@ -1,13 +1,15 @@
-"""How much contrast is inside the copies, found from the data: the prior with which single copies agree best.
+"""How much contrast is inside the copies, and of which wavelengths, found from the data by restricted likelihood.
 
-The displacements of the copies about the fitted lattice are a direct measure of the error of a displacement, and with
-the information of each copy they give the standard error that was really reached. The prior that makes it smallest is
-chosen; what remains of the difference between scatter and prediction corrects the covariance.
+A sample of windows round single copies is described by amplitude, level and displacement of the template, counting
+noise, and waves of unknown power inside it. The powers that make the windows most likely, whatever amplitude, level
+and displacement are, give the second moments of the contrast, and with them the best linear filters. What then remains
+of the scatter of the copies about the fit over its prediction corrects the covariance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,15 @@ from numpy.typing import NDArray
 
 from parscope.core.physics import Contrast
 from parscope.core.solver import Status
+from parscope.solvers.lattice import waves
+from parscope.solvers.lattice.evidence import Evidence, evidence, joined
 from parscope.solvers.lattice.filters import LatticeFilters
 
-_DEPTHS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0)
-_LENGTHS = (0.22, 0.3, 0.4, 0.55, 0.8, 1.2)
-# Of the priors whose error is within this factor of the least one, that of the smallest contrast is taken. The factor
-# is small: an error common to all disks does not scatter, so too shallow a prior costs more than it shows.
-_AS_GOOD = 1.003
+Array = NDArray[np.float64]
+
+# Powers found with filters that know of no contrast place the copies well enough for those found in the second round.
+_ROUNDS = 2
+_ITERATIONS, _FIRST_POWER = 12, 0.003
 # With fewer copies there is no scatter about the fit to judge by.
 _FEWEST = 4
 
@@ -40,51 +44,74 @@ def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
     -------
     LatticeFilters
         Unchanged if no pattern of the sample can be fitted, or there are too few copies to scatter.
+
+    Notes
+    -----
+    Restricted likelihood: H. D. Patterson and R. Thompson, Biometrika 58 (1971) 545, doi:10.1093/biomet/58.3.545.
+    Not for copies of a few pixels, where contrast cannot be told from a displacement.
     """
     if len(solver.physics.reference) < _FEWEST:
         return solver
-    trial = _Trials(solver, signals)
-    depth, _ = trial.best((d, 0.4) for d in _DEPTHS)
-    # Dynamical contrast is deep and smooth: a corner that a search from shallow fringes does not reach.
-    deep = ((d, _LENGTHS[-1]) for d in _DEPTHS[-3:])
-    _, length = trial.best([*((depth, k) for k in _LENGTHS), *deep])
-    trial.best((d, length) for d in _DEPTHS)
-    best = trial.simplest()
-    final = solver.with_contrast(Contrast(*best))
+    current, power = solver, None
+    for _ in range(_ROUNDS):
+        power = find_power([(current, signals)], power)
+        if power is None:
+            return solver
+        current = solver.with_contrast(Contrast(power), bins=3)
+    final = solver.with_contrast(Contrast(current.physics.contrast.power))
     scatter = _scatter(final, signals)
-    return final.with_contrast(Contrast(*best, scatter)) if scatter is not None else solver
+    return final.with_contrast(replace(final.physics.contrast, scatter=scatter)) if scatter is not None else solver
 
 
-class _Trials:
-    """Standard errors reached under contrast priors, each tried once."""
+def find_power(
+    fits: Sequence[tuple[LatticeFilters, NDArray[Any]]],
+    start: tuple[float, ...] | None = None,
+    changing: bool = False,
+) -> tuple[float, ...] | None:
+    """Most likely power of each wavelength.
 
-    def __init__(self, solver: LatticeFilters, signals: NDArray[Any]) -> None:
-        self._solver, self._signals = solver, signals
-        self._errors: dict[tuple[float, float], float] = {}
+    Parameters
+    ----------
+    fits : sequence of (LatticeFilters, ndarray of shape (n, q_y, q_x))
+        Samples of patterns, each with the solver that says where their copies are; of one template.
+    start : tuple of float, optional
+        Powers to begin with.
+    changing : bool, default False
+        Whether what all patterns of a sample have in common is left out.
 
-    def best(self, priors: Iterable[tuple[float, float]]) -> tuple[float, float]:
-        """The prior of smallest error."""
-        return min(priors, key=self._error)
+    Returns
+    -------
+    tuple of float or None
+        As of `Contrast`; None if no copy can be looked at.
+    """
+    seen = joined([_evidence(solver, signals, changing) for solver, signals in fits])
+    if len(seen.count) == 0:
+        return None
+    # Waves shorter than two pixels are not resolved.
+    resolved = sum(f <= fits[0][0].physics.extent[0] / 2 for f in Contrast.periods)
+    covariances = waves.covariances()[:resolved]
+    return _most_likely(seen, covariances, start or (_FIRST_POWER,) * len(covariances))
 
-    def simplest(self) -> tuple[float, float]:
-        """The prior of smallest depth among those tried that are as good as the best, in the middle of its lengths."""
-        enough = _AS_GOOD * min(self._errors.values())
-        good = sorted(prior for prior, error in self._errors.items() if error <= enough)
-        same = [prior for prior in good if prior[0] == good[0][0]]
-        return same[(len(same) - 1) // 2]
 
-    def _error(self, prior: tuple[float, float]) -> float:
-        """Standard error of the affine map that was really reached, typical of the sample, [1]."""
-        if prior not in self._errors:
-            trial = self._solver.with_contrast(Contrast(*prior), bins=3)
-            estimate = trial(self._signals)
-            good = estimate.status == Status.OK
-            information = trial.score(self._signals, estimate.theta).information[good]
-            # Without the prior of the parameters, which would hide the error where electrons are few.
-            covariance = np.linalg.inv(information + 1e-9 * np.eye(6))
-            variance = np.trace(covariance[:, 2:, 2:], axis1=1, axis2=2) * estimate.extra["spread"][good]
-            self._errors[prior] = float(np.sqrt(np.median(variance))) if good.any() else np.inf
-        return self._errors[prior]
+def _evidence(solver: LatticeFilters, signals: NDArray[Any], changing: bool) -> Evidence:
+    """Evidence of the patterns that are fitted."""
+    estimate = solver(signals)
+    good = estimate.status == Status.OK
+    return evidence(solver.physics, signals[good], estimate.theta[good], changing)
+
+
+def _most_likely(seen: Evidence, covariances: Array, start: tuple[float, ...]) -> tuple[float, ...]:
+    """Powers of largest restricted likelihood, by steps that keep them positive."""
+    power = np.array(start)
+    both = np.concatenate([seen.gram, seen.moment], -1)
+    q = seen.gram.shape[-1]
+    for _ in range(_ITERATIONS):
+        inside = np.eye(q) + seen.gram @ np.tensordot(power, covariances, 1)
+        solved = np.linalg.solve(inside, both)
+        expected = np.tensordot(seen.count, solved[..., :q], 1)
+        found = np.linalg.solve(inside, np.swapaxes(solved[..., q:], 1, 2)).sum(0)
+        power *= np.einsum("ij,kji->k", found, covariances) / np.einsum("ij,kji->k", expected, covariances)
+    return tuple(power.tolist())
 
 
 def _scatter(solver: LatticeFilters, signals: NDArray[Any]) -> float | None:

@@ -74,7 +74,7 @@ class LatticeFilters:
         physics = replace(self.physics, contrast=contrast)  # type: ignore[type-var]
         other = replace(self, physics=physics, bins=bins)
         other.__dict__["_coarse"] = self._coarse
-        if replace(contrast, scatter=1.0) == replace(self.physics.contrast, scatter=1.0) and bins == self.bins:
+        if contrast.power == self.physics.contrast.power and bins == self.bins:
             other.__dict__["_fine"] = self._fine
         return other
 
@@ -211,7 +211,7 @@ class LatticeFilters:
         begin = np.tile(centre, (n, 1)) if start is None else np.where(np.isfinite(start), start, centre)
         if n:
             kernel.fit(frames, np.ascontiguousarray(begin), run, self._lattice, self._banks, out)
-        return judge(self.physics, self.prior, out)
+        return judge(self.physics, self.prior, begin, out)
 
     def _frames(self, signals: NDArray[Any]) -> NDArray[Any]:
         """Patterns as the kernel takes them: of a type that holds them without loss, or 32-bit floats."""
@@ -271,7 +271,7 @@ class LatticeFilters:
             np.ascontiguousarray(p.levels.amplitude, np.float64),
             float(p.gain),
             max(float(mean[~mask].sum()), 1e-12),
-            float(p.contrast.depth),
+            max(float(p.contrast.scatter), 1.0),
             mask,
             bool(mask.any()),
             np.asarray(p.theta, np.float64),

@@ -14,13 +14,13 @@ from parscope.solvers.lattice.layout import Array, Fits
 
 # Degrees of freedom that the scan's scatter is worth beside that of a single pattern.
 SCAN_WEIGHT = 60.0
-# Distance from the reference at which the fit has surely left the capture range: centre [px], affine map [1].
+# Distance from its beginning at which the fit has surely left the capture range: centre [px], affine map [1].
 _FARTHEST = np.array([12.0] * 2 + [0.2] * 4)
 # Standard error over that of the prior above which the electrons have said next to nothing.
 _UNINFORMED = 0.8
 
 
-def judge(physics: Constellation, prior: Array, fits: Fits) -> Estimate:
+def judge(physics: Constellation, prior: Array, begin: Array, fits: Fits) -> Estimate:
     """Give every signal its covariance, its status, and NaN where it failed.
 
     Parameters
@@ -29,6 +29,8 @@ def judge(physics: Constellation, prior: Array, fits: Fits) -> Estimate:
         Supplies reference, gain and the scatter of the scan.
     prior : ndarray, shape (6, 6)
         Information of the prior.
+    begin : ndarray, shape (n, 6)
+        Where the fits began.
     fits : Fits
         From the kernel.
 
@@ -36,11 +38,9 @@ def judge(physics: Constellation, prior: Array, fits: Fits) -> Estimate:
     -------
     Estimate
     """
-    # The scatter of the copies about the fit corrects the covariance: the pattern's own, and the scan's.
-    freedom = max(2 * len(physics.reference) - 6, 1)
-    factor = (SCAN_WEIGHT * physics.contrast.scatter + freedom * fits.spread) / (SCAN_WEIGHT + freedom)
+    factor = excess_variance(physics, fits.spread)
     covariance = fits.covariance * factor[:, None, None]
-    status = placed(physics, prior, fits.theta, covariance)
+    status = placed(begin, prior, fits.theta, covariance)
     status[fits.step > UNSETTLED] = Status.NO_MODEL
     status[fits.total == 0] = Status.WEAK
     finite = np.isfinite(fits.total)
@@ -58,13 +58,33 @@ def judge(physics: Constellation, prior: Array, fits: Fits) -> Estimate:
     return failing(Estimate(fits.theta, covariance, fits.misfit, status, extra))
 
 
-def placed(physics: Constellation, prior: Array, theta: Array, covariance: Array) -> NDArray[np.uint8]:
-    """Status of fits by where they ended.
+def excess_variance(physics: Constellation, spread: Array) -> Array:
+    """Variance of fits over what counting noise and contrast let expect, by the scatter of the copies about them.
 
     Parameters
     ----------
     physics : Constellation
-        Supplies the reference.
+        Supplies the scatter of the scan, and the part of it that all its signals share and that is no error.
+    spread : ndarray, shape (n,)
+        Mean squared displacement of the copies of each signal about its fit, in units of its prediction, [1].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    contrast = physics.contrast
+    freedom = max(2 * len(physics.reference) - 6, 1)
+    own = np.maximum(spread - contrast.shared, 0.0)
+    return (SCAN_WEIGHT * (contrast.scatter - contrast.shared) + freedom * own) / (SCAN_WEIGHT + freedom)
+
+
+def placed(begin: Array, prior: Array, theta: Array, covariance: Array) -> NDArray[np.uint8]:
+    """Status of fits by where they ended.
+
+    Parameters
+    ----------
+    begin : ndarray, shape (n, 6) or (6,)
+        Where the fits began.
     prior : ndarray, shape (6, 6)
         Information of the prior.
     theta : ndarray, shape (n, 6)
@@ -76,12 +96,12 @@ def placed(physics: Constellation, prior: Array, theta: Array, covariance: Array
     -------
     ndarray of uint8, shape (n,)
         WEAK where the covariance is hardly smaller than the prior's, AT_BOUND where the parameters are farther from
-        the reference than the filters can follow, NO_MODEL where there are none, or OK.
+        where the fit began than the filters can follow, NO_MODEL where there are none, or OK.
     """
     allowed = np.diag(prior) ** -0.5
     status = np.full(len(theta), Status.OK, np.uint8)
     status[~np.isfinite(theta).all(1)] = Status.NO_MODEL
-    status[(np.abs(theta - physics.theta) > _FARTHEST).any(1)] = Status.AT_BOUND
+    status[(np.abs(theta - begin) > _FARTHEST).any(1)] = Status.AT_BOUND
     error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     status[(error > _UNINFORMED * allowed).any(1)] = Status.WEAK
     return status

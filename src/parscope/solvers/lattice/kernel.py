@@ -92,7 +92,8 @@ def _misfit(work: Work, lattice: Lattice, bank: Filters) -> float:
             copy = (found.mean[n], found.level[n], oy, ox)
             part, counts, contrast = residual(window, template, weights, copy)
             squares += part
-            expected += bank.kept[k, iu, iv] * (lattice.gain * counts + lattice.depth * lattice.depth * contrast)
+            kept = bank.kept[k, iu, iv]
+            expected += kept[0] * lattice.gain * counts + kept[1] * contrast
     return squares / expected if expected > 0.0 else np.nan
 
 

@@ -48,7 +48,13 @@ def halo(size: int) -> int:
     return _MEDIAN + (_ROUNDS + 1) * (size // 2)
 
 
-def pool(solver: LatticeFilters, signals: NDArray[Any], size: int, labels: NDArray[Any] | None = None) -> Estimate:
+def pool(
+    solver: LatticeFilters,
+    signals: NDArray[Any],
+    size: int,
+    labels: NDArray[Any] | None = None,
+    start: Array | None = None,
+) -> Estimate:
     """Fit a scan with the information of `size` x `size` positions for each, edges kept.
 
     Parameters
@@ -61,6 +67,8 @@ def pool(solver: LatticeFilters, signals: NDArray[Any], size: int, labels: NDArr
         Side of the square of positions.
     labels : ndarray, shape (rows, columns), optional
         Positions of different labels (grains) share nothing.
+    start : ndarray, shape (rows, columns, 6), optional
+        Where to begin; default the reference.
 
     Returns
     -------
@@ -80,11 +88,12 @@ def pool(solver: LatticeFilters, signals: NDArray[Any], size: int, labels: NDArr
     """
     if size not in (3, 5):
         raise ValueError(f"size is {size}, not 3 or 5")
-    single = solver.rows(signals)
+    single = solver.rows(signals, start)
     scan = signals.shape[:2]
     usable = ~np.isin(single.status, _HOPELESS) & (single.extra["electrons"] > 0)
     apart = np.zeros(scan, np.int64) if labels is None else np.unique(labels, return_inverse=True)[1].reshape(scan)
-    pooled = _Pool(solver, signals, np.where(usable.reshape(scan), apart, -1))
+    begin = np.tile(solver.physics.theta, (*scan, 1)) if start is None else start
+    pooled = _Pool(solver, signals, np.where(usable.reshape(scan), apart, -1), begin)
     pooled.begin(single)
     for _ in range(_ROUNDS):
         pooled.improve(size // 2)
@@ -98,6 +107,7 @@ class _Pool:
     solver: LatticeFilters
     signals: NDArray[Any]
     labels: NDArray[np.int64]
+    start: Array
 
     def __post_init__(self) -> None:
         self.theta: Array = np.zeros((*self.labels.shape, 6))
@@ -119,7 +129,7 @@ class _Pool:
             votes.append(np.where(partner[..., None], other, np.nan))
         stack = np.stack(votes)
         none = ~np.isfinite(stack[..., 0]).any(0)
-        stack[:, none] = self.solver.physics.theta
+        stack[:, none] = self.start[none]
         self.theta = np.nanmedian(stack, axis=0)
 
     def improve(self, half: int) -> None:
@@ -139,7 +149,7 @@ class _Pool:
             self.covariance = _inverse(everybody)
         parts = [self._part(step, information, gradient) for step in _steps(half)]
         normal = prior + _total([H for H, _ in parts])
-        pull = (self.solver.physics.theta - self.theta) @ prior + _total([g for _, g in parts])
+        pull = (self.start - self.theta) @ prior + _total([g for _, g in parts])
         self.covariance = _inverse(normal)
         move = np.einsum("...ij,...j->...i", self.covariance, pull)
         self.theta = self.theta + move
@@ -161,7 +171,9 @@ class _Pool:
         factor = max(physics.contrast.scatter, 1.0) * (self.scatter * self._texture(single)).reshape(-1)
         theta, covariance = self.theta.reshape(-1, 6), factor[:, None, None] * self.covariance.reshape(-1, 6, 6)
         usable = self.labels.reshape(-1) >= 0
-        status = np.where(usable, placed(physics, prior, theta, covariance), single.status).astype(np.uint8)
+        status = np.where(usable, placed(self.start.reshape(-1, 6), prior, theta, covariance), single.status).astype(
+            np.uint8
+        )
         ratio = np.where(status == Status.OK, single.extra["predicted_ratio"] * np.sqrt(factor), np.nan)
         extra = {**single.extra, "limit_ratio": ratio, "information": np.linalg.inv(covariance)}
         return failing(Estimate(theta, covariance, single.misfit, status, extra))

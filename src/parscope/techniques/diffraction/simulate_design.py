@@ -48,8 +48,8 @@ class Detector:
         """Refuse what no detector does."""
         if self.kind not in KINDS:
             raise OptionError(f"there is no {self.kind!r}", "detector type", f"choose one of {', '.join(KINDS)}")
-        if not self.gain > 0:
-            raise OptionError(f"{self.gain} is not positive", "detector gain")
+        if not 0 < self.gain < np.inf:
+            raise OptionError(f"{self.gain} is not a positive number", "detector gain")
         for name in ("readout", "hot", "dead", "beam_stop"):
             if not getattr(self, name) >= 0:
                 raise OptionError(f"{getattr(self, name)} is negative", f"detector {name}")
@@ -165,6 +165,9 @@ class ScanDesign:
             raise OptionError(f"{self.ellipse[0]} is not within -0.5 to 0.5", "ellipse")
         if not 0 <= self.max_strain < 0.2:
             raise OptionError(f"{self.max_strain} is not within 0 to 0.2", "max_strain")
+        for name in ("max_rotation", "descan", "tilt"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise OptionError(f"{getattr(self, name)} is not a number from 0 on", name)
         if self.grains < 0 or self.seed < 0:
             raise OptionError("a negative number", "grains" if self.grains < 0 else "seed")
 

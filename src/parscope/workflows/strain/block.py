@@ -13,6 +13,7 @@ from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.pooling import halo, pool
 from parscope.workflows.grains import fit_crystals
+from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.sampling import read_rows
 
@@ -37,6 +38,8 @@ class Plan:
         Side of the square of positions that share their information.
     cells : tuple of Cells
         Pixels between the disks of each crystal, to find second lattices.
+    descan : Descan, optional
+        Where to begin the fits of a single crystal; default where the mean pattern is.
     """
 
     frames: Frames
@@ -44,6 +47,7 @@ class Plan:
     candidates: NDArray[np.int16] | None
     pool: int
     cells: tuple[Cells, ...]
+    descan: Descan | None = None
 
     def blocks(self) -> list[tuple[int, int]]:
         """Scan rows (start, stop) of the blocks: about 32 MiB of patterns each, whoever does the work."""
@@ -84,7 +88,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
         "limit_ratio": estimate.extra["limit_ratio"].astype(np.float32),
         "electrons": estimate.extra["electrons"].astype(np.float32),
         "amplitude": estimate.extra["amplitude"].astype(np.float32),
-        "excess": _excess(plan, flat, grain.reshape(-1)),
+        "excess": _excess(plan, flat, grain.reshape(-1), estimate.theta[:, :2]),
         "grain": grain.reshape(-1),
         "share": share.reshape(-1),
         **_beams(plan, estimate.extra["amplitude"], grain.reshape(-1)),
@@ -100,7 +104,8 @@ def _fit(plan: Plan, patterns: NDArray[Any], first: int) -> tuple[Estimate, NDAr
     shape = patterns.shape[:2]
     solver = plan.crystals[0]
     if plan.candidates is None:
-        estimate = pool(solver, patterns, plan.pool) if plan.pool > 1 else solver.rows(patterns)
+        at = None if plan.descan is None else plan.descan.start(solver.physics.theta, first, first + shape[0])
+        estimate = pool(solver, patterns, plan.pool, start=at) if plan.pool > 1 else solver.rows(patterns, at)
         return estimate, np.zeros(shape, np.int16), np.zeros(shape, np.float32)
     estimate, grain, share = fit_crystals(patterns, plan.candidates[first : first + shape[0]], plan.crystals)
     return _with_the_rest(plan, patterns, estimate, grain), grain, share
@@ -123,12 +128,15 @@ def _with_the_rest(plan: Plan, patterns: NDArray[Any], estimate: Estimate, grain
     return replace(estimate, status=status, extra=extra)
 
 
-def _excess(plan: Plan, flat: NDArray[Any], grain: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Excess of counts between the disks of each pattern's own crystal."""
+def _excess(
+    plan: Plan, flat: NDArray[Any], grain: NDArray[np.int16], centre: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Excess of counts between the disks of each pattern's own crystal, wherever its centre is."""
     result = np.full(len(flat), np.nan, np.float32)
     for number, cells in enumerate(plan.cells):
         mine = grain == number
-        result[mine] = cells.excess(flat if mine.all() else flat[mine])
+        moved = centre[mine] - plan.crystals[number].physics.theta[:2]
+        result[mine] = cells.excess(flat if mine.all() else flat[mine], moved)
     return result
 
 

@@ -29,11 +29,17 @@ class Cells:
         Counts of the mean background in each cell.
     gain : float
         Detector counts per electron.
+    background : ndarray, shape (pixels,)
+        Counts of the mean background in each pixel.
+    good : ndarray of bool, shape (q_y, q_x)
+        Pixels of the detector that can be used.
     """
 
     runs: NDArray[np.int64]
     expected: NDArray[np.float64]
     gain: float
+    background: NDArray[np.float64]
+    good: NDArray[np.bool_]
 
     @classmethod
     def of(cls, physics: DiffractionPattern) -> Cells:
@@ -61,7 +67,8 @@ class Cells:
         offsets = np.stack(np.unravel_index(pixel, where.shape), -1) - np.asarray(physics.centre)
         background = np.maximum(physics.background.at(offsets), 1e-9)
         expected = np.bincount(cell, background, int(large.sum())).astype(np.float64)
-        return cls(_runs(pixel, cell), expected, physics.gain)
+        good = np.ones(physics.shape, np.bool_) if physics.mask is None else ~physics.mask
+        return cls(_runs(pixel, cell), expected, physics.gain, background, good)
 
     @property
     def pixels(self) -> NDArray[np.int64]:
@@ -80,13 +87,15 @@ class Cells:
             return float("nan")
         return float(np.sqrt((2 + self.gain / self.expected).mean() / len(self.expected)))
 
-    def excess(self, patterns: NDArray[Any]) -> NDArray[np.float64]:
+    def excess(self, patterns: NDArray[Any], moved: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Mean squared residual of the background over its variance, cell by cell: 1 when there is nothing else.
 
         Parameters
         ----------
         patterns : ndarray, shape (n, q_y, q_x)
             Counts; the level of the background is adjusted to every pattern.
+        moved : ndarray, shape (n, 2), optional
+            Displacement of each pattern (y, x), [px], which the cells follow where it is large; NaN for none.
 
         Returns
         -------
@@ -97,6 +106,10 @@ class Cells:
             return np.full(len(patterns), np.nan)
         flat = np.ascontiguousarray(patterns).reshape(len(patterns), -1)
         result: NDArray[np.float64] = _excess(flat, self.runs, self.expected, self.gain)
+        if moved is not None:
+            steps = np.rint(np.nan_to_num(moved)).astype(np.int64)
+            far = np.flatnonzero((np.abs(steps) > _MARGIN / 2).any(1))
+            result[far] = _excess_moved(patterns[far], steps[far], self.runs, self.background, self.good) / self.gain
         return result
 
 
@@ -144,4 +157,27 @@ def _excess(flat: Any, runs: Any, expected: Any, gain: float) -> Any:
         square = (counts**2 / expected).sum()
         # sum of (n - level b)^2 / (gain level b) with sum(n) = level sum(b), by expanding the square.
         result[s] = (square / level - total) / (gain * (expected.shape[0] - 1)) if level > 0 else np.nan
+    return result
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _excess_moved(patterns: Any, steps: Any, runs: Any, background: Any, good: Any) -> Any:
+    """As `_excess`, of cells that are displaced by whole pixels and lose what leaves the detector or is bad there."""
+    height, width = good.shape
+    cells = runs[:, 2].max() + 1
+    result = np.empty(patterns.shape[0])
+    for s in range(patterns.shape[0]):
+        counts, expected = np.zeros(cells), np.zeros(cells)
+        pixel = 0
+        for r in range(runs.shape[0]):
+            for i in range(runs[r, 0], runs[r, 1]):
+                y, x = i // width + steps[s, 0], i % width + steps[s, 1]
+                if 0 <= y < height and 0 <= x < width and good[y, x]:
+                    counts[runs[r, 2]] += patterns[s, y, x]
+                    expected[runs[r, 2]] += background[pixel]
+                pixel += 1
+        seen = expected > 0
+        level = counts.sum() / expected.sum()
+        squares = (counts[seen] - level * expected[seen]) ** 2 / (level * expected[seen])
+        result[s] = squares.sum() / (seen.sum() - 1) if level > 0 else np.nan
     return result

@@ -23,9 +23,9 @@ from parscope.workflows.strain.block import Plan, fit_block
 from parscope.workflows.strain.judge import judge
 from parscope.workflows.strain.parts import Parts
 from parscope.workflows.strain.prepare import Progress, prepare
-from parscope.workflows.strain.reference import choose
+from parscope.workflows.strain.reference import Reference, choose
 from parscope.workflows.strain.result import Findings, dataset
-from parscope.workflows.strain.save import refuse_existing, save
+from parscope.workflows.strain.save import check_result, save
 from parscope.workflows.strain.settings import StrainSettings
 
 Arrays = dict[str, NDArray[Any]]
@@ -86,9 +86,10 @@ def map_strain(
     began = time.perf_counter()
     chosen = StrainSettings(**settings)
     target = None if output is None else Path(output)
-    if target is not None:
-        refuse_existing(target, overwrite)
     frames = _calibrated(source if isinstance(source, Frames) else open_frames(source), chosen)
+    inputs = (frames.source, chosen.vacuum, chosen.mask)
+    if target is not None:
+        check_result(target, overwrite, inputs)
     region = chosen.region(frames.scan_shape)
     report = progress or _silent
     plan, setup, choices = prepare(frames, chosen, report)
@@ -101,12 +102,14 @@ def map_strain(
     zero = np.array([chosen.g1, chosen.g2]) if chosen.reference == "lattice" else region
     physics: list[Any] = [solver.physics for solver in plan.crystals]
     reference = choose(maps, status, zero, np.array([p.basis for p in physics]))
-    found = Findings(plan, setup, maps, status, reference, (*choices, ("reference", "", reference.how)))
+    found = Findings(plan, setup, maps, status, reference, (*choices, ("reference", _size(reference), reference.how)))
     elapsed = time.perf_counter() - began
-    provenance = Provenance(frames.source, mark, version("parscope"), chosen.given())
+    provenance = Provenance(frames.source, mark, version("parscope"), _settings(frames, chosen))
     timing = {"elapsed_s": elapsed, "patterns_per_s": status.size / elapsed}
     result = dataset(found, provenance, timing)
     if target is not None:
+        # Once more: another run may have finished there meanwhile.
+        check_result(target, overwrite, inputs)
         save(result, target)
     if parts is not None:
         parts.remove()
@@ -115,6 +118,16 @@ def map_strain(
 
 def _silent(phase: str, done: int, total: int) -> None:
     """Report to nobody."""
+
+
+def _settings(frames: Frames, chosen: StrainSettings) -> dict[str, Any]:
+    """Every setting: how the file was opened, and what was given for the fit; None where it was found."""
+    return {**frames.metadata.get("opened_with", {}), **chosen.named()}
+
+
+def _size(reference: Reference) -> str:
+    """How many positions zero strain is the median of."""
+    return f"{int(reference.region.sum())} positions" if reference.region.any() else "a lattice"
 
 
 def _calibrated(frames: Frames, chosen: StrainSettings) -> Frames:

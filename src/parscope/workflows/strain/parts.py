@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
+import weakref
 import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -31,21 +34,34 @@ class Parts:
     Raises
     ------
     OutputError
-        If the folder cannot be made.
+        If the folder cannot be made, or another process works in it.
     """
 
     def __init__(self, output: Path, key: object) -> None:
         self.folder = output.with_name(output.name + ".parts")
-        name, mark = self.folder / "key", digest(key).encode()
+        mark = digest(key).encode()
         try:
-            if not name.exists() or name.read_bytes() != mark:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True)
-                name.write_bytes(mark)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # The lock ends with the process, however that ends.
+            lock = os.open(self.folder / "key", os.O_RDWR | os.O_CREAT, 0o666)
+            weakref.finalize(self, os.close, lock)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.read(lock, len(mark) + 1) != mark:
+                self._begin(lock, mark)
+        except BlockingIOError as error:
+            advice = "wait for it, or choose another output"
+            raise OutputError("is being written by another run", str(output), advice) from error
         except OSError as error:
             raise OutputError(
                 f"cannot be made ({error.strerror})", str(self.folder), "choose another output"
             ) from error
+
+    def _begin(self, lock: int, mark: bytes) -> None:
+        """Throw away the blocks of another key; the new one is written last, when they are gone."""
+        os.ftruncate(lock, 0)
+        for block in self.folder.glob("rows_*"):
+            block.unlink()
+        os.pwrite(lock, mark, 0)
 
     def load(self, start: int) -> Arrays | None:
         """The finished block that begins at row `start`, or None.

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import NoLatticeError, OptionError
+from parscope.core.errors import InputError, NoLatticeError, OptionError
 from parscope.core.frames import Frames
 from parscope.io import open_frames
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
-from parscope.techniques.diffraction.setup import Given, Setup, find_setup
+from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
 from parscope.workflows.grains import Crystals, find_crystals
 from parscope.workflows.grains_setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
+from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
-from parscope.workflows.strain.sampling import Mended, sample
+from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
 from parscope.workflows.strain.settings import StrainSettings
 
 Progress = Callable[[str, int, int], None]
@@ -64,20 +65,31 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
         If an option contradicts the data.
     """
     report("set-up", 0, 1)
-    patterns = sample(frames)
+    patterns, positions = sample(frames)
+    zero, unit = zero_and_unit(patterns, _mask(frames, chosen.mask), chosen.gain)
+    if zero != 0 or unit != 1:
+        frames = replace(frames, data=Rescaled(frames, zero, unit))
+        patterns = rescaled(patterns, zero, unit)
     setup = _find(frames, patterns, chosen)
+    # Vacuum has no disks whose scatter would say anything of the contrast inside or of the error.
+    telling = crystalline(patterns, setup.physics)
     solver = LatticeFilters(setup.physics)
-    crystals = _crystals(frames, patterns, setup, solver, report)
+    crystals = _crystals(frames, patterns[telling], setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
+    if zero:
+        choices.insert(1, ("dark offset", f"{zero:.3g} counts", "subtracted, so that the variance grows from zero"))
+    if unit != 1:
+        choices.insert(1, ("unit", f"{unit:.3g}", "the data are normalised: multiples of this are electrons"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
-        choices.append(_contrast(plan, "the prior under which the lattice scatters least within the grains"))
+        choices.append(_contrast(plan, "waves that make the changes inside the disks of a crystal most likely"))
     else:
-        solver = calibrate(solver, patterns)
-        size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns, frames.scan_shape)
+        solver = calibrate(solver, patterns[telling])
+        size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns[telling], frames.scan_shape)
         choices.append(("pooling", f"{size} x {size} positions", why))
-        plan = _plan(frames, (solver,), None, size)
-        choices.append(_contrast(plan, "the prior with which the disks agree best on the lattice"))
+        descan = find_descan(solver, patterns[telling], positions[telling], frames.scan_shape)
+        plan = replace(_plan(frames, (solver,), None, size), descan=descan)
+        choices.append(_contrast(plan, "waves that make the insides of the disks most likely"))
     report("set-up", 1, 1)
     return plan, setup, tuple(choices)
 
@@ -90,12 +102,8 @@ def _plan(frames: Frames, solvers: tuple[LatticeFilters, ...], candidates: NDArr
 
 def _contrast(plan: Plan, how: str) -> tuple[str, str, str]:
     """The contrast prior of the plan as a choice for the report."""
-    contrast = plan.crystals[0].physics.contrast
-    return (
-        "contrast in the disks",
-        f"depth {contrast.depth:.2g}, correlation length {contrast.length:.2g} radii",
-        how,
-    )
+    depth = plan.crystals[0].physics.contrast.depth
+    return "contrast in the disks", f"standard deviation {depth:.2g} of the brightness of a disk", how
 
 
 def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Setup:
@@ -108,9 +116,14 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     given = Given(**{name: getattr(chosen, name) for name in _GIVEN}, ellipse=ellipse)
     vacuum, mask = _vacuum(frames, chosen.vacuum), _mask(frames, chosen.mask)
     try:
-        return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
-    except NoLatticeError:
-        return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
+        try:
+            return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
+        except NoLatticeError:
+            return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
+    except (InputError, NoLatticeError) as error:
+        if error.where != "patterns":
+            raise
+        raise type(error)(f"the patterns {error.what}", frames.source, error.advice) from error
 
 
 def _crystals(
@@ -139,7 +152,7 @@ def _vacuum(frames: Frames, path: Path | None) -> NDArray[Any] | None:
     if path is None:
         return None
     array = _load(path, "--vacuum") if path.suffix == ".npy" else None
-    pattern = sample(open_frames(path)).mean(0) if array is None or array.ndim != 2 else array
+    pattern = sample(open_frames(path))[0].mean(0) if array is None or array.ndim != 2 else array
     return _fitting(frames, pattern, "--vacuum")
 
 

@@ -226,7 +226,7 @@ def _attributes(found: Findings) -> dict[str, Any]:
         "pool": found.plan.pool,
         "grains": len(found.plan.crystals),
         "contrast_depth": contrast.depth,
-        "contrast_length": contrast.length,
+        "contrast_power": json.dumps(contrast.power),
         "contrast_scatter": contrast.scatter,
         "q_scale": axis.scale,
         "q_unit": axis.unit,

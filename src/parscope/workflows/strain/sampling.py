@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, ShapeError, UnreadableError
 from parscope.core.frames import Frames
+from parscope.techniques.diffraction import DiffractionPattern
 
 SAMPLE = 256
+_BARELY = 0.1
 
 
-def sample(frames: Frames, count: int = SAMPLE) -> NDArray[Any]:
+def sample(frames: Frames, count: int = SAMPLE) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Patterns from all over the scan, unreadable and damaged ones left out.
 
     Parameters
@@ -25,7 +27,9 @@ def sample(frames: Frames, count: int = SAMPLE) -> NDArray[Any]:
 
     Returns
     -------
-    ndarray, shape (n, q_y, q_x)
+    patterns : ndarray, shape (n, q_y, q_x)
+    positions : ndarray of int, shape (n, 2)
+        Where in the scan (y, x) they are from.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def sample(frames: Frames, count: int = SAMPLE) -> NDArray[Any]:
     rows, columns = frames.scan_shape
     if rows * columns < 4:
         raise ShapeError(f"holds {rows * columns} patterns, strain needs at least 4", frames.source)
-    patterns = []
+    patterns, positions = [], []
     damaged = 0
     for position in _spread(rows, columns, count):
         try:
@@ -47,13 +51,14 @@ def sample(frames: Frames, count: int = SAMPLE) -> NDArray[Any]:
             continue
         if np.isfinite(pattern).all() and pattern.any():
             patterns.append(pattern)
+            positions.append(position)
     if len(patterns) < 2:
         what = "cannot be read" if damaged else "are empty or not numbers"
         raise InputError(f"the patterns {what}", frames.source, "check the file and the detector")
     result = np.stack(patterns)
     if (result == result[0, :1, :1]).all():
         raise InputError("all patterns have one constant value", frames.source, "check the file and the detector")
-    return result
+    return result, np.array(positions, np.int64)
 
 
 def _spread(rows: int, columns: int, count: int) -> list[tuple[int, int]]:
@@ -64,6 +69,37 @@ def _spread(rows: int, columns: int, count: int) -> list[tuple[int, int]]:
     y = flat // columns
     x = (flat % columns + (shift if total > count else 0)) % columns
     return list(zip(y.tolist(), x.tolist(), strict=True))
+
+
+def crystalline(patterns: NDArray[Any], physics: DiffractionPattern) -> NDArray[np.bool_]:
+    """Which patterns of a sample have diffracted electrons, and so something to say about the disks.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (n, q_y, q_x)
+        Counts.
+    physics : DiffractionPattern
+        Where the disks are.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        False where the disks but for the direct one hold less than a tenth of what they hold elsewhere.
+    """
+    offsets = np.moveaxis(np.indices(physics.shape), 0, -1) - np.asarray(physics.centre)
+    radius = physics.probe.radius
+    nearest = np.full(physics.shape, np.inf)
+    for place in physics.reference[(physics.indices != 0).any(1)]:
+        nearest = np.minimum(nearest, np.linalg.norm(offsets - place, axis=-1))
+    usable = np.linalg.norm(offsets, axis=-1) > 2 * radius
+    if physics.mask is not None:
+        usable &= ~physics.mask
+    inside = usable & (nearest < radius)
+    beside = usable & (nearest > radius + 3 * physics.probe.edge) & (nearest < 2 * radius + 3)
+    if not inside.any() or not beside.any():
+        return np.ones(len(patterns), np.bool_)
+    diffracted = patterns[:, inside].mean(1, dtype=np.float64) - patterns[:, beside].mean(1, dtype=np.float64)
+    return np.asarray(diffracted > _BARELY * np.quantile(diffracted, 0.9))
 
 
 class Mended:
@@ -101,6 +137,45 @@ class Mended:
         if patterns.dtype.kind == "f":
             patterns = np.where(np.isfinite(patterns).all((-2, -1), keepdims=True), patterns, 0)
         return patterns
+
+
+class Rescaled:
+    """A scan less a constant, in another unit; see `rescaled`.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    zero : float
+        Subtracted from every pixel, [counts].
+    unit : float
+        Divides what is left, [counts].
+    """
+
+    def __init__(self, frames: Frames, zero: float, unit: float) -> None:
+        self._data, self._zero, self._unit = frames.data, zero, unit
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Scan and pattern sizes (y, x, q_y, q_x)."""
+        return tuple(self._data.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Type of one sample."""
+        return np.dtype(np.float32)
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Patterns that `key` selects."""
+        return rescaled(np.asarray(self._data[key]), self._zero, self._unit)
+
+
+def rescaled(patterns: NDArray[Any], zero: float, unit: float) -> NDArray[np.float32]:
+    """Patterns less `zero`, over `unit`: what the counts of a detector without offset would be."""
+    result = patterns.astype(np.float32)
+    result -= np.float32(zero)
+    result *= np.float32(1 / unit)
+    return result
 
 
 def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ from parscope.techniques.diffraction import STRAIN
 _SUFFIXES = (".nc", ".zarr")
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Refuse an output that exists, has no known suffix, or no folder; before any work is done.
+def check_result(path: Path, overwrite: bool, inputs: Iterable[Path | str | None]) -> None:
+    """Refuse a place where the result cannot or must not go; before any work is done.
 
     Parameters
     ----------
@@ -23,20 +25,49 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         Where the result shall go.
     overwrite : bool
         Whether it may be replaced.
+    inputs : iterable of Path, str or None
+        Files that are read, and must stay.
 
     Raises
     ------
     OutputError
-        If it exists and may not be replaced, or its folder does not exist.
+        If it is an input, exists and may not be replaced, or cannot be made there.
     OptionError
         If the suffix is neither ``.nc`` nor ``.zarr``.
     """
     if path.suffix not in _SUFFIXES:
         raise OptionError(f"has suffix {path.suffix!r}", str(path), f"end it in {' or '.join(_SUFFIXES)}")
+    check_place(path, overwrite, inputs)
+    if path.exists() and path.is_dir() != (path.suffix == ".zarr"):
+        raise OutputError(f"is a {'folder' if path.is_dir() else 'file'}", str(path), "choose another name")
+
+
+def check_place(path: Path, overwrite: bool, inputs: Iterable[Path | str | None]) -> None:
+    """Refuse a place where a file cannot or must not go.
+
+    Parameters
+    ----------
+    path : Path
+        Where it shall go.
+    overwrite : bool
+        Whether what is there may be replaced.
+    inputs : iterable of Path, str or None
+        Files that are read, and must stay.
+
+    Raises
+    ------
+    OutputError
+        If it is an input, exists and may not be replaced, or cannot be made there.
+    """
+    folder = path.absolute().parent
+    if path.exists() and any(i is not None and Path(i).exists() and path.samefile(i) for i in inputs):
+        raise OutputError("is read, and would be replaced", str(path), "choose another name")
     if path.exists() and not overwrite:
         raise OutputError("exists", str(path), "choose another name or pass --overwrite")
-    if not path.absolute().parent.is_dir():
+    if not folder.is_dir():
         raise OutputError("its folder does not exist", str(path), "make the folder first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError("its folder cannot be written to", str(path), "choose another folder")
 
 
 def save(result: xr.Dataset, path: Path) -> None:
@@ -54,7 +85,7 @@ def save(result: xr.Dataset, path: Path) -> None:
     OutputError
         If it cannot be written; what was there before stays.
     """
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    beside, aside = (path.with_name(f".{path.stem}.{end}{path.suffix}") for end in ("part", "old"))
     packed = {
         n: {"zlib": True, "complevel": 1} for n, v in result.data_vars.items() if v.dtype.kind == "f" and v.ndim > 1
     }
@@ -66,13 +97,16 @@ def save(result: xr.Dataset, path: Path) -> None:
             # Version 2 of the format: every reader has it, and one file holds all metadata.
             result.to_zarr(beside, mode="w", zarr_format=2, consolidated=True)
         if path.is_dir():
-            shutil.rmtree(path)
+            # A folder cannot be replaced in one step: the old one steps aside first.
+            path.replace(aside)
         beside.replace(path)
     except OSError as error:
         advice = "free some space and run the command again: what is fitted is kept"
         raise OutputError(f"cannot be written ({error.strerror or error})", str(path), advice) from error
     finally:
         _discard(beside)
+        if path.exists():
+            _discard(aside)
 
 
 def _discard(path: Path) -> None:

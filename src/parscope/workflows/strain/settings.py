@@ -69,8 +69,8 @@ class StrainSettings:
         """Refuse what cannot be meant, before a file is read."""
         for name in ("probe_radius", "probe_edge", "max_q", "gain", "step"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"{value} is not positive", _flag(name))
+            if value is not None and not 0 < value < math.inf:
+                raise OptionError(f"{value} is not a positive number", _flag(name))
         self._check_geometry()
         if self.pool not in (None, 1, 3, 5):
             raise OptionError(f"{self.pool} is not 1, 3 or 5", "--pool")
@@ -119,9 +119,9 @@ class StrainSettings:
             raise OptionError(f"{self.reference} is not inside the scan of {scan_shape}", "--reference")
         return slice(y0, y1), slice(x0, x1)
 
-    def given(self) -> dict[str, Any]:
-        """What is not None, as JSON-able values."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if v is not None}
+    def named(self) -> dict[str, Any]:
+        """Every setting as a JSON-able value, None where it is found from the data."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
 
 
 def _flag(name: str) -> str:

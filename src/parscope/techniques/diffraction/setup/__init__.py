@@ -6,3 +6,4 @@ from parscope.techniques.diffraction.setup.choice import Setup as Setup
 from parscope.techniques.diffraction.setup.find import find_setup as find_setup
 from parscope.techniques.diffraction.setup.finder import Lattice as Lattice
 from parscope.techniques.diffraction.setup.finder import find_lattice as find_lattice
+from parscope.techniques.diffraction.setup.gain import zero_and_unit as zero_and_unit

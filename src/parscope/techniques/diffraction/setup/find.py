@@ -29,6 +29,7 @@ from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import Array, moments
 from parscope.techniques.diffraction.setup.pixels import BadPixels, Mask, bad_pixels, fill
 from parscope.techniques.diffraction.setup.probe import (
+    RESOLVED,
     ProbeFit,
     first_probe,
     image_variance,
@@ -40,7 +41,8 @@ from parscope.techniques.diffraction.setup.select import hidden_share, lattice_p
 
 MOST_POINTS = 400
 MOST_PIXELS = 1 << 26
-RESOLVED = 2.5
+# displacements of the pattern that are looked for: in pixels, and as a share of the detector
+LEAST_WANDER, LIKELY_WANDER = 6, 0.06
 
 
 @dataclass
@@ -174,7 +176,7 @@ def _lattice(work: _Work, probe: Probe, middle: Array) -> Lattice:
     try:
         return find_lattice(work.mean, probe, work.bad.mask, gain=per_image, centre=centre)
     except NoLatticeError:
-        moved = wander(work.patterns, probe, middle, work.bad.mask, work.gain)
+        moved = wander(work.patterns, probe, middle, work.bad.mask, work.gain, _reach(work.mean.shape))
         if not moved.spread > 0.3:
             raise
         image, _ = aligned_mean(work.patterns, moved.shift, work.bad.mask)
@@ -187,9 +189,17 @@ def _hidden(probe: Probe, lattice: Lattice, mask: Mask) -> float:
     return float(hidden_share(one, mask)[0])
 
 
+def _reach(shape: tuple[int, ...], most: float = np.inf) -> int:
+    """How far the pattern is looked for from its mean position, [px]."""
+    return max(LEAST_WANDER, int(min(LIKELY_WANDER * min(shape), most)))
+
+
 def _align(work: _Work, probe: Probe, lattice: Lattice) -> Wander:
     """Take the wander of the pattern out of the mean, if there is any."""
-    moved = wander(work.patterns, probe, lattice.centre, work.bad.given | work.bad.hot | work.bad.dead, work.gain)
+    bad = work.bad.given | work.bad.hot | work.bad.dead
+    # the direct disk must not be mistaken for its neighbour
+    reach = _reach(work.mean.shape, 0.45 * float(np.hypot(*lattice.g1)))
+    moved = wander(work.patterns, probe, lattice.centre, bad, work.gain, reach)
     if moved.reliable:
         work.mean, work.share = aligned_mean(work.patterns, moved.shift, work.bad.mask)
         how = "direct disk of every pattern found by matched filter; patterns laid over each other"
@@ -210,7 +220,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
     model = disks(centre, basis, numbers[:MOST_POINTS], probe.radius, probe.edge, 0.01**2)
     # contrast inside the disks must not pass for a displacement; inside a spot the two cannot be told apart
     if probe.radius > RESOLVED * probe.edge:
-        model = replace(model, ramp=np.zeros((len(model.indices), 2)))
+        model = replace(model, uneven=np.zeros((len(model.indices), 2)))
     valid = work.valid
     free: tuple[int, ...] = (*GEOMETRY, SPREAD, *((RADIUS, EDGE) if fit_probe else ()))
     if given.g1 is not None:
@@ -233,7 +243,7 @@ def _fit_mean(work: _Work, probe: Probe, lattice: Lattice, fit_probe: bool) -> t
             "diffracted intensity, refined on the mean pattern",
             std,
         )
-    return replace(model, ramp=None), background
+    return replace(model, uneven=None), background
 
 
 def _under(background: Background, model: Disks, shape: tuple[int, ...]) -> Array:

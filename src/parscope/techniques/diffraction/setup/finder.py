@@ -117,7 +117,7 @@ def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, floa
     """
     if len(peaks) < 3:
         raise NoLatticeError(
-            f"show {len(peaks)} disks, too few for a lattice", "patterns", "add patterns or give g1 and g2"
+            f"show {len(peaks)} disks, too few for a lattice", "patterns", "add patterns, or give --g1 and --g2"
         )
     weights = confidence(peaks)
     keep = np.argsort(-weights * (1 + 1e-6 * np.arange(len(peaks), 0, -1)), kind="stable")[:72]
@@ -125,10 +125,10 @@ def lattice_of(peaks: Peaks, probe: Probe, mask: Mask, centre: tuple[float, floa
     tolerance = 0.35 + 0.06 * probe.radius
     cell = find_cell(peaks.position[keep], weights[keep], tolerance, max(1.2 * probe.radius, 3.0))
     if cell is None:
-        raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
+        raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns, or give --g1 and --g2")
     on, numbers = on_lattice(peaks, cell, 3 * tolerance)
     if cell.evidence < LEAST_EVIDENCE or weights[on].sum() < _needed(cell, probe) * weights.sum():
-        raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns or give g1 and g2")
+        raise NoLatticeError("show no regular lattice of disks", "patterns", "add patterns, or give --g1 and --g2")
     origin, basis = _refined(peaks, on, numbers, cell)
     direct = _direct(peaks, on, numbers, mask.shape, centre)
     if centre is None:

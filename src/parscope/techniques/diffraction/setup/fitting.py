@@ -20,7 +20,7 @@ GEOMETRY = (0, 1, 2, 3, 4, 5)
 CENTRE, RADIUS, EDGE, SPREAD, STRETCH, FLOOR = (0, 1), 6, 7, 8, (9, 10), 11
 SHARED = 12
 SMALLEST_EDGE = 0.15
-LIKELY_RAMP = 0.3
+LIKELY_CONTRAST = 0.3
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,15 @@ class Disks:
         Miller indices.
     amplitude : ndarray, shape (n,)
         Counts per pixel inside.
-    ramp : ndarray, shape (n, 2), optional
-        Change of the counts per pixel over one radius along y and x, where the fit allowed one.
+    uneven : ndarray, shape (n, m), optional
+        Counts per pixel that vary inside, where the fit allowed them: coefficients of the polynomials of the position
+        in radii, 2 for a ramp, 5 with the squares, 9 with the cubes.
     """
 
     shared: Array
     indices: NDArray[np.int64]
     amplitude: Array
-    ramp: Array | None = None
+    uneven: Array | None = None
 
     @property
     def centre(self) -> Array:
@@ -91,7 +92,7 @@ class Fit:
 
 
 def fit_disks(image: Array, variance: Array, valid: Mask, start: Disks, free: tuple[int, ...], steps: int = 8) -> Fit:
-    """Fit amplitudes, ramps if the start has them, and the `free` shared numbers to a pattern less its background.
+    """Fit amplitudes, contrast inside if the start has it, and `free` shared numbers to a pattern less its background.
 
     Parameters
     ----------
@@ -137,10 +138,10 @@ def fit_disks(image: Array, variance: Array, valid: Mask, start: Disks, free: tu
 def render(model: Disks, shape: tuple[int, ...]) -> Array:
     """Expected counts of the disks and their floor, shape `shape`."""
     result = np.full(shape[0] * shape[1], model.shared[FLOOR])
-    for n, (pixels, value, _, tilt) in enumerate(_windows(model, shape)):
+    for n, (pixels, value, _, inside) in enumerate(_windows(model, shape)):
         result[pixels] += model.amplitude[n] * value
-        if model.ramp is not None:
-            result[pixels] += tilt @ model.ramp[n]
+        if model.uneven is not None:
+            result[pixels] += inside @ model.uneven[n]
     return result.reshape(shape)
 
 
@@ -161,7 +162,7 @@ def _displaced(model: Disks, by: Array) -> Disks:
 
 def _linear(image: Array, variance: Array, valid: Mask, start: Disks) -> Disks:
     """Amplitudes alone, geometry held."""
-    empty = replace(start, amplitude=np.zeros(len(start.indices)), ramp=None)
+    empty = replace(start, amplitude=np.zeros(len(start.indices)), uneven=None)
     normal, right, _ = _normal(image, variance, valid, empty)
     part = normal[SHARED:, SHARED:]
     amplitude = np.linalg.solve(_regular(part), right[SHARED:])
@@ -196,15 +197,15 @@ def _moved(model: Disks, move: Array) -> tuple[Disks, float]:
     shared[SPREAD] = np.clip(shared[SPREAD], 0.0, 0.05**2)
     count = len(model.indices)
     amplitude = np.maximum(model.amplitude + factor * move[SHARED : SHARED + count], 0.0)
-    ramp = None
-    if model.ramp is not None:
-        ramp = model.ramp + factor * move[SHARED + count :].reshape(count, 2)
-        ramp = np.clip(ramp, -amplitude[:, None], amplitude[:, None])
-    return Disks(shared, model.indices, amplitude, ramp), factor * size
+    uneven = None
+    if model.uneven is not None:
+        uneven = model.uneven + factor * move[SHARED + count :].reshape(model.uneven.shape)
+        uneven = np.clip(uneven, -amplitude[:, None], amplitude[:, None])
+    return Disks(shared, model.indices, amplitude, uneven), factor * size
 
 
 def _windows(model: Disks, shape: tuple[int, ...]) -> list[tuple[NDArray[np.int64], Array, Array, Array]]:
-    """For each disk: its pixels (flat), the template there, its derivatives by the 12 shared numbers, its ramps."""
+    """For each disk: its pixels (flat), the template there, its derivatives by the 12 shared numbers, its contrast."""
     inverse = np.asarray(np.linalg.inv(model.distortion), dtype=np.float64)
     edges, positions = model.edges(), model.positions
     offsets = model.indices @ model.basis
@@ -225,8 +226,17 @@ def _windows(model: Disks, shape: tuple[int, ...]) -> list[tuple[NDArray[np.int6
         shared[:, EDGE] = slopes[:, 3] * model.shared[EDGE] / edges[n]
         shared[:, SPREAD] = slopes[:, 3] * float(offsets[n] @ offsets[n]) / (2 * edges[n])
         shared[:, list(STRETCH)] = slopes[:, 4:6]
-        result.append((pixels, value, shared, grid * (value / model.shared[RADIUS])[:, None]))
+        inside = np.zeros((len(pixels), 0))
+        if model.uneven is not None:
+            inside = _powers(grid / model.shared[RADIUS], model.uneven.shape[1]) * value[:, None]
+        result.append((pixels, value, shared, inside))
     return result
+
+
+def _powers(u: Array, count: int) -> Array:
+    """The first `count` products of the coordinates `u` (n, 2), in order of their degree, less the constant."""
+    y, x = u.T
+    return np.stack([y, x, y * y, y * x, x * x, y**3, y * y * x, y * x * x, x**3][:count], axis=1)
 
 
 def _template(u: Array, inverse: Array, shared: Array, edge: float) -> tuple[Array, Array]:
@@ -245,38 +255,37 @@ def _normal(image: Array, variance: Array, valid: Mask, model: Disks) -> tuple[A
     windows = _windows(model, image.shape)
     used = np.zeros(image.size, dtype=bool)
     shared, expected = np.zeros((image.size, SHARED)), np.full(image.size, model.shared[FLOOR])
-    for n, (pixels, value, slopes, tilt) in enumerate(windows):
+    for n, (pixels, value, slopes, inside) in enumerate(windows):
         used[pixels] = True
         expected[pixels] += model.amplitude[n] * value
-        if model.ramp is not None:
-            expected[pixels] += tilt @ model.ramp[n]
+        if model.uneven is not None:
+            expected[pixels] += inside @ model.uneven[n]
         shared[pixels] += model.amplitude[n] * slopes
     used &= valid.ravel()
     if not used.any():
         raise NoLatticeError("have no usable pixel under the disks", "patterns", "check the mask")
     shared[:, FLOOR] = 1.0
     weight = used / variance.ravel()
-    columns = _columns(windows, image.size, model.ramp is not None)
+    columns = _columns(windows, image.size)
     weighted = columns.multiply(weight[:, None]).tocsc()
     residual = np.where(used, image.ravel() - expected, 0.0)
     cross = (weighted.T @ shared).T
     normal = np.block([[shared.T @ (shared * weight[:, None]), cross], [cross.T, (columns.T @ weighted).toarray()]])
     right = np.concatenate([shared.T @ (weight * residual), weighted.T @ residual])
-    if model.ramp is not None:
+    if model.uneven is not None:
         part = slice(SHARED + len(model.indices), None)
-        prior = np.repeat(1 / np.maximum(LIKELY_RAMP * model.amplitude, 1e-12 + 1e-3 * model.amplitude.max()) ** 2, 2)
+        likely = np.maximum(LIKELY_CONTRAST * model.amplitude, 1e-12 + 1e-3 * model.amplitude.max())
+        prior = np.repeat(likely**-2.0, model.uneven.shape[1])
         normal[part, part] += np.diag(prior)
-        right[part] -= prior * model.ramp.ravel()
+        right[part] -= prior * model.uneven.ravel()
     misfit = float((weight * residual**2).sum() / max(int(used.sum()), 1))
     return normal, right, misfit
 
 
-def _columns(windows: list[tuple[NDArray[np.int64], Array, Array, Array]], size: int, ramps: bool) -> Any:
-    """Sparse columns of the linear numbers: every template, then the two ramps of each if wanted."""
-    pixels = [w[0] for w in windows]
-    values = [w[1] for w in windows]
-    if ramps:
-        pixels += [w[0] for w in windows for _ in range(2)]
-        values += [w[3][:, axis] for w in windows for axis in range(2)]
+def _columns(windows: list[tuple[NDArray[np.int64], Array, Array, Array]], size: int) -> Any:
+    """Sparse columns of the linear numbers: every template, then the contrast inside each if wanted."""
+    extra = [(w[0], column) for w in windows for column in w[3].T]
+    pixels = [w[0] for w in windows] + [e[0] for e in extra]
+    values = [w[1] for w in windows] + [e[1] for e in extra]
     ends = np.cumsum([0, *(len(p) for p in pixels)])
     return sparse.csc_matrix((np.concatenate(values), np.concatenate(pixels), ends), shape=(size, len(pixels)))

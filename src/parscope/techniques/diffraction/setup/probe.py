@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +15,7 @@ from parscope.techniques.diffraction.setup.fitting import (
     EDGE,
     FLOOR,
     RADIUS,
+    SPREAD,
     STRETCH,
     Disks,
     disks,
@@ -22,12 +23,19 @@ from parscope.techniques.diffraction.setup.fitting import (
 )
 from parscope.techniques.diffraction.setup.moments import Array
 from parscope.techniques.diffraction.setup.pixels import Mask, fill
+from parscope.techniques.diffraction.setup.select import hidden_share
 
 MODEL_ERROR = 0.04
 VACUUM_ERROR = 0.005
-SIGNIFICANT = 4.0
+SIGNIFICANT = 3.5
 # contrast inside the disks of a specimen feigns an ellipse of up to about one percent; vacuum has none
 FEIGNED = 0.015
+# disks that are asked for the ellipse, and how much dimmer than the direct one they may be
+WITNESSES = 8
+DIMMEST = 0.01
+# radius over edge above which a disk has an inside; contrast there is modelled as a polynomial of so many terms
+RESOLVED = 2.5
+SQUARES = 5
 
 
 @dataclass(frozen=True)
@@ -151,34 +159,82 @@ def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: 
 
 
 def _probe_fit(image: Array, valid: Mask, model: Disks, variance: Array, where: str) -> ProbeFit:
-    """Radius and edge, with the ellipse if it is significant."""
-    use = valid & _within(image.shape, model.centre, model.shared[RADIUS] * 1.05 + 3 * model.shared[EDGE] + 1.5)
-    near = ((model.positions - model.centre) ** 2).sum(axis=1) < (2.2 * model.shared[RADIUS] + 8) ** 2
-    model = replace(model, indices=model.indices[near], amplitude=model.amplitude[near])
+    """Radius and edge of the direct disk, with the ellipse if it is significant."""
+    vacuum = where.startswith("vacuum")
     free = (*CENTRE, RADIUS, EDGE, FLOOR)
-    round_fit = fit_disks(image, variance, use, model, free, 12)
-    fit = fit_disks(image, variance, use, round_fit.disks, (*free, *STRETCH), 12)
-    a, b = fit.disks.shared[list(STRETCH)]
-    std = float(np.hypot(*fit.std[list(STRETCH)])) / np.sqrt(2)
-    size = float(np.hypot(a, b))
-    least = max(SIGNIFICANT * std, 0.0 if where.startswith("vacuum") else FEIGNED)
+    direct = int((model.indices**2).sum(axis=1).argmin())
+    stretch, std, witnesses = _ellipse(image, variance, valid, model, direct)
+    size = float(np.hypot(*stretch))
+    least = max(SIGNIFICANT * std, 0.0 if vacuum else FEIGNED)
     elliptic = least < size < 0.15
-    kept = fit if elliptic else round_fit
-    shared = kept.disks.shared
-    how = f"shape of the {where}"
+    start = _about(model, direct, uneven=not vacuum)
+    start.shared[list(STRETCH)] = stretch if elliptic else 0.0
+    fit = fit_disks(image, variance, valid & _near(image.shape, start), start, free, 12)
+    shared = fit.disks.shared
+    how = f"shape of the {where}" if witnesses == 1 else f"shape of {witnesses} disks of the mean pattern"
     ellipse_how = (
         f"{how}, {size / std:.0f} standard errors" if elliptic else f"{how} is round within {least:.4f}: none taken"
     )
-    stretch = (float(a), float(b)) if elliptic else (0.0, 0.0)
     return ProbeFit(
-        Probe(float(shared[RADIUS]), float(shared[EDGE]), kept.disks.distortion if elliptic else np.eye(2)),
-        float(kept.std[RADIUS]),
-        float(kept.std[EDGE]),
+        Probe(float(shared[RADIUS]), float(shared[EDGE]), fit.disks.distortion if elliptic else np.eye(2)),
+        float(fit.std[RADIUS]),
+        float(fit.std[EDGE]),
         f"disk with a Gaussian-blurred edge fitted to the {where}",
-        stretch,
+        (float(stretch[0]), float(stretch[1])) if elliptic else (0.0, 0.0),
         ellipse_how,
-        own_edge=where.startswith("vacuum"),
+        own_edge=vacuum,
     )
+
+
+def _ellipse(image: Array, variance: Array, valid: Mask, model: Disks, direct: int) -> tuple[Array, float, int]:
+    """Stretches, their standard error, and the number of disks asked.
+
+    Contrast inside a disk feigns an ellipse, another one in every disk; the distortion is what they have in common.
+    """
+    asked = _witnesses(valid, model, direct)
+    found = [_stretch(image, variance, valid, _about(model, n, uneven=False)) for n in asked]
+    stretch, own = np.array([f[0] for f in found]), np.array([f[1] for f in found]) ** 2
+    if len(asked) == 1:
+        return stretch[0], float(np.sqrt(own[0])), 1
+    contrast = 0.0
+    for _ in range(20):
+        weight = 1 / (own + contrast)
+        mean = weight @ stretch / weight.sum()
+        scatter = np.square(stretch - mean).sum(axis=1) / 2 * len(asked) / (len(asked) - 1)
+        contrast = max(float(np.average(scatter - own, weights=weight**2)), 0.0)
+    return mean, float(weight.sum() ** -0.5), len(asked)
+
+
+def _witnesses(valid: Mask, model: Disks, direct: int) -> list[int]:
+    """The direct disk, and the brightest others if they are large enough to have a shape."""
+    if model.shared[RADIUS] < RESOLVED * model.shared[EDGE]:
+        return [direct]
+    bright = model.amplitude > DIMMEST * model.amplitude[direct]
+    whole = (hidden_share(model, ~valid) == 0) & bright
+    order = np.argsort(-np.where(whole, model.amplitude, -1.0))[: min(WITNESSES, int(whole.sum()))]
+    return [direct, *(int(n) for n in order if n != direct)]
+
+
+def _stretch(image: Array, variance: Array, valid: Mask, start: Disks) -> tuple[Array, float]:
+    """The two stretches of the disk in the middle of `start`, and their standard error."""
+    free = (*CENTRE, RADIUS, EDGE, FLOOR, *STRETCH)
+    fit = fit_disks(image, variance, valid & _near(image.shape, start), start, free, 12)
+    return fit.disks.shared[list(STRETCH)], float(np.sqrt(np.mean(fit.std[list(STRETCH)] ** 2)))
+
+
+def _about(model: Disks, n: int, uneven: bool) -> Disks:
+    """Disk `n` in the middle, with the neighbours that reach near it; `uneven` for contrast inside."""
+    near = ((model.positions - model.positions[n]) ** 2).sum(axis=1) < (2.2 * model.shared[RADIUS] + 8) ** 2
+    shared = model.shared.copy()
+    shared[list(CENTRE)], shared[EDGE], shared[SPREAD] = model.positions[n], model.edges()[n], 0.0
+    resolved = uneven and shared[RADIUS] > RESOLVED * shared[EDGE]
+    contrast = np.zeros((int(near.sum()), SQUARES)) if resolved else None
+    return Disks(shared, model.indices[near] - model.indices[n], model.amplitude[near], contrast)
+
+
+def _near(shape: tuple[int, ...], model: Disks) -> Mask:
+    """Pixels of the disk in the middle of `model`, its edge included."""
+    return _within(shape, model.centre, model.shared[RADIUS] * 1.05 + 3 * model.shared[EDGE] + 1.5)
 
 
 def _within(shape: tuple[int, ...], place: Array, reach: float) -> Mask:

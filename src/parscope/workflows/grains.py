@@ -37,7 +37,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Progress = Callable[[float], None]
 
-FIRST_LOOK, SEEDS = 120, 600
+FIRST_LOOK, SEEDS = 120, 400
 # Enough to tell which lattice is there; what the contrast really is shows when the crystals are known.
 ORDINARY = Contrast((0.02, 0.02, 0.02, 0.02))
 # Lattices that filters of one orientation still catch, and rotations that one bent crystal may have.

@@ -23,7 +23,7 @@ from parscope.workflows.grains_survey import Survey, pattern_of
 
 Array = NDArray[np.float64]
 
-SAMPLE, FEW = 40, 8
+SAMPLE, FEW = 24, 8
 LARGEST = 6
 
 
@@ -84,7 +84,7 @@ def _settled(sample: _Sample) -> LatticeFilters:
 
     The median over the region is known from the survey, but for what other filters make of the same patterns.
     """
-    estimate = sample.solver(sample.patterns)
+    estimate = sample.solver.rows(sample.patterns[None])
     good = estimate.status == Status.OK
     if good.sum() < FEW:
         return sample.solver
@@ -145,7 +145,7 @@ def measured(
     start = replace(like, centre=(float(centre[0]), float(centre[1])))
     flat = pattern_of(lattice, start, far, float(np.median(like.amplitude)))
     solver = base.with_lattice(flat)
-    estimate = solver(patterns)
+    estimate = solver.rows(patterns[None])
     good = estimate.status == Status.OK
     # a weak lattice over a bright one cannot always be fitted; its disks are measured where they must be
     every = estimate.extra["amplitude"][good] if good.any() else np.nan_to_num(solver.measure(patterns, flat.theta))

@@ -57,8 +57,9 @@ def grid(shape: tuple[int, int], most: int) -> NDArray[np.int64]:
 
 def number_of(lattice: Array, among: Sequence[Array]) -> int:
     """Number of the lattice that is nearly the same; -1 if there is none."""
-    if not among:
-        return -1
+    same = next((n for n, other in enumerate(among) if other is lattice), -1)
+    if same >= 0 or not among:
+        return same
     between = change(np.stack(among), lattice)
     close = between.within(ALIKE_ROTATION, ALIKE_STRAIN)
     size = np.abs(between.rotation) + between.stretch
@@ -94,7 +95,8 @@ class Reader:
             block = np.asarray(self._frames.data[low : low + height])
             for n in np.flatnonzero(places[:, 0] == y):
                 left = int(np.clip(places[n, 1] - width // 2, 0, columns - width))
-                result[n] = block[:, left : left + width].mean((0, 1), dtype=np.float64)
+                some = block[:, left : left + width]
+                result[n] = some[0, 0] if some.shape[:2] == (1, 1) else some.mean((0, 1), dtype=np.float64)
         return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from parscope.core.solver import Status
 from parscope.techniques.diffraction import reciprocal_map
@@ -33,6 +34,23 @@ def test_a_given_lattice_is_zero_strain_for_every_grain() -> None:
     np.testing.assert_allclose(values[0, 3, :3], put_in, atol=1e-9)
     assert (errors > 0).all()
     assert "each grain" in zero.how
+
+
+def test_a_large_scan_is_worked_through_in_pieces_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    grain = np.zeros((10, 12), np.int16)
+    grain[3, 4] = -1
+    theta = np.array([64.0, 64.0, 1.0, 0.0, 0.0, 1.0]) + 1e-3 * rng.standard_normal((10, 12, 6))
+    maps = {"theta": theta, "covariance": np.tile(1e-6 * np.eye(4), (10, 12, 1, 1)), "grain": grain}
+    status = np.where(grain < 0, Status.NO_MODEL, Status.OK).astype(np.uint8)
+    whole = choose(maps, status, None, LATTICE[None])
+    at_once = strains(theta, maps["covariance"], grain, whole, np.eye(2))
+    monkeypatch.setattr("parscope.workflows.strain.reference._AT_ONCE", 7)
+    pieces = choose(maps, status, None, LATTICE[None])
+    np.testing.assert_array_equal(pieces.region, whole.region)
+    for once, pieced in zip(at_once, strains(theta, maps["covariance"], grain, pieces, np.eye(2)), strict=True):
+        np.testing.assert_array_equal(pieced, once)
+        assert np.isnan(pieced).any(2).tolist() == (grain < 0).tolist()
 
 
 def test_a_coincidence_lattice_of_two_grains_is_no_crystal() -> None:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from parscope.report.files import write_whole
 from parscope.report.quality_figure import quality_figure
 from parscope.report.setup_figure import setup_figure, value_text
-from parscope.report.sheet import png
+from parscope.report.sheet import drawn
 from parscope.report.strain_figure import strain_figure
 from parscope.report.summary import summarise, two_digits
 from parscope.report.view import StrainView
@@ -201,13 +201,13 @@ def _figure_section(
     dataset: xr.Dataset, key: str, name: str, draw: Callable[[xr.Dataset], Figure], caption: str, table: str
 ) -> str:
     """A section of one figure and, below it, a table."""
-    figure = draw(dataset)
-    width, height = (round(float(inches) * _CSS_DPI) for inches in figure.get_size_inches())
-    data = base64.b64encode(png(figure, _DPI)).decode("ascii")
-    image = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{text(caption)}">'
+    image, (width, height) = drawn(draw, dataset, _DPI)
+    width, height = round(width * _CSS_DPI), round(height * _CSS_DPI)
+    data = base64.b64encode(image).decode("ascii")
+    tag = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{text(caption)}">'
     return (
         f'<section id="{key}">\n<h2>{name}</h2>\n<figure><div class="sheet" tabindex="0" role="region" '
-        f'aria-label="{name}">{image}</div>\n<figcaption>{text(caption)}</figcaption></figure>\n{table}</section>'
+        f'aria-label="{name}">{tag}</div>\n<figcaption>{text(caption)}</figcaption></figure>\n{table}</section>'
     )
 
 

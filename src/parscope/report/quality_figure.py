@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -89,16 +91,26 @@ def virtual_images(view: StrainView, most: int = _IMAGES) -> list[tuple[str, Arr
     list of (str, ndarray of shape (y, x))
         Titles and counts; NaN where there is no pattern.
     """
-    amplitude = view.raw("amplitude")
+    amplitude = view.dataset["amplitude"].values
     miller = np.stack([view.raw("disk_h"), view.raw("disk_k")], -1).astype(np.int64)
     direct = np.all(miller == 0, axis=-1)
-    lost = np.isnan(amplitude).all(axis=0)
-    images = [("bright field (0 0)", image) for image in amplitude[direct]]
+    images = [("bright field (0 0)", amplitude[d].astype(np.float64)) for d in np.flatnonzero(direct)]
     if np.any(~direct):
-        images.append(("all dark fields", np.where(lost, np.nan, np.nansum(amplitude[~direct], axis=0))))
-    strength = np.where(direct, -np.inf, np.nansum(amplitude, axis=(1, 2)))
+        images.append(("all dark fields", _sum(amplitude, ~direct)))
+    strength = np.where(direct, -np.inf, [np.nansum(image, dtype=np.float64) for image in amplitude])
     strongest = [disk for disk in np.argsort(-strength, kind="stable") if not direct[disk]]
-    return images + [(_dark_field(miller[d]), amplitude[d]) for d in strongest[: max(most - len(images), 0)]]
+    shown = strongest[: max(most - len(images), 0)]
+    return images + [(_dark_field(miller[d]), amplitude[d].astype(np.float64)) for d in shown]
+
+
+def _sum(amplitude: NDArray[Any], chosen: NDArray[np.bool_]) -> Array:
+    """Sum of the chosen images, one by one since a large scan has no room for copies; NaN where there is no pattern."""
+    total, lost = np.zeros(amplitude.shape[1:]), np.ones(amplitude.shape[1:], np.bool_)
+    for image, wanted in zip(amplitude, chosen, strict=True):
+        lost &= np.isnan(image)
+        if wanted:
+            total += np.nan_to_num(image)
+    return np.where(lost, np.nan, total)
 
 
 def _dark_field(miller: NDArray[np.int64]) -> str:

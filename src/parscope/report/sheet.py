@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import textwrap
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from functools import cache, wraps
 from typing import Any, ParamSpec
 
 import matplotlib
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -109,6 +111,34 @@ class Sheet:
         """Write the title of the sheet and one quiet line below it, cut to its width."""
         self.text(0.3, 0.14, cut(title, int(self.width * 8.2)), fontsize=13, fontweight="bold")
         self.text(0.3, 0.42, cut(subtitle, int(self.width * 13)), fontsize=8.5, color=QUIET)
+
+
+def drawn(draw: Callable[[xr.Dataset], Figure], dataset: xr.Dataset, dpi: float) -> tuple[bytes, tuple[float, float]]:
+    """Draw a figure of a strain map, and forget it.
+
+    Parameters
+    ----------
+    draw : callable
+        Makes the figure.
+    dataset : xarray.Dataset
+        The strain map.
+    dpi : float
+        Resolution, [px/inch].
+
+    Returns
+    -------
+    image : bytes
+        PNG.
+    size : tuple of float
+        Width and height, [inch].
+    """
+    figure = draw(dataset)
+    image = png(figure, dpi)
+    width, height = (float(inches) for inches in figure.get_size_inches())
+    # Artists refer to each other in circles and hold copies of the maps: gone now, not at the collector's leisure.
+    del figure
+    gc.collect()
+    return image, (width, height)
 
 
 def png(figure: Figure, dpi: float) -> bytes:

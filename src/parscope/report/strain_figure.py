@@ -24,7 +24,7 @@ from parscope.report.maps import (
     sequential,
 )
 from parscope.report.profile import draw_profile
-from parscope.report.sheet import TIMES, Sheet, own_style, png
+from parscope.report.sheet import TIMES, Sheet, drawn, own_style
 from parscope.report.view import COMPONENTS, DISPLAY, STRAINS, StrainView
 
 SYMBOL = {
@@ -104,7 +104,7 @@ def write_png(dataset: xr.Dataset, path: Path, dpi: float = 200) -> Path:
     OutputError
         If the file cannot be written.
     """
-    return write_whole(Path(path), png(strain_figure(dataset), dpi))
+    return write_whole(Path(path), drawn(strain_figure, dataset, dpi)[0])
 
 
 def subtitle(view: StrainView) -> str:

@@ -31,6 +31,8 @@ _DOUBT = 0.25
 _CROWDED = 0.01
 # Weight of the amplitude beside the ratio to the background, both logarithmic, where copies are compared.
 _AMPLITUDE_COUNTS = 0.5
+# Values of a template that differ by less are the same.
+_EVEN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -219,15 +221,18 @@ def build(physics: Constellation, edge: float, textured: bool, most_bins: int = 
     kept = np.ones((*shape, 2))
     templates = np.zeros((bins, bins, 3, len(grid)), np.float32)
     process = Process(radius, physics.contrast) if textured and physics.contrast.depth > 0 else None
-    for i in range(bins):
-        for j in range(bins):
-            offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
-            local = _Local(physics, offset, edge, process)
-            templates[i, j] = np.vstack([local.value, local.gradient.T])
-            for c in range(shape[0]):
-                found = local.solve(classes, c)
-                filters[c, i, j], tables[:, c, i, j], kept[c, i, j] = found
-                tilt[c, i, j] = filters[c, i, j, MOVE_Y : MOVE_X + 1] @ offset
+    for i, j in np.ndindex(bins, bins):
+        offset = grid - ((np.array([i, j]) + 0.5) / bins - 0.5)
+        local = _Local(physics, offset, edge, process)
+        templates[i, j] = np.vstack([local.value, local.gradient.T])
+        other = bins - 1 - i, bins - 1 - j
+        for c in range(shape[0]):
+            if other < (i, j) and local.even and len(classes.neighbours[c]) == 0:
+                filters[c, i, j] = _turned(filters[c, *other], half)
+                tables[:, c, i, j], kept[c, i, j] = tables[:, c, *other], kept[c, *other]
+            else:
+                filters[c, i, j], tables[:, c, i, j], kept[c, i, j] = local.solve(classes, c)
+            tilt[c, i, j] = filters[c, i, j, MOVE_Y : MOVE_X + 1] @ offset
     return Bank(edge, half, bins, classes, filters, tables[0], tables[1], tables[2], tilt, templates, kept)
 
 
@@ -240,6 +245,9 @@ class _Local:
         radius = physics.extent[0]
         own_columns = offset[:, 1] < offset[:, 1].min() + 2 * window(radius, edge) + 0.5
         self.use = own_columns & (np.linalg.norm(offset, axis=1) <= reach(radius, edge))
+        # A template that half a turn does not change needs the filters of half the sub-pixel positions only.
+        turned = physics.template(-offset, edge)[0]
+        self.even = bool(np.abs(turned - self.value).max() < _EVEN)
         self.basis = np.zeros((len(offset), 0))
         if process is not None:
             self.basis = self.value[:, None] * process(offset)
@@ -288,6 +296,16 @@ class _Local:
         slope = _DOUBT * classes.ratio[c] * classes.slope[c] * self.offset
         columns: Array = math.sqrt(classes.amplitude[c]) * np.hstack([slope, self.basis])[self.use]
         return columns
+
+
+def _turned(filters: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+    """Filters of a window turned by half a turn: those of the opposite sub-pixel position."""
+    side = 2 * half + 1
+    window = filters.reshape(len(filters), side, -1)
+    result = np.zeros_like(window)
+    result[..., :side] = window[:, ::-1, side - 1 :: -1]
+    result[MOVE_Y : MOVE_X + 1] *= -1
+    return result.reshape(filters.shape)
 
 
 def _kept(model: Array, estimator: Array, noise: tuple[Array, Array], weight: Array) -> tuple[float, float]:

@@ -73,7 +73,7 @@ class LatticeFilters:
         # Constellation is abstract; whatever implements it is a frozen dataclass, which its type cannot say.
         physics = replace(self.physics, contrast=contrast)  # type: ignore[type-var]
         other = replace(self, physics=physics, bins=bins)
-        other.__dict__["_coarse"] = self._coarse
+        other.__dict__.update(_coarse=self._coarse, _expected=self._expected)
         if contrast.power == self.physics.contrast.power and bins == self.bins:
             other.__dict__["_fine"] = self._fine
         return other
@@ -255,6 +255,13 @@ class LatticeFilters:
         return Filters(float(bank.edge), bank.half, bank.bins, *arrays, member, tilt)
 
     @cached_property
+    def _expected(self) -> float:
+        """Counts of the mean pattern on good pixels."""
+        mean = np.asarray(self.physics.render(self.physics.theta[None])[0], np.float64)
+        mask = self.physics.mask
+        return max(float((mean if mask is None else mean[~mask]).sum()), 1e-12)
+
+    @cached_property
     def _lattice(self) -> Lattice:
         """The physics as the kernel takes it."""
         p = self.physics
@@ -264,13 +271,12 @@ class LatticeFilters:
         reach = self._coarse[0].half + _ROAM
         at = np.rint(p.reference + p.theta[:2]).astype(np.int64)
         near = [bool(np.any(mask[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1])) for y, x in at]
-        mean = np.asarray(p.render(p.theta[None])[0], np.float64)
         return Lattice(
             np.ascontiguousarray(p.reference, np.float64),
             np.array(near, np.bool_),
             np.ascontiguousarray(p.levels.amplitude, np.float64),
             float(p.gain),
-            max(float(mean[~mask].sum()), 1e-12),
+            self._expected,
             max(float(p.contrast.scatter), 1.0),
             mask,
             bool(mask.any()),

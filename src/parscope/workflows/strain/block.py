@@ -71,7 +71,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
     -------
     dict of ndarray
         All of first dimensions (rows, columns): ``theta`` (6), ``covariance`` (4, 4) of the affine map, ``misfit``,
-        ``status``, ``limit_ratio``, ``electrons``, ``amplitude`` (disks), ``beam``, ``diffracted`` and
+        ``status``, ``limit_ratio``, ``electrons``, ``amplitude`` (disks) [electrons], ``beam``, ``diffracted`` and
         ``diffracted_std`` [electrons], ``excess``, ``grain``, ``share``.
     """
     around = halo(plan.pool) if plan.pool > 1 else 0
@@ -87,7 +87,7 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
         "status": estimate.status.copy(),
         "limit_ratio": estimate.extra["limit_ratio"].astype(np.float32),
         "electrons": estimate.extra["electrons"].astype(np.float32),
-        "amplitude": estimate.extra["amplitude"].astype(np.float32),
+        "amplitude": estimate.extra["amplitude"].astype(np.float32) * np.float32(electrons_per_count(plan.crystals[0])),
         "excess": _excess(plan, flat, grain.reshape(-1), estimate.theta[:, :2]),
         "grain": grain.reshape(-1),
         "share": share.reshape(-1),
@@ -97,6 +97,12 @@ def fit_block(plan: Plan, start: int, stop: int) -> Arrays:
     result["status"][unreadable.reshape(-1)] = Status.UNREADABLE
     inner = slice(start - first, stop - first)
     return {k: v.reshape(*shape, *v.shape[1:])[inner].copy() for k, v in result.items()}
+
+
+def electrons_per_count(solver: LatticeFilters) -> float:
+    """Electrons in a disk of one count per pixel."""
+    physics: Any = solver.physics
+    return float(np.pi * physics.probe.radius**2 / physics.gain)
 
 
 def _fit(plan: Plan, patterns: NDArray[Any], first: int) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
@@ -150,7 +156,7 @@ def _beams(plan: Plan, amplitude: NDArray[Any], grain: NDArray[np.int16]) -> Arr
         mine = (np.maximum(grain, 0) == number).nonzero()[0]
         if not direct.any() or direct.all():
             continue
-        area = np.pi * physics.probe.radius**2 / physics.gain
+        area = electrons_per_count(solver)
         electrons = amplitude[mine, : len(direct)].astype(np.float64) * area
         under = physics.levels.background[~direct] * area
         result["beam"][mine] = np.clip(electrons[:, direct], 0, None).sum(1)

@@ -19,11 +19,12 @@ from parscope.core.axes import Axis
 from parscope.core.frames import Frames
 from parscope.core.record import Provenance, fingerprint
 from parscope.io import open_frames
+from parscope.techniques.diffraction.setup import Setup
 from parscope.workflows.strain.block import Plan, fit_block
 from parscope.workflows.strain.judge import judge
 from parscope.workflows.strain.parts import Parts
-from parscope.workflows.strain.prepare import Progress, prepare
-from parscope.workflows.strain.reference import Reference, choose
+from parscope.workflows.strain.prepare import Choices, Progress, prepare
+from parscope.workflows.strain.reference import Given, Reference, choose
 from parscope.workflows.strain.result import Findings, dataset
 from parscope.workflows.strain.save import check_result, save
 from parscope.workflows.strain.settings import StrainSettings
@@ -97,16 +98,14 @@ def map_strain(
     mark = fingerprint(path) if path.exists() else ""
     # Data in memory have no fingerprint by which the next run could know them again.
     parts = Parts(target, (mark, path.stat().st_mtime_ns, version("parscope"), plan)) if target and mark else None
-    maps = _fit(plan, parts, dask, report)
-    status = judge(maps, plan.cells)
     zero = np.array([chosen.g1, chosen.g2]) if chosen.reference == "lattice" else region
-    physics: list[Any] = [solver.physics for solver in plan.crystals]
-    reference = choose(maps, status, zero, np.array([p.basis for p in physics]))
-    found = Findings(plan, setup, maps, status, reference, (*choices, ("reference", _size(reference), reference.how)))
+    found = _concluded(plan, setup, choices, _fit(plan, parts, dask, report), zero)
     elapsed = time.perf_counter() - began
     provenance = Provenance(frames.source, mark, version("parscope"), _settings(frames, chosen))
-    timing = {"elapsed_s": elapsed, "patterns_per_s": status.size / elapsed}
+    timing = {"elapsed_s": elapsed, "patterns_per_s": found.status.size / elapsed}
     result = dataset(found, provenance, timing)
+    # What only led to the result goes before a file is made of it: covariances alone are as large as the strains.
+    del found
     if target is not None:
         # Once more: another run may have finished there meanwhile.
         check_result(target, overwrite, inputs)
@@ -138,32 +137,51 @@ def _calibrated(frames: Frames, chosen: StrainSettings) -> Frames:
     return replace(frames, axes=(*axes, *frames.axes[2:]))
 
 
+def _concluded(plan: Plan, setup: Setup, choices: Choices, maps: Arrays, zero: Given) -> Findings:
+    """What became of every position, and what zero strain is."""
+    status = judge(maps, plan.cells)
+    physics: list[Any] = [solver.physics for solver in plan.crystals]
+    reference = choose(maps, status, zero, np.array([p.basis for p in physics]))
+    return Findings(plan, setup, maps, status, reference, (*choices, ("reference", _size(reference), reference.how)))
+
+
 def _fit(plan: Plan, parts: Parts | None, dask: str | None, report: Progress) -> Arrays:
-    """All blocks, those of an earlier run taken from disk; in the order of the scan."""
-    blocks = plan.blocks()
-    done: dict[int, Arrays] = {}
-    if parts is not None:
-        done = {start: block for start, _ in blocks if (block := parts.load(start)) is not None}
-    todo = [b for b in blocks if b[0] not in done]
-    rows = plan.frames.scan_shape[0]
+    """All blocks, those of an earlier run taken from disk; each goes into the maps of the whole scan at once."""
+    blocks, rows = plan.blocks(), plan.frames.scan_shape[0]
+    maps: Arrays = {}
+    todo = []
+    for start, stop in blocks:
+        kept = None if parts is None else parts.load(start)
+        if kept is None:
+            todo.append((start, stop))
+        else:
+            _enter(maps, kept, start, rows)
     finished = rows - sum(stop - start for start, stop in todo)
     report("fit", finished, rows)
     try:
         for (start, stop), block in _on_threads(plan, todo) if dask is None else _on_cluster(plan, todo, dask):
-            done[start] = block
+            _enter(maps, block, start, rows)
             if parts is not None:
                 parts.save(start, block)
             finished += stop - start
             report("fit", finished, rows)
     except KeyboardInterrupt as stop_sign:
         if parts is not None:
-            kept = sum(stop - start for start, stop in blocks if start in parts)
+            safe = sum(stop - start for start, stop in blocks if start in parts)
             stop_sign.add_note(
-                f"{kept} of {rows} scan rows are kept in {parts.folder}: the same command again does the rest"
+                f"{safe} of {rows} scan rows are kept in {parts.folder}: the same command again does the rest"
             )
         raise
-    order = [done[start] for start, _ in blocks]
-    return {k: np.concatenate([b[k] for b in order]) for k in order[0]}
+    return maps
+
+
+def _enter(maps: Arrays, block: Arrays, start: int, rows: int) -> None:
+    """Enter a block into the maps of the whole scan, which the first block makes; every component is a whole map."""
+    for name, values in block.items():
+        if name not in maps:
+            whole = np.empty((*values.shape[2:], rows, values.shape[1]), values.dtype)
+            maps[name] = np.moveaxis(whole, (-2, -1), (0, 1))
+        maps[name][start : start + len(values)] = values
 
 
 def _on_threads(plan: Plan, blocks: list[Block]) -> Iterator[tuple[Block, Arrays]]:

@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 Given = tuple[slice, slice] | Array | None
 
 _FEWEST = 8
+_AT_ONCE = 4096
 # Windows this much above the least spread are as flat; so many of them are compared.
 _FLAT, _TRIALS = 1.5, 64
 # Strains that differ by less are the same lattice; 95 % quantile of chi-squared with four degrees of freedom.
@@ -96,7 +97,10 @@ def _of_each(affine: Array, good: Mask, region: Mask, grain: NDArray[np.int16], 
 
 def _median(affine: Array, where: Mask) -> Array:
     """Median lattice of the positions; NaN where there are none."""
-    return np.median(affine[where], axis=0) if where.any() else np.full((2, 2), np.nan)
+    if not where.any():
+        return np.full((2, 2), np.nan)
+    # One component at a time: a median copies what it sorts.
+    return np.array([[np.median(affine[..., i, j][where]) for j in range(2)] for i in range(2)])
 
 
 def _flattest(affine: Array, covariance: NDArray[Any], good: Mask) -> tuple[Mask, str]:
@@ -107,19 +111,28 @@ def _flattest(affine: Array, covariance: NDArray[Any], good: Mask) -> tuple[Mask
     side = [int(np.clip(n // 5, min(n, 3), 40)) for n in good.shape]
     if good.sum() < _FEWEST:
         return good, f"the median lattice of all {int(good.sum())} fitted positions"
-    values = np.where(good[..., None, None], affine - np.median(affine[good], axis=0), 0.0).reshape(*good.shape, 4)
-    noise = np.where(good[..., None], np.diagonal(covariance, axis1=2, axis2=3), 0.0).astype(np.float64)
     share = uniform_filter(good.astype(np.float64), side, mode="constant")
-    scale = np.maximum(share, 1e-9)[..., None]
-    mean, square, shot = (uniform_filter(v, (*side, 0), mode="constant") / scale for v in (values, values**2, noise))
-    spread = (np.maximum(square - mean**2, 0.0) / np.maximum(shot, 1e-12)).sum(-1)
+    scale = np.maximum(share, 1e-9)
+    middle = _median(affine, good)
+    mean = np.empty((4, *good.shape))
+    spread = np.zeros(good.shape)
+    for k in range(4):
+        values = np.where(good, affine[..., k // 2, k % 2] - middle[k // 2, k % 2], 0.0)
+        noise = np.where(good, covariance[..., k, k], 0.0).astype(np.float64)
+        mean[k] = uniform_filter(values, side, mode="constant") / scale
+        square, shot = (uniform_filter(v, side, mode="constant") / scale for v in (values**2, noise))
+        spread += np.maximum(square - mean[k] ** 2, 0.0) / np.maximum(shot, 1e-12)
     half = [n // 2 for n in side]
     inside = np.zeros(good.shape, np.bool_)
     inside[half[0] : good.shape[0] - half[0] or None, half[1] : good.shape[1] - half[1] or None] = True
     fit = inside & (share > min(0.8, 0.95 * share[inside].max() if inside.any() else 0.8))
     if not fit.any():
         return good, "the median lattice of all fitted positions: no region is whole"
-    y, x = _most_shared(values[good], noise[good], mean, np.where(fit, spread, np.inf))
+    flat = np.where(fit, spread, np.inf)
+    some = np.argwhere(flat <= _FLAT * flat.min())
+    some = some[np.unique(np.linspace(0, len(some) - 1, min(len(some), _TRIALS)).astype(int))]
+    shared = _shared(affine, covariance, good, middle.ravel() + mean[:, some[:, 0], some[:, 1]].T)
+    y, x = some[int(np.argmax(shared))]
     top, left = max(y - half[0], 0), max(x - half[1], 0)
     region = np.zeros(good.shape, np.bool_)
     region[top : top + side[0], left : left + side[1]] = True
@@ -128,19 +141,26 @@ def _flattest(affine: Array, covariance: NDArray[Any], good: Mask) -> tuple[Mask
     return region, f"the flat region whose lattice most of the scan shares: {where}"
 
 
-def _most_shared(values: Array, noise: Array, mean: Array, spread: Array) -> tuple[int, int]:
-    """Of the flattest windows, the centre of the one whose mean lattice agrees with most positions."""
-    flat = np.argwhere(spread <= _FLAT * spread.min())
-    some = flat[np.unique(np.linspace(0, len(flat) - 1, min(len(flat), _TRIALS)).astype(int))]
-    variance = noise + _ALIKE**2
-    shared = [(((values - mean[y, x]) ** 2 / variance).sum(1) < _AGREES).sum() for y, x in some]
-    y, x = some[int(np.argmax(shared))]
-    return int(y), int(x)
+def _shared(affine: Array, covariance: NDArray[Any], good: Mask, lattices: Array) -> NDArray[np.int64]:
+    """How many positions agree with each of some lattices, shape (n, 4), within their noise; shape (n,)."""
+    values, noise, known = affine.reshape(-1, 4), covariance.reshape(-1, 4, 4), good.ravel()
+    shared = np.zeros(len(lattices), np.int64)
+    for piece in _pieces(known.size):
+        here = known[piece]
+        variance = np.diagonal(noise[piece][here], axis1=1, axis2=2).astype(np.float64) + _ALIKE**2
+        distance = ((values[piece][here] - lattices[:, None]) ** 2 / variance).sum(-1)
+        shared += (distance < _AGREES).sum(1)
+    return shared
+
+
+def _pieces(positions: int) -> list[slice]:
+    """Scan positions a few thousand at a time: what is computed on the way takes many times the room of a result."""
+    return [slice(start, start + _AT_ONCE) for start in range(0, positions, _AT_ONCE)]
 
 
 def strains(
     theta: Array, covariance: NDArray[Any], grain: NDArray[np.int16], reference: Reference, distortion: Array
-) -> tuple[Array, Array]:
+) -> tuple[Array, NDArray[np.float32]]:
     """Strain and rotation relative to the reference, and their standard errors.
 
     Parameters
@@ -158,17 +178,23 @@ def strains(
 
     Returns
     -------
-    values, errors : ndarray, shape (scan y, scan x, 4)
-        e_xx, e_yy, e_xy [1], rotation [rad].
+    values : ndarray, shape (scan y, scan x, 4)
+        e_xx, e_yy, e_xy [1], rotation [rad]; the map of each is contiguous.
+    errors : ndarray of float32, shape (scan y, scan x, 4)
+        Their standard errors, in the same units.
     """
     undo = np.linalg.inv(distortion)
-    right = np.full((*grain.shape, 2, 2), np.nan)
     known = np.isfinite(reference.affine).all((1, 2))
-    inverse = np.full_like(reference.affine, np.nan)
-    inverse[known] = np.linalg.inv(reference.affine[known]) @ distortion
-    right[grain >= 0] = inverse[grain[grain >= 0]]
-    affine = undo @ theta[..., 2:].reshape(*grain.shape, 2, 2) @ right
-    linear = np.einsum("ik,...lj->...ijkl", undo, right).reshape(*grain.shape, 4, 4)
-    slope = strain_jacobian(affine) @ linear
-    variance = np.einsum("...ij,...jk,...ik->...i", slope, covariance.astype(np.float64), slope)
-    return strain(affine), np.sqrt(variance)
+    # The last one is for positions of no crystal, whose number is -1.
+    inverse = np.full((len(reference.affine) + 1, 2, 2), np.nan)
+    inverse[:-1][known] = np.linalg.inv(reference.affine[known]) @ distortion
+    measured, noise = theta.reshape(-1, 6)[:, 2:].reshape(-1, 2, 2), covariance.reshape(-1, 4, 4)
+    values, errors = np.empty((4, grain.size)), np.empty((4, grain.size), np.float32)
+    for piece in _pieces(grain.size):
+        right = inverse[grain.ravel()[piece]]
+        affine = undo @ measured[piece] @ right
+        linear = np.einsum("ik,nlj->nijkl", undo, right).reshape(-1, 4, 4)
+        slope = strain_jacobian(affine) @ linear
+        variance = np.einsum("nij,njk,nik->ni", slope, noise[piece].astype(np.float64), slope)
+        values[:, piece], errors[:, piece] = strain(affine).T, np.sqrt(variance).T
+    return values.T.reshape(*grain.shape, 4), errors.T.reshape(*grain.shape, 4)

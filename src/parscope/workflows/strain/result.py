@@ -17,7 +17,7 @@ from parscope.core.record import Provenance
 from parscope.core.solver import Status
 from parscope.techniques.diffraction import STRAIN, DiffractionPattern
 from parscope.techniques.diffraction.setup import Setup
-from parscope.workflows.strain.block import Plan
+from parscope.workflows.strain.block import Plan, electrons_per_count
 from parscope.workflows.strain.reference import Reference, strains
 
 WORST = 10
@@ -87,20 +87,10 @@ def dataset(found: Findings, provenance: Provenance, timing: dict[str, float]) -
     xarray.Dataset
         Dimensions ``y``, ``x``, ``disk``, ``q_y``, ``q_x``, ``worst``; units as attributes.
     """
-    maps, status, setup = found.maps, found.status, found.setup
-    physics = setup.physics
     listed = _longest(found.plan)
-    good = status == Status.OK
-    values, errors = strains(
-        maps["theta"], maps["covariance"], maps["grain"], found.reference, physics.probe.distortion
-    )
-    variables: dict[str, Any] = {}
-    for k, name in enumerate(STRAIN):
-        unit = "rad" if name == "rotation" else "1"
-        variables[name] = _map(np.where(good, values[..., k], np.nan), unit, _LONG[name])
-        variables[f"{name}_std"] = _map(np.where(good, errors[..., k], np.nan), unit, f"standard error of {name}")
-    variables |= _plain_maps(found, good)
-    variables |= _set_up(setup, listed) | _worst(found)
+    good = found.status == Status.OK
+    variables = _strain_maps(found, good) | _plain_maps(found, good)
+    variables |= _set_up(found.setup, listed) | _worst(found)
     coordinates = {
         **_axes(found.plan.frames),
         "disk_h": ("disk", listed.indices[:, 0]),
@@ -115,10 +105,23 @@ def _map(values: NDArray[Any], unit: str, name: str) -> tuple[tuple[str, str], N
     return ("y", "x"), values, {"units": unit, "long_name": name}
 
 
+def _strain_maps(found: Findings, good: NDArray[np.bool_]) -> dict[str, Any]:
+    """Strain and rotation, and their standard errors."""
+    maps, result = found.maps, {}
+    values, errors = strains(
+        maps["theta"], maps["covariance"], maps["grain"], found.reference, found.setup.physics.probe.distortion
+    )
+    values[~good] = errors[~good] = np.nan
+    for k, name in enumerate(STRAIN):
+        unit = "rad" if name == "rotation" else "1"
+        result[name] = _map(values[..., k], unit, _LONG[name])
+        result[f"{name}_std"] = _map(errors[..., k], unit, f"standard error of {name}")
+    return result
+
+
 def _plain_maps(found: Findings, good: NDArray[np.bool_]) -> dict[str, Any]:
     """Everything on the scan that is no strain."""
-    maps, physics = found.maps, found.setup.physics
-    area = np.pi * physics.probe.radius**2 / physics.gain
+    maps = found.maps
     flags = {
         "flag_values": np.array([s.value for s in Status], np.uint8),
         "flag_meanings": " ".join(s.name.lower() for s in Status),
@@ -130,13 +133,13 @@ def _plain_maps(found: Findings, good: NDArray[np.bool_]) -> dict[str, Any]:
         "limit_ratio": _map(np.where(good, maps["limit_ratio"], np.nan), "1", "standard error over Cramér-Rao limit"),
         "electrons": _map(maps["electrons"], "1", "electrons in the pattern"),
         "excess": _map(maps["excess"], "1", "counts between the disks, squared, over their expected variance"),
-        "grain": _map(maps["grain"].astype(np.int16), "1", "number of the grain, -1 for none"),
+        "grain": _map(maps["grain"], "1", "number of the grain, -1 for none"),
         "second_share": _map(maps["share"], "1", "share of a second grain in the pattern"),
         "reference": _map(found.reference.region, "1", "region of zero strain"),
     }
     for k, name in enumerate(("centre_y", "centre_x")):
         result[name] = _map(np.where(good, maps["theta"][..., k], np.nan), "px", "position of the direct beam")
-    amplitude = np.moveaxis(maps["amplitude"], -1, 0) * np.float32(area)
+    amplitude = np.moveaxis(maps["amplitude"], -1, 0)
     result["amplitude"] = (("disk", "y", "x"), amplitude, {"units": "1", "long_name": "electrons in the disk"})
     return result
 
@@ -187,11 +190,12 @@ def _render(found: Findings, position: tuple[int, int], pattern: NDArray[np.floa
     grain = int(found.maps["grain"][position])
     if grain < 0 or not np.isfinite(theta).all():
         return np.full(pattern.shape, np.nan, np.float32)
-    physics = found.plan.crystals[grain].physics
+    solver = found.plan.crystals[grain]
+    physics = solver.physics
     if not isinstance(physics, DiffractionPattern):
         return np.full(pattern.shape, np.nan, np.float32)
     own = found.maps["amplitude"][position][: len(physics.reference)]
-    amplitude = np.clip(own, 0, None).astype(np.float64)
+    amplitude = np.clip(own, 0, None).astype(np.float64) / electrons_per_count(solver)
     empty = physics.render(theta[None], np.zeros_like(amplitude))[0]
     where = found.plan.cells[grain].pixels
     factor = pattern.ravel()[where].sum() / empty.ravel()[where].sum() if len(where) else 1.0

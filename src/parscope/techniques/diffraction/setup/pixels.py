@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,14 +119,25 @@ def _saturated(sample: Moments, ignore: Mask) -> Mask:
 def _unlit(sample: Moments, still: Mask, ignore: Mask) -> tuple[Mask, Mask]:
     """Pixels that never change while those around them count: single ones are dead, regions are covered."""
     dead, blocked = np.zeros_like(still), np.zeros_like(still)
-    labels, _ = ndimage.label(still)
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        grown = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in box)
+    labels, number = ndimage.label(still)
+    counts = sample.mean * sample.count
+    # A large detector has thousands of pixels without a count in the dark: most cannot have enough beside them.
+    numbers = np.arange(1, number + 1)
+    size = np.bincount(labels.ravel(), minlength=number + 1)[1:]
+    beside = ndimage.maximum_filter(np.where(ignore, -np.inf, counts), 3)
+    most = ndimage.maximum(beside, labels, numbers) - ndimage.mean(counts, labels, numbers)
+    boxes = ndimage.find_objects(labels)
+    for label in numbers[_enough(most, size)]:
+        grown = tuple(slice(max(s.start - 3, 0), s.stop + 3) for s in boxes[label - 1])
         part = labels[grown] == label
-        around = _counts_around(sample.mean[grown] * sample.count, part, ignore[grown])
-        if around >= 4 and int(part.sum()) * around >= 25:
+        if _enough(_counts_around(counts[grown], part, ignore[grown]), part.sum()):
             (blocked if part.sum() > 12 else dead)[grown] |= part
     return dead, blocked
+
+
+def _enough(around: Any, size: Any) -> Any:
+    """Whether so many counts next to a still region, above its own, show that it should have some too."""
+    return (around >= 4) & (size * around >= 25)
 
 
 def _counts_around(counts: Array, part: Mask, ignore: Mask) -> float:

@@ -94,8 +94,8 @@ def test_a_small_polycrystal_is_mapped_near_the_limit() -> None:
         np.isin(found.status.values.ravel(), (Status.BOUNDARY, Status.SECOND_LATTICE)),
         float(np.sqrt(np.mean(np.square(limits)))),
     )
-    # The contrast changes three times as much from one position to the next as in the phantoms of 128 x 128: 1.58 if all
-    # of it is taken for noise, 1.49 if none is.
+    # The contrast changes three times as much from one position to the next as in the phantoms of 128 x 128; the ratio
+    # is 1.58 if all of it is taken for noise, 1.49 if none is.
     assert scores["ratio"] < 1.42
     assert 0.9 < scores["spread"] < 1.2
     assert scores["failures"] < 0.01

@@ -17,7 +17,7 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
 from parscope.workflows.grains import Crystals, find_crystals
-from parscope.workflows.grains_setup import find_setup_polycrystal
+from parscope.workflows.grains.setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells

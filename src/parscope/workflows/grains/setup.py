@@ -15,7 +15,7 @@ from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import moments
 from parscope.techniques.diffraction.setup.pixels import bad_pixels, fill
 from parscope.techniques.diffraction.setup.probe import first_probe
-from parscope.workflows.grains_seeds import Finder, Seed, number_of
+from parscope.workflows.grains.seeds import Finder, Seed, number_of
 
 MOST = 400
 

@@ -14,7 +14,7 @@ from parscope.core.frames import Frames
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup.correlation import Peaks, find_peaks
 from parscope.techniques.diffraction.setup.finder import Lattice, lattice_of
-from parscope.workflows.grains_lattice import change, related
+from parscope.workflows.grains.lattice import change, related
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

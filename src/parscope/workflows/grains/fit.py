@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction.pattern import DiffractionPattern
-from parscope.workflows.grains_lattice import change
-from parscope.workflows.grains_share import Neighbour, shares
+from parscope.workflows.grains.lattice import change
+from parscope.workflows.grains.share import Neighbour, shares
 
 Array = NDArray[np.float64]
 
@@ -20,8 +20,8 @@ OVERLYING = -2
 
 # Explained intensities that differ by less name the same lattice found from two references.
 ALIKE = 0.05
-# Standard errors of a share that is told from none: some in a hundred pure patterns near a boundary are given up for
-# the mixtures that are found.
+# Standard errors at which a share is told from none: one in a hundred pure patterns near a boundary is given up for the
+# mixtures that are found.
 SIGNIFICANCE = 2.5
 LEAST_SHARE = 0.01
 # Crystals so alike that their disks overlap: a mixture shows as a lattice between the two, but so does strain.

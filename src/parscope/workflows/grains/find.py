@@ -16,12 +16,11 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.lattice import strain
 from parscope.techniques.diffraction.setup import Choice, Setup
-from parscope.workflows.grains_fit import OVERLYING, pattern_physics
-from parscope.workflows.grains_fit import fit_crystals as fit_crystals
-from parscope.workflows.grains_lattice import change, related
-from parscope.workflows.grains_reference import SAMPLE, overlying, references
-from parscope.workflows.grains_regions import candidates, nearest, regions
-from parscope.workflows.grains_seeds import (
+from parscope.workflows.grains.fit import OVERLYING, pattern_physics
+from parscope.workflows.grains.lattice import change, related
+from parscope.workflows.grains.reference import SAMPLE, overlying, references
+from parscope.workflows.grains.regions import candidates, nearest, regions
+from parscope.workflows.grains.seeds import (
     ALIKE_ROTATION,
     ALIKE_STRAIN,
     Finder,
@@ -31,7 +30,7 @@ from parscope.workflows.grains_seeds import (
     number_of,
     suited_readers,
 )
-from parscope.workflows.grains_survey import Survey, Surveyor
+from parscope.workflows.grains.survey import Survey, Surveyor
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

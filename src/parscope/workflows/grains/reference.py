@@ -16,10 +16,10 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import find_power
 from parscope.solvers.lattice.judge import excess_variance
 from parscope.techniques.diffraction.pattern import DiffractionPattern
-from parscope.workflows.grains_fit import pattern_physics
-from parscope.workflows.grains_lattice import change
-from parscope.workflows.grains_seeds import Reader
-from parscope.workflows.grains_survey import Survey, pattern_of
+from parscope.workflows.grains.fit import pattern_physics
+from parscope.workflows.grains.lattice import change
+from parscope.workflows.grains.seeds import Reader
+from parscope.workflows.grains.survey import Survey, pattern_of
 
 Array = NDArray[np.float64]
 

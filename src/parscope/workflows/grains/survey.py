@@ -17,8 +17,8 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction.lattice import strain_jacobian
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
-from parscope.workflows.grains_fit import fit_crystals, pattern_physics
-from parscope.workflows.grains_seeds import Finder, Reader, Seed, number_of
+from parscope.workflows.grains.fit import fit_crystals, pattern_physics
+from parscope.workflows.grains.seeds import Finder, Reader, Seed, number_of
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -94,11 +94,11 @@ def limits(name: str, patterns: int = 24) -> Limits:
     scan = simulate(replace(DESIGNS[name], electrons=1.0))
     pure = np.argwhere(scan.truth.share == 0)
     chosen = pure[np.linspace(0, len(pure) - 1, min(patterns, len(pure))).astype(int)]
-    found = [_pattern_limits(scan, int(y), int(x)) for y, x in chosen]
+    found = [pattern_limits(scan, int(y), int(x)) for y, x in chosen]
     return Limits(*(_average([pair[k] for pair in found]) for k in range(2)))
 
 
-def _pattern_limits(scan: Simulation, y: int, x: int) -> tuple[Limit, Limit]:
+def pattern_limits(scan: Simulation, y: int, x: int) -> tuple[Limit, Limit]:
     """Limits of one pattern without and with ramps."""
     positions, information = _information(scan, y, x)
     n = len(positions)

@@ -160,7 +160,17 @@ def test_a_sharp_spot_on_nothing_is_neither_hot_nor_its_surroundings_covered() -
 def test_counted_electrons_have_gain_one(mean: float) -> None:
     level = mean * np.exp(-np.arange(64) / 20)
     patterns = np.random.default_rng(7).poisson(np.broadcast_to(level, (128, 64, 64)))
-    assert counts_per_electron(moments(patterns), np.zeros((64, 64), dtype=bool))[0] == 1.0
+    assert counts_per_electron(moments(patterns), np.zeros((64, 64), dtype=bool), patterns)[0] == 1.0
+
+
+@pytest.mark.parametrize("gain", [1, 3])
+def test_disks_of_many_crystals_vary_more_than_their_noise(gain: int) -> None:
+    generator = np.random.default_rng(9)
+    places = generator.uniform(12, 52, (64, 4, 2))
+    image = np.array([sum(12 * one_disk(64, y, x, Probe(5.0, 0.6)) for y, x in at) for at in places])
+    patterns = gain * generator.poisson(image)
+    found, _ = counts_per_electron(moments(patterns), np.zeros((64, 64), dtype=bool), patterns)
+    assert (found == 1.0) == (gain == 1)
 
 
 @pytest.mark.parametrize("gain", [0.2, 3.7, 40.0])
@@ -170,7 +180,7 @@ def test_the_gain_of_a_scintillator_camera_is_measured(gain: float) -> None:
     patterns = gain * (
         generator.poisson(np.broadcast_to(level, (128, 64, 64))) + generator.normal(3, 0.5, (128, 64, 64))
     )
-    found, how = counts_per_electron(moments(patterns), np.zeros((64, 64), dtype=bool))
+    found, how = counts_per_electron(moments(patterns), np.zeros((64, 64), dtype=bool), patterns)
     assert found == pytest.approx(gain, rel=0.05)
     assert "slope" in how
 

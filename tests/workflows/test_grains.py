@@ -16,9 +16,9 @@ from parscope.techniques.diffraction.lattice import strain
 from parscope.techniques.diffraction.setup import Setup, find_setup
 from parscope.techniques.diffraction.simulate import ScanDesign, Simulation, simulate
 from parscope.workflows.grains import Crystals, find_crystals, fit_crystals
-from parscope.workflows.grains_lattice import change, related
-from parscope.workflows.grains_regions import candidates, regions
-from parscope.workflows.grains_setup import find_setup_polycrystal
+from parscope.workflows.grains.lattice import change, related
+from parscope.workflows.grains.regions import candidates, regions
+from parscope.workflows.grains.setup import find_setup_polycrystal
 
 HEXAGONAL = (24.0, 24.0, 60.0, 11.0)
 POLYCRYSTAL = ScanDesign(

@@ -7,7 +7,7 @@ import pytest
 
 from parscope.core.solver import Status
 from parscope.techniques.diffraction import reciprocal_map
-from parscope.workflows.grains import _without_coincidences
+from parscope.workflows.grains.find import _without_coincidences
 from parscope.workflows.strain.reference import choose, strains
 
 LATTICE = np.array([[20.0, 2.0], [-2.0, 20.0]])

@@ -96,6 +96,9 @@ class Contrast:
         for uniform templates.
     scatter : float, default 1.0
         Variance of the displacements of single copies about the fit over the variance predicted for them, [1].
+    shared : float, default 0.0
+        The part of `scatter` that is the same in all signals, [1]: their common reference has it too, so it is no
+        error of one relative to another.
     """
 
     periods: ClassVar[tuple[float, ...]] = (0.25, 0.42, 0.62, 0.88, 1.25)
@@ -103,6 +106,7 @@ class Contrast:
 
     power: tuple[float, ...] = ()
     scatter: float = 1.0
+    shared: float = 0.0
 
     @property
     def depth(self) -> float:

@@ -64,7 +64,9 @@ def calibrate(solver: LatticeFilters, signals: NDArray[Any]) -> LatticeFilters:
 
 
 def find_power(
-    fits: Sequence[tuple[LatticeFilters, NDArray[Any]]], start: tuple[float, ...] | None = None
+    fits: Sequence[tuple[LatticeFilters, NDArray[Any]]],
+    start: tuple[float, ...] | None = None,
+    changing: bool = False,
 ) -> tuple[float, ...] | None:
     """Most likely power of each wavelength.
 
@@ -74,13 +76,15 @@ def find_power(
         Samples of patterns, each with the solver that says where their copies are; of one template.
     start : tuple of float, optional
         Powers to begin with.
+    changing : bool, default False
+        Whether what all patterns of a sample have in common is left out.
 
     Returns
     -------
     tuple of float or None
         As of `Contrast`; None if no copy can be looked at.
     """
-    seen = joined([_evidence(solver, signals) for solver, signals in fits])
+    seen = joined([_evidence(solver, signals, changing) for solver, signals in fits])
     if len(seen.count) == 0:
         return None
     # Waves shorter than two pixels are not resolved.
@@ -89,11 +93,11 @@ def find_power(
     return _most_likely(seen, covariances, start or (_FIRST_POWER,) * len(covariances))
 
 
-def _evidence(solver: LatticeFilters, signals: NDArray[Any]) -> Evidence:
+def _evidence(solver: LatticeFilters, signals: NDArray[Any], changing: bool) -> Evidence:
     """Evidence of the patterns that are fitted."""
     estimate = solver(signals)
     good = estimate.status == Status.OK
-    return evidence(solver.physics, signals[good], estimate.theta[good])
+    return evidence(solver.physics, signals[good], estimate.theta[good], changing)
 
 
 def _most_likely(seen: Evidence, covariances: Array, start: tuple[float, ...]) -> tuple[float, ...]:

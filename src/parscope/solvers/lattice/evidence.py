@@ -43,7 +43,21 @@ class Evidence:
     count: Array
 
 
-def evidence(physics: Constellation, signals: NDArray[Any], theta: Array) -> Evidence:
+@dataclass(frozen=True)
+class _Group:
+    """Windows of like amplitude and level: products of the functions with themselves, and with each of the windows."""
+
+    gram: Array
+    pull: Array
+    copy: Whole
+
+    @property
+    def evidence(self) -> Evidence:
+        """Of what is inside the windows."""
+        return Evidence(self.gram[None], (self.pull.T @ self.pull)[None], np.array([float(len(self.pull))]))
+
+
+def evidence(physics: Constellation, signals: NDArray[Any], theta: Array, changing: bool = False) -> Evidence:
     """Look at the insides of the copies.
 
     Parameters
@@ -54,6 +68,8 @@ def evidence(physics: Constellation, signals: NDArray[Any], theta: Array) -> Evi
         Patterns.
     theta : ndarray, shape (n, 6)
         Where their copies are, to a pixel.
+    changing : bool, default False
+        Whether what all signals have in common inside a copy is left out.
 
     Returns
     -------
@@ -66,7 +82,7 @@ def evidence(physics: Constellation, signals: NDArray[Any], theta: Array) -> Evi
     bins = np.minimum(((at - middle + 0.5) * _BINS).astype(np.int64), _BINS - 1)
     side = np.arange(-half, half + 1)
     grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
-    found: list[Evidence] = []
+    found: list[_Group] = []
     for i, j in np.unique(bins, axis=0):
         offset = grid - ((np.array([i, j]) + 0.5) / _BINS - 0.5)
         use = _alone(physics, offset)
@@ -76,7 +92,22 @@ def evidence(physics: Constellation, signals: NDArray[Any], theta: Array) -> Evi
         here, y, x = here[clean], y[clean], x[clean]
         counts = signals[pattern[here, None], y, x].astype(np.float64)
         found += _Position(physics, offset[use]).products(counts, copy[here])
-    return joined(found)
+    return joined(_changes(found) if changing else [group.evidence for group in found])
+
+
+def _changes(groups: list[_Group]) -> list[Evidence]:
+    """Evidence of how the inside of each copy differs from its mean over all windows."""
+    copy, pull = (np.concatenate([getattr(g, name) for g in groups]) for name in ("copy", "pull"))
+    number = np.bincount(copy)
+    mean = np.zeros((len(number), pull.shape[1]))
+    np.add.at(mean, copy, pull)
+    mean /= np.maximum(number, 1)[:, None]
+    found = []
+    for group in groups:
+        apart = group.pull - mean[group.copy]
+        free = float((1 - 1 / number[group.copy]).sum())
+        found.append(Evidence(group.gram[None], (apart.T @ apart)[None], np.array([free])))
+    return found
 
 
 def joined(parts: list[Evidence]) -> Evidence:
@@ -132,13 +163,13 @@ class _Position:
         )
         self._columns = self._value[:, None] * functions(offset / physics.extent[0])
 
-    def products(self, counts: Array, copy: Whole) -> list[Evidence]:
-        """Evidence of each group; `counts` is (windows, pixels)."""
+    def products(self, counts: Array, copy: Whole) -> list[_Group]:
+        """Groups of like windows; `counts` is (windows, pixels)."""
         seen = np.zeros((len(copy), 2))
         for n in np.unique(copy):
             seen[copy == n] = self._levels(counts[copy == n], int(n))
         order = np.array_split(np.argsort(seen[:, 0], kind="stable"), _GROUPS)
-        return [self._group(counts[o], seen[o].mean(0)) for o in order if len(o)]
+        return [_Group(*self._products(counts[o], seen[o].mean(0)), copy[o]) for o in order if len(o)]
 
     def _levels(self, counts: Array, n: int) -> Array:
         """Amplitude and level of windows of copy `n`, drawn towards the expected ones where electrons are few."""
@@ -156,11 +187,11 @@ class _Position:
         best: Array = ((counts * weight) @ self._design) @ inverse
         return best, np.diag(inverse)[:2], weight
 
-    def _group(self, counts: Array, levels: Array) -> Evidence:
-        """Evidence of windows of like amplitude and level."""
+    def _products(self, counts: Array, levels: Array) -> tuple[Array, Array]:
+        """Of the functions with themselves, and with windows of like amplitude and level."""
         best, _, weight = self._fit(counts, levels)
         scaled = levels[0] * weight[:, None] * self._columns
         shared = self._fit((levels[0] * self._columns).T, levels)[0]
         gram = scaled.T @ (levels[0] * self._columns - self._design @ shared.T)
         pull = (counts - best @ self._design.T) @ scaled
-        return Evidence(gram[None], (pull.T @ pull)[None], np.array([float(len(counts))]))
+        return gram, pull

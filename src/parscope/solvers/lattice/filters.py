@@ -74,7 +74,7 @@ class LatticeFilters:
         physics = replace(self.physics, contrast=contrast)  # type: ignore[type-var]
         other = replace(self, physics=physics, bins=bins)
         other.__dict__.update(_coarse=self._coarse, _expected=self._expected)
-        if replace(contrast, scatter=1.0) == replace(self.physics.contrast, scatter=1.0) and bins == self.bins:
+        if contrast.power == self.physics.contrast.power and bins == self.bins:
             other.__dict__["_fine"] = self._fine
         return other
 
@@ -277,6 +277,7 @@ class LatticeFilters:
             np.ascontiguousarray(p.levels.amplitude, np.float64),
             float(p.gain),
             self._expected,
+            max(float(p.contrast.scatter), 1.0),
             mask,
             bool(mask.any()),
             np.asarray(p.theta, np.float64),

@@ -38,9 +38,7 @@ def judge(physics: Constellation, prior: Array, begin: Array, fits: Fits) -> Est
     -------
     Estimate
     """
-    # The scatter of the copies about the fit corrects the covariance: the pattern's own, and the scan's.
-    freedom = max(2 * len(physics.reference) - 6, 1)
-    factor = (SCAN_WEIGHT * physics.contrast.scatter + freedom * fits.spread) / (SCAN_WEIGHT + freedom)
+    factor = excess_variance(physics, fits.spread)
     covariance = fits.covariance * factor[:, None, None]
     status = placed(begin, prior, fits.theta, covariance)
     status[fits.step > UNSETTLED] = Status.NO_MODEL
@@ -58,6 +56,26 @@ def judge(physics: Constellation, prior: Array, begin: Array, fits: Fits) -> Est
         "information": fits.information / factor[:, None, None],
     }
     return failing(Estimate(fits.theta, covariance, fits.misfit, status, extra))
+
+
+def excess_variance(physics: Constellation, spread: Array) -> Array:
+    """Variance of fits over what counting noise and contrast let expect, by the scatter of the copies about them.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies the scatter of the scan, and the part of it that all its signals share and that is no error.
+    spread : ndarray, shape (n,)
+        Mean squared displacement of the copies of each signal about its fit, in units of its prediction, [1].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    contrast = physics.contrast
+    freedom = max(2 * len(physics.reference) - 6, 1)
+    own = np.maximum(spread - contrast.shared, 0.0)
+    return (SCAN_WEIGHT * (contrast.scatter - contrast.shared) + freedom * own) / (SCAN_WEIGHT + freedom)
 
 
 def placed(begin: Array, prior: Array, theta: Array, covariance: Array) -> NDArray[np.uint8]:

@@ -32,6 +32,7 @@ class Lattice(NamedTuple):
     amplitude: Array
     gain: float
     counts: float
+    scatter: float
     mask: NDArray[np.bool_]
     masked: bool
     centre: Array

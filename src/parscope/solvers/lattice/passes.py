@@ -27,8 +27,8 @@ from parscope.solvers.lattice.window import gather, measure, mend
 
 # Functions that run for every copy are marked inline="always": to pass them groups of arrays would cost as much as
 # they do.
-# Squared distance, in standard errors, beyond which a displaced copy counts for less (Huber's weight): noise alone
-# passes it once in 400 copies.
+# Squared distance, in standard errors as they are in the scan, beyond which a displaced copy counts for less (Huber's
+# weight): noise alone passes it once in 400 copies.
 _HUBER = 12.0
 # Squared relative standard deviation of the amplitude of a copy about its mean over the scan.
 _WANDER = 0.5
@@ -79,7 +79,7 @@ def sweep(work: Work, lattice: Lattice, bank: Filters, bright: float) -> float:
         _displacement(n, lattice, bank, bright, found)
         found.shift[n, 0] += found.middle[n, 0] - cy
         found.shift[n, 1] += found.middle[n, 1] - cx
-        _information(n, bank, loss, lattice.flagged[n], found)
+        _information(n, lattice, bank, loss, found)
         accumulate(normal, qy, qx, found.information[n], found.shift[n, 0], found.shift[n, 1])
     return seen / expected
 
@@ -101,14 +101,14 @@ def _displacement(n: int, lattice: Lattice, bank: Filters, bright: float, found:
 
 
 @nb.njit(**FAST, inline="always")
-def _information(n: int, bank: Filters, loss: Array, mended: bool, found: Copies) -> None:
+def _information(n: int, lattice: Lattice, bank: Filters, loss: Array, found: Copies) -> None:
     """Inverse covariance of the displacement of copy `n`, smaller for one displaced more than noise allows."""
     k, iu, iv = bank.member[n], found.bin[n, 0], found.bin[n, 1]
     shot, texture, a = bank.shot[k, iu, iv], bank.texture[k, iu, iv], found.amplitude[n]
     yy = shot[0] / a + texture[0]
     yx = shot[1] / a + texture[1]
     xx = shot[2] / a + texture[2]
-    if mended:
+    if lattice.flagged[n]:
         old_yy, old_yx, old_xx = yy, yx, xx
         yy = loss[0, 0] * old_yy + loss[0, 1] * old_yx
         xx = loss[1, 1] * old_xx + loss[1, 0] * old_yx
@@ -118,7 +118,7 @@ def _information(n: int, bank: Filters, loss: Array, mended: bool, found: Copies
     w[0] = xx * determinant
     w[1] = -yx * determinant
     w[2] = yy * determinant
-    far = distance(n, found)
+    far = distance(n, found) / lattice.scatter
     if far > _HUBER:
         w *= math.sqrt(_HUBER / far)
 

@@ -17,7 +17,7 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
 from parscope.workflows.grains import Crystals, find_crystals
-from parscope.workflows.grains_setup import find_setup_polycrystal
+from parscope.workflows.grains.setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
@@ -73,23 +73,23 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     setup = _find(frames, patterns, chosen)
     # Vacuum has no disks whose scatter would say anything of the contrast inside or of the error.
     telling = crystalline(patterns, setup.physics)
-    solver = calibrate(LatticeFilters(setup.physics), patterns[telling])
-    crystals = _crystals(frames, patterns, setup, solver, report)
+    solver = LatticeFilters(setup.physics)
+    crystals = _crystals(frames, patterns[telling], setup, solver, report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
     if zero:
         choices.insert(1, ("dark offset", f"{zero:.3g} counts", "subtracted, so that the variance grows from zero"))
     if unit != 1:
         choices.insert(1, ("unit", f"{unit:.3g}", "the data are normalised: multiples of this are electrons"))
-    contrast = solver.physics.contrast
-    sentence = f"standard deviation {contrast.depth:.2g} of the brightness of a disk"
-    choices.append(("contrast in the disks", sentence, "waves that make the insides of the disks most likely"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
+        choices.append(_contrast(plan, "waves that make the changes inside the disks of a crystal most likely"))
     else:
+        solver = calibrate(solver, patterns[telling])
         size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns[telling], frames.scan_shape)
         choices.append(("pooling", f"{size} x {size} positions", why))
         descan = find_descan(solver, patterns[telling], positions[telling], frames.scan_shape)
         plan = replace(_plan(frames, (solver,), None, size), descan=descan)
+        choices.append(_contrast(plan, "waves that make the insides of the disks most likely"))
     report("set-up", 1, 1)
     return plan, setup, tuple(choices)
 
@@ -98,6 +98,12 @@ def _plan(frames: Frames, solvers: tuple[LatticeFilters, ...], candidates: NDArr
     """Plan with the cells of each crystal."""
     physics: list[Any] = [solver.physics for solver in solvers]
     return Plan(frames, solvers, candidates, pool, tuple(Cells.of(p) for p in physics))
+
+
+def _contrast(plan: Plan, how: str) -> tuple[str, str, str]:
+    """The contrast prior of the plan as a choice for the report."""
+    depth = plan.crystals[0].physics.contrast.depth
+    return "contrast in the disks", f"standard deviation {depth:.2g} of the brightness of a disk", how
 
 
 def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Setup:

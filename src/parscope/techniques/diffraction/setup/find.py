@@ -149,7 +149,7 @@ def _detector(patterns: NDArray[Any], mask: Mask | None, given: Given) -> _Work:
     bad = bad_pixels(sample, mask)
     if bad.mask.mean() > 0.9:
         raise InputError("have hardly a usable pixel", "patterns", "check the mask and the detector")
-    gain, how = counts_per_electron(sample, bad.mask)
+    gain, how = counts_per_electron(sample, bad.mask, patterns)
     if given.gain is not None:
         gain, how = given.gain, "given"
     work = _Work(patterns, given, bad, gain, fill(sample.mean, bad.mask), (~bad.mask).astype(np.float64))

@@ -21,9 +21,12 @@ MOST_PIXELS, FEWEST = 1 << 22, 8
 SIGNIFICANT = 0.25
 # counts per electron below which no detector works
 NORMALISED = 0.01
+SOME = 32
+# Of a pixel and its neighbours: nothing is left of slopes, nor of curves along rows or columns.
+_ROUGHNESS = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])[None]
 
 
-def counts_per_electron(sample: Moments, mask: Mask) -> tuple[float, str]:
+def counts_per_electron(sample: Moments, mask: Mask, patterns: NDArray[Any]) -> tuple[float, str]:
     """Gain of the detector by the photon-transfer curve.
 
     The variance is fitted as ``readout + gain * mean + c * mean^2`` over groups of pixels of like brightness; the
@@ -36,6 +39,9 @@ def counts_per_electron(sample: Moments, mask: Mask) -> tuple[float, str]:
         Statistics of every pixel.
     mask : ndarray of bool, shape (q_y, q_x)
         Pixels not to be used.
+    patterns : ndarray, shape (n, q_y, q_x)
+        The sample itself: where every pattern is of another crystal, the pixels vary far more than their noise, but
+        neighbours within one pattern do not.
 
     Returns
     -------
@@ -50,6 +56,8 @@ def counts_per_electron(sample: Moments, mask: Mask) -> tuple[float, str]:
     (_, slope), dim = _transfer(mean, variance), _dim_ratio(mean, variance, pixels)
     if sample.integers and (0.75 < slope < 1.3 or 0.85 < dim < 1.2):
         return 1.0, f"whole numbers with variance/mean {dim:.2f} where dim: counted electrons"
+    if sample.integers and 0.85 < (near := _nearby_ratio(patterns, mask)) < 1.2:
+        return 1.0, f"whole numbers with variance/mean {near:.2f} among neighbouring pixels: counted electrons"
     if not slope > 0:
         return 1.0, "the variance does not grow with the mean; taken as 1"
     return float(slope), "slope of the variance of the pixels against their mean, readout noise apart"
@@ -150,3 +158,12 @@ def _dim_ratio(mean: Array, variance: Array, pixels: Array) -> float:
     if not dim.any():
         return float("nan")
     return float((variance[dim] * pixels[dim]).sum() / (mean[dim] * pixels[dim]).sum())
+
+
+def _nearby_ratio(patterns: NDArray[Any], mask: Mask) -> float:
+    """Squared roughness of small neighbourhoods that are lit all over, over that of counted electrons; NaN if none."""
+    some = patterns[:: max(1, len(patterns) // SOME)].astype(np.float64)
+    usable = ~ndimage.binary_dilation(mask, np.ones((3, 3), np.bool_), border_value=1)
+    lit = usable & (ndimage.minimum_filter(some, (1, 3, 3)) > 0)
+    square, expected = ndimage.convolve(some, _ROUGHNESS) ** 2, ndimage.convolve(some, _ROUGHNESS**2)
+    return float(np.mean(square[lit] / expected[lit])) if lit.any() else float("nan")

@@ -15,8 +15,7 @@ from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import moments
 from parscope.techniques.diffraction.setup.pixels import bad_pixels, fill
 from parscope.techniques.diffraction.setup.probe import first_probe
-from parscope.workflows.grains_seeds import Finder, Seed
-from parscope.workflows.grains_survey import number_of
+from parscope.workflows.grains.seeds import Finder, Seed, number_of
 
 MOST = 400
 
@@ -59,7 +58,7 @@ def find_setup_polycrystal(
     known = Given() if given is None else given
     sample = moments(patterns)
     bad = bad_pixels(sample, mask)
-    gain = counts_per_electron(sample, bad.mask)[0] if known.gain is None else known.gain
+    gain = counts_per_electron(sample, bad.mask, patterns)[0] if known.gain is None else known.gain
     probe, centre = first_probe(fill(sample.mean, bad.mask), ~bad.mask, gain / len(patterns))
     place = (float(centre[0]), float(centre[1])) if known.centre is None else known.centre
     shape = (patterns.shape[1], patterns.shape[2])

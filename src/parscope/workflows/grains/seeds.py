@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from parscope.core.frames import Frames
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup.correlation import Peaks, find_peaks
 from parscope.techniques.diffraction.setup.finder import Lattice, lattice_of
-from parscope.workflows.grains_lattice import related
+from parscope.workflows.grains.lattice import change, related
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -54,6 +55,17 @@ def grid(shape: tuple[int, int], most: int) -> NDArray[np.int64]:
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
 
 
+def number_of(lattice: Array, among: Sequence[Array]) -> int:
+    """Number of the lattice that is nearly the same; -1 if there is none."""
+    same = next((n for n, other in enumerate(among) if other is lattice), -1)
+    if same >= 0 or not among:
+        return same
+    between = change(np.stack(among), lattice)
+    close = between.within(ALIKE_ROTATION, ALIKE_STRAIN)
+    size = np.abs(between.rotation) + between.stretch
+    return int(np.argmin(np.where(close, size, np.inf))) if close.any() else -1
+
+
 class Reader:
     """Patterns at scan positions, added up with their neighbours where the dose is low.
 
@@ -83,7 +95,8 @@ class Reader:
             block = np.asarray(self._frames.data[low : low + height])
             for n in np.flatnonzero(places[:, 0] == y):
                 left = int(np.clip(places[n, 1] - width // 2, 0, columns - width))
-                result[n] = block[:, left : left + width].mean((0, 1), dtype=np.float64)
+                some = block[:, left : left + width]
+                result[n] = some[0, 0] if some.shape[:2] == (1, 1) else some.mean((0, 1), dtype=np.float64)
         return result
 
 
@@ -120,9 +133,45 @@ class Finder:
         """Disks of a pattern."""
         return find_peaks(pattern, self.physics.probe, self._mask, self._gain)
 
-    def seed(self, place: NDArray[np.int64], pattern: NDArray[Any]) -> Seed:
-        """Peaks and up to two lattices of a pattern."""
+    def seed(self, place: NDArray[np.int64], pattern: NDArray[Any], known: Sequence[Array] = ()) -> Seed:
+        """Peaks and up to two lattices of a pattern; those `known` are tried first, which is quicker."""
         peaks = self.peaks(pattern)
+        return Seed((int(place[0]), int(place[1])), peaks, self._of_known(peaks, known) or self._searched(peaks))
+
+    def seeds(
+        self, places: NDArray[np.int64], patterns: NDArray[Any], known: Sequence[Array]
+    ) -> tuple[list[Seed], list[Array]]:
+        """Seeds at places (n, 2) that show a lattice, and all different lattices, those `known` first."""
+        lattices, found = list(known), []
+        for place, pattern in zip(places, patterns, strict=True):
+            seed = self.seed(place, pattern, lattices)
+            lattices += [b for b in seed.lattices if number_of(b, lattices) < 0]
+            found += [seed] if seed.lattices else []
+        return found, lattices
+
+    def _of_known(self, peaks: Peaks, known: Sequence[Array]) -> tuple[Array, ...]:
+        """One or two known lattices on which nearly all disks of a pattern lie; none if there are no such."""
+        direct = self.direct(peaks, np.array(self.physics.centre))
+        centre = peaks.position[direct].mean(0) if direct.any() else np.array(self.physics.centre)
+        found: list[Array] = []
+        rest = peaks
+        while known and len(found) < 2:
+            offset = rest.position - centre
+            away = offset @ np.linalg.inv(np.stack(known))
+            miss = np.hypot(*np.moveaxis((away - np.rint(away)) @ np.stack(known), -1, 0))
+            on = (miss < self._near) & ~self.direct(rest, centre)
+            best = int(np.argmax(on @ rest.amplitude))
+            if on[best].sum() < 4 or self._filled(offset, on[best], known[best]) < (0.6 * FILLED if found else FILLED):
+                return ()
+            found.append(known[best])
+            off = ~on[best] | self.direct(rest, centre)
+            rest = Peaks(rest.position[off], rest.amplitude[off], rest.significance[off])
+            if not self.substantial(rest, peaks):
+                return tuple(found)
+        return ()
+
+    def _searched(self, peaks: Peaks) -> tuple[Array, ...]:
+        """Up to two lattices of disks."""
         found: list[Array] = []
         rest = peaks
         for _ in range(2):
@@ -133,7 +182,7 @@ class Finder:
             rest = self.beside(peaks, lattice.centre, found)
             if not self.substantial(rest, peaks):
                 break
-        return Seed((int(place[0]), int(place[1])), peaks, tuple(found))
+        return tuple(found)
 
     def beside(self, peaks: Peaks, centre: Array, bases: list[Array]) -> Peaks:
         """Disks that lie on none of the lattices; and the direct one."""
@@ -165,11 +214,20 @@ class Finder:
             return None
         offset = peaks.position - lattice.centre
         numbers = np.rint(offset @ np.linalg.inv(lattice.basis))
-        miss = np.hypot(*(offset - numbers @ lattice.basis).T)
-        on = miss < 1 + 0.2 * self.physics.probe.radius
+        on = np.hypot(*(offset - numbers @ lattice.basis).T) < self._near
         if np.hypot(*(lattice.centre - self.physics.centre)) > 3 * self.physics.probe.radius + 4 or on.sum() < 4:
             return None
+        return lattice if self._filled(offset, on, lattice.basis) > least else None
+
+    @property
+    def _near(self) -> float:
+        """How far a disk of a lattice may be from its place, [px]."""
+        return 1 + 0.2 * self.physics.probe.radius
+
+    @staticmethod
+    def _filled(offset: Array, on: Flags, basis: Array) -> float:
+        """Share of the points of a lattice within the disks `on` it that are taken, [1]."""
+        numbers = np.rint(offset[on] @ np.linalg.inv(basis))
         farthest = float(np.quantile(np.hypot(*offset[on].T), 0.9))
-        expected = np.pi * farthest**2 / abs(float(np.linalg.det(lattice.basis)))
-        filled = len(np.unique(numbers[on], axis=0))
-        return lattice if filled > least * expected else None
+        expected = np.pi * farthest**2 / abs(float(np.linalg.det(basis)))
+        return len(np.unique(numbers, axis=0)) / expected

@@ -10,23 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.frames import Frames
+from parscope.core.physics import Contrast
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.lattice import strain
 from parscope.techniques.diffraction.setup import Choice, Setup
-from parscope.workflows.grains_fit import OVERLYING, pattern_physics
-from parscope.workflows.grains_fit import fit_crystals as fit_crystals
-from parscope.workflows.grains_lattice import change, related
-from parscope.workflows.grains_reference import SAMPLE, overlying, references
-from parscope.workflows.grains_regions import candidates, nearest, regions
-from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed, grid, suited_readers
-from parscope.workflows.grains_survey import Survey, Surveyor, number_of
+from parscope.workflows.grains.fit import OVERLYING, pattern_physics
+from parscope.workflows.grains.lattice import change, related
+from parscope.workflows.grains.reference import SAMPLE, overlying, references
+from parscope.workflows.grains.regions import candidates, nearest, regions
+from parscope.workflows.grains.seeds import (
+    ALIKE_ROTATION,
+    ALIKE_STRAIN,
+    Finder,
+    Reader,
+    Seed,
+    grid,
+    number_of,
+    suited_readers,
+)
+from parscope.workflows.grains.survey import Survey, Surveyor
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Progress = Callable[[float], None]
 
-FIRST_LOOK, SEEDS = 120, 600
+FIRST_LOOK, SEEDS = 120, 400
+# Enough to tell which lattice is there; what the contrast really is shows when the crystals are known.
+ORDINARY = Contrast((0.02, 0.02, 0.02, 0.02))
 # Lattices that filters of one orientation still catch, and rotations that one bent crystal may have.
 CAUGHT_ROTATION, CAUGHT_STRAIN = np.deg2rad(9.0), 0.07
 BENT = np.deg2rad(9.0)
@@ -73,11 +85,11 @@ def find_crystals(
     frames : Frames
         The scan.
     sample : ndarray, shape (n, q_y, q_x)
-        Some patterns from all over the scan, for the dose.
+        Some patterns from all over the scan, for the dose and the contrast.
     setup : Setup
         Supplies probe, background and bad pixels; its lattice may be that of any one crystal.
     solver : LatticeFilters
-        For the lattice of the set-up.
+        For the lattice of the set-up, of any contrast.
     progress : callable, optional
         Called with the share of the work done, [1].
 
@@ -94,15 +106,16 @@ def find_crystals(
     finder = Finder(physics, reader.noise)
     rows, columns = frames.scan_shape
     places = grid((rows, columns), min(SEEDS, max(rows * columns // 4, 1)))
-    seeds = [finder.seed(p, pattern) for p, pattern in zip(places, reader(places), strict=True)]
-    seeds = [s for s in (*seeds, *foreign) if s.lattices]
+    seeds, lattices = finder.seeds(places, reader(places), [physics.basis])
+    seeds += [s for s in foreign if s.lattices]
     if not seeds:
         return None
+    for lattice in (b for s in foreign for b in s.lattices):
+        lattices += [lattice] if number_of(lattice, lattices) < 0 else []
     farthest, typical = _disks(seeds, finder)
     surveyor = Surveyor(frames, finder, reader, farthest, typical)
-    mine = number_of(physics.basis, [b for s in seeds for b in s.lattices]) >= 0
-    found = surveyor.run(seeds, [physics.basis] if mine else [], progress or _ignore)
-    return _crystals(frames, found, solver, farthest)
+    found = surveyor.run(seeds, lattices, progress or _ignore)
+    return _crystals(frames, sample, found, solver, farthest)
 
 
 def _ignore(_: float) -> None:
@@ -113,7 +126,7 @@ def _first_look(frames: Frames, reader: Reader, finder: Finder, solver: LatticeF
     """Seeds of a coarse grid that the solver's lattice does not explain, and the range of rotations it finds, [rad]."""
     places = grid(frames.scan_shape, FIRST_LOOK)
     patterns = reader(places)
-    estimate = solver(patterns)
+    estimate = solver.with_contrast(ORDINARY, bins=3)(patterns)
     basis = finder.physics.basis
     foreign, rotations = [], [0.0]
     for n, theta in enumerate(estimate.theta):
@@ -145,7 +158,11 @@ def _disks(seeds: list[Seed], finder: Finder) -> tuple[float, float]:
 
 
 def _crystals(
-    frames: Frames, found: tuple[Survey, list[Array], list[Seed]], solver: LatticeFilters, farthest: float
+    frames: Frames,
+    sample: NDArray[Any],
+    found: tuple[Survey, list[Array], list[Seed]],
+    solver: LatticeFilters,
+    farthest: float,
 ) -> Crystals | None:
     """Regions of the survey as crystals, and those that only lie over others."""
     survey, lattices, seeds = found
@@ -160,7 +177,8 @@ def _crystals(
     if count + len(over) < 2:
         return None
     known = change(pattern_physics(solver).basis, survey.lattice[label == 0][0]).within(CAUGHT_ROTATION, CAUGHT_STRAIN)
-    solvers = [solver] if count == 1 and known else references(frames, survey, label, solver, farthest)
+    alone = count == 1 and known
+    solvers = [calibrate(solver, sample)] if alone else references(frames, survey, label, solver, farthest)
     for n, (lattice, places) in enumerate(over):
         ordered = places[np.lexsort(places.T[::-1])][:SAMPLE]
         solvers.append(overlying(solvers[0], lattice, Reader(frames)(ordered)))

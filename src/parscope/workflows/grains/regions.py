@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from parscope.workflows.grains_lattice import change
+from parscope.workflows.grains.lattice import change
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

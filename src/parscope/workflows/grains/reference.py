@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,17 @@ from parscope.core.physics import Contrast
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import find_power
+from parscope.solvers.lattice.judge import excess_variance
 from parscope.techniques.diffraction.pattern import DiffractionPattern
-from parscope.workflows.grains_fit import pattern_physics
-from parscope.workflows.grains_lattice import change
-from parscope.workflows.grains_seeds import Reader
-from parscope.workflows.grains_survey import Survey, pattern_of
+from parscope.workflows.grains.fit import pattern_physics
+from parscope.workflows.grains.lattice import change
+from parscope.workflows.grains.seeds import Reader
+from parscope.workflows.grains.survey import Survey, pattern_of
 
 Array = NDArray[np.float64]
 
-SAMPLE, FEW = 48, 8
+SAMPLE, FEW = 24, 8
 LARGEST = 6
-SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
 
 
 def references(
@@ -52,22 +52,47 @@ def references(
     regions = [_Region(frames, survey, label == c) for c in range(int(label.max()) + 1)]
     like = pattern_physics(solver)
     first = pattern_of(regions[0].lattice, like, farthest, float(np.median(like.amplitude)))
-    base = measured(replace(solver, physics=first, bins=3), regions[0].lattice, regions[0].centre, regions[0].patterns)
-    trial = [measured(base, r.lattice, r.centre, r.patterns, farthest) for r in regions[:LARGEST]]
-    base = _tuned(base, [(s, r.patterns) for s, r in zip(trial, regions, strict=False)], solver.bins)
-    return [_settled(measured(base, r.lattice, r.centre, r.patterns, farthest), r.patterns) for r in regions]
+    base = regions[0].sample(replace(solver, physics=first, bins=3), farthest).solver
+    base = _tuned(base, [r.sample(base, farthest) for r in regions[:LARGEST]], solver.bins)
+    return [_settled(r.sample(base, farthest)) for r in regions]
 
 
-def _settled(solver: LatticeFilters, patterns: NDArray[Any]) -> LatticeFilters:
-    """Solver whose reference is the median of its own fits, so that what contrast does to both cancels."""
-    estimate = solver(patterns)
+@dataclass(frozen=True)
+class _Sample:
+    """Some patterns of a region.
+
+    Parameters
+    ----------
+    solver : LatticeFilters
+        For the median lattice of the region in the survey.
+    patterns : ndarray, shape (n, q_y, q_x)
+        Counts.
+    places : ndarray of int, shape (n, 2)
+        Scan positions (y, x).
+    surveyed : ndarray, shape (n, 2, 2)
+        Affine map of that lattice onto the one of each pattern in the survey.
+    """
+
+    solver: LatticeFilters
+    patterns: NDArray[Any]
+    places: NDArray[np.int64]
+    surveyed: Array
+
+
+def _settled(sample: _Sample) -> LatticeFilters:
+    """Solver whose reference is the median of the region by its own fits, so that what contrast does to both cancels.
+
+    The median over the region is known from the survey, but for what other filters make of the same patterns.
+    """
+    estimate = sample.solver.rows(sample.patterns[None])
     good = estimate.status == Status.OK
     if good.sum() < FEW:
-        return solver
-    middle = np.median(estimate.theta[good], axis=0)
-    physics = pattern_physics(solver)
-    basis = physics.basis @ middle[2:].reshape(2, 2).T
-    return solver.with_lattice(replace(physics, basis=basis, centre=(float(middle[0]), float(middle[1]))))
+        return sample.solver
+    middle = np.median(estimate.theta[good, :2], axis=0)
+    differ = np.median(estimate.theta[good, 2:].reshape(-1, 2, 2) - sample.surveyed[good], axis=0)
+    physics = pattern_physics(sample.solver)
+    basis = physics.basis @ (np.eye(2) + differ).T
+    return sample.solver.with_lattice(replace(physics, basis=basis, centre=(float(middle[0]), float(middle[1]))))
 
 
 class _Region:
@@ -84,11 +109,13 @@ class _Region:
         places = np.argwhere(next((d for d in deep if d.sum() >= 2 * FEW), inside))
         chosen = np.unique(np.linspace(0, len(places) - 1, SAMPLE).astype(int))
         self._places = places[chosen] * survey.stride
+        self._affine = change(self.lattice, survey.lattice[tuple(places[chosen].T)]).affine
 
-    @property
-    def patterns(self) -> NDArray[Any]:
-        """At most `SAMPLE` patterns."""
-        return Reader(self._frames)(self._places)
+    def sample(self, base: LatticeFilters, farthest: float) -> _Sample:
+        """At most `SAMPLE` patterns, and a solver for them with the filters of another one."""
+        patterns = Reader(self._frames)(self._places)
+        solver = measured(base, self.lattice, self.centre, patterns, farthest)
+        return _Sample(solver, patterns, self._places, self._affine)
 
 
 def measured(
@@ -118,7 +145,7 @@ def measured(
     start = replace(like, centre=(float(centre[0]), float(centre[1])))
     flat = pattern_of(lattice, start, far, float(np.median(like.amplitude)))
     solver = base.with_lattice(flat)
-    estimate = solver(patterns)
+    estimate = solver.rows(patterns[None])
     good = estimate.status == Status.OK
     # a weak lattice over a bright one cannot always be fitted; its disks are measured where they must be
     every = estimate.extra["amplitude"][good] if good.any() else np.nan_to_num(solver.measure(patterns, flat.theta))
@@ -164,32 +191,67 @@ def overlying(base: LatticeFilters, lattice: Array, patterns: NDArray[Any]) -> L
     return base.with_lattice(replace(above, amplitude=scaled))
 
 
-def _tuned(base: LatticeFilters, regions: list[tuple[LatticeFilters, NDArray[Any]]], bins: int) -> LatticeFilters:
-    """Solver with as much of the contrast in the disks as makes the lattice scatter least within the regions.
+def _tuned(base: LatticeFilters, regions: list[_Sample], bins: int) -> LatticeFilters:
+    """Solver for which the contrast that changes within the regions is noise.
 
-    What contrast does to all patterns of a crystal alike is in its reference too and does no harm; so only a share of
-    what is in the disks may be noise here.
+    What contrast does to all patterns of a crystal alike is in its reference too and does no harm: neither is it noise,
+    nor is all scatter of the disks an error.
     """
-    power = np.array(find_power(regions) or ())
-    trials = [tuple((share * power).tolist()) for share in SHARES]
-    errors = [_scatter(base.with_contrast(Contrast(p), bins=3), regions)[0] for p in trials]
-    chosen = trials[int(np.argmin(errors))]
-    final = base.with_contrast(Contrast(chosen), bins=bins)
-    spread = _scatter(final, regions)[1]
-    return final.with_contrast(Contrast(chosen, spread), bins=bins)
+    power = find_power([(r.solver, r.patterns) for r in regions], changing=True) or ()
+    final = _forgiving(base.with_contrast(Contrast(power), bins=bins), regions)
+    contrast = pattern_physics(final).contrast
+    shared = max(contrast.scatter - _scatter(final, regions).error, 0.0)
+    return final.with_contrast(replace(contrast, shared=shared), bins=bins)
 
 
-def _scatter(base: LatticeFilters, regions: list[tuple[LatticeFilters, NDArray[Any]]]) -> tuple[float, float]:
-    """Typical scatter of the affine map within regions, [1], and of single disks over its prediction, [1]."""
+def _forgiving(solver: LatticeFilters, regions: list[_Sample]) -> LatticeFilters:
+    """Solver that takes no disk for an outlier which is displaced as others are within the regions."""
+    contrast = replace(pattern_physics(solver).contrast, scatter=1.0)
+    plain = solver.with_contrast(contrast, bins=solver.bins)
+    return plain.with_contrast(replace(contrast, scatter=_scatter(plain, regions).disks), bins=solver.bins)
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """How patterns of a region differ from each other beyond what smooth strain explains.
+
+    Parameters
+    ----------
+    error : float
+        Variance of the affine map over that predicted from counting noise and contrast.
+    disks : float
+        Variance of single disks about the lattice over its prediction.
+    """
+
+    error: float
+    disks: float
+
+
+def _scatter(base: LatticeFilters, regions: list[_Sample]) -> _Scatter:
+    """Scatter typical of the regions: two alike crystals that share one would drown what the others say in a mean."""
     contrast = pattern_physics(base).contrast
-    squares, spreads = [], []
-    for solver, patterns in regions:
-        estimate = base.with_lattice(replace(pattern_physics(solver), contrast=contrast))(patterns)
+    found = []
+    for sample in regions:
+        physics = replace(pattern_physics(sample.solver), contrast=contrast)
+        estimate = base.with_lattice(physics)(sample.patterns)
         good = estimate.status == Status.OK
         if good.sum() < FEW:
             continue
-        affine = estimate.theta[good, 2:]
-        deviation = np.median(np.abs(affine - np.median(affine, axis=0)), axis=0)
-        squares.append(float((deviation**2).mean()))
-        spreads.append(float(np.median(estimate.extra["spread"][good])))
-    return (float(np.sqrt(np.mean(squares))), float(np.median(spreads))) if squares else (np.inf, 1.0)
+        rest = _rest(sample.places[good], estimate.theta[good, 2:])
+        spread = estimate.extra["spread"][good]
+        beyond = excess_variance(physics, spread)
+        claimed = np.diagonal(estimate.covariance[good, 2:, 2:], axis1=1, axis2=2) / beyond[:, None]
+        found.append((np.median(np.abs(rest) / np.sqrt(claimed)), np.median(spread)))
+    if not found:
+        return _Scatter(1.0, 1.0)
+    error, disks = np.median(found, axis=0).tolist()
+    # half of all deviations are within 0.6745 standard deviations
+    return _Scatter((error / 0.6745) ** 2, disks)
+
+
+def _rest(places: NDArray[np.int64], values: Array) -> Array:
+    """What a quadratic surface over the scan leaves of values (n, k), scaled for the noise that goes with it."""
+    y, x = (places - places.mean(0)).T / max(float(np.ptp(places, axis=0).max()), 1.0)
+    design = np.column_stack([np.ones(len(places)), y, x, y * y, y * x, x * x])
+    rest = values - design @ np.linalg.lstsq(design, values)[0]
+    return np.asarray(rest * np.sqrt(len(places) / max(len(places) - design.shape[1], 1)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
@@ -16,9 +17,8 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction.lattice import strain_jacobian
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
-from parscope.workflows.grains_fit import fit_crystals, pattern_physics
-from parscope.workflows.grains_lattice import change
-from parscope.workflows.grains_seeds import ALIKE_ROTATION, ALIKE_STRAIN, Finder, Reader, Seed
+from parscope.workflows.grains.fit import fit_crystals, pattern_physics
+from parscope.workflows.grains.seeds import Finder, Reader, Seed, number_of
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -27,7 +27,7 @@ Progress = Callable[[float], None]
 
 MOST_POSITIONS = 20000
 BLOCK_BYTES = 32 << 20
-POORLY = 0.6
+POORLY, WELL = 0.6, 0.85
 NEW_SEEDS, ROUNDS = 120, 3
 
 
@@ -57,37 +57,6 @@ class Survey:
     centre: Array
     error: Array
     explained: Array
-
-
-def lattices_of(seeds: list[Seed], known: list[Array]) -> list[Array]:
-    """All different lattices that seeds show, those `known` first.
-
-    Parameters
-    ----------
-    seeds : list of Seed
-    known : list of ndarray, shape (2, 2)
-        Rows g1, g2, [px].
-
-    Returns
-    -------
-    list of ndarray, shape (2, 2)
-    """
-    found = list(known)
-    for rank in (0, 1):
-        for seed in seeds:
-            if len(seed.lattices) > rank and number_of(seed.lattices[rank], found) < 0:
-                found.append(seed.lattices[rank])
-    return found
-
-
-def number_of(lattice: Array, among: list[Array]) -> int:
-    """Number of the lattice that is nearly the same; -1 if there is none."""
-    if not among:
-        return -1
-    between = change(np.stack(among), lattice)
-    close = between.within(ALIKE_ROTATION, ALIKE_STRAIN)
-    size = np.abs(between.rotation) + between.stretch
-    return int(np.argmin(np.where(close, size, np.inf))) if close.any() else -1
 
 
 def pattern_of(lattice: Array, like: DiffractionPattern, farthest: float, amplitude: float) -> DiffractionPattern:
@@ -120,17 +89,16 @@ class Surveyor:
         rows, columns = frames.scan_shape
         self.stride = max(1, int(np.ceil(np.sqrt(rows * columns / MOST_POSITIONS))))
         self._solvers: list[LatticeFilters] = []
+        self._numbers: list[list[int]] = []
 
-    def run(self, seeds: list[Seed], known: list[Array], progress: Progress) -> tuple[Survey, list[Array], list[Seed]]:
-        """Survey, the lattices it found, and all seeds it needed."""
-        seeds = list(seeds)
-        lattices = lattices_of(seeds, known)
+    def run(
+        self, seeds: list[Seed], lattices: list[Array], progress: Progress
+    ) -> tuple[Survey, list[Array], list[Seed]]:
+        """Survey, the lattices it found besides those of the seeds, and all seeds it needed."""
         survey, present = self._survey(lattices, seeds, None, progress)
         for _ in range(ROUNDS):
             places = _poorly_explained(survey)
-            more = [self._finder.seed(p, pattern) for p, pattern in zip(places, self._reader(places), strict=True)]
-            more = [s for s in more if s.lattices]
-            grown = lattices_of(more, lattices)
+            more, grown = self._finder.seeds(places, self._reader(places), lattices)
             useful = [s for s in more if self._differs(s, grown, survey)]
             if not useful:
                 break
@@ -146,24 +114,24 @@ class Surveyor:
     def _survey(
         self, lattices: list[Array], seeds: list[Seed], before: tuple[Survey, Flags] | None, progress: Progress
     ) -> tuple[Survey, Flags]:
-        """Fit the positions at which seeds nearby show other lattices than before, with these lattices."""
+        """Fit the positions badly explained before at which seeds nearby show other lattices now."""
         self._grow(lattices)
-        present = self._present(lattices, seeds)
+        present, nearest = self._present(lattices, seeds)
         shape = present.shape[:2]
         if before is None:
-            survey, changed = _nothing(self.stride, shape), np.ones_like(present[..., 0])
+            survey, changed = _nothing(self.stride, shape), np.ones(shape, np.bool_)
         else:
             survey, known = before
-            changed = np.asarray(
-                (present & ~np.pad(known, ((0, 0), (0, 0), (0, len(lattices) - known.shape[2])))).any(-1)
-            )
+            known = np.pad(known, ((0, 0), (0, 0), (0, len(lattices) - known.shape[2])))
+            changed = (present & ~known).any(-1) & (survey.explained < WELL * _typical(survey))
         columns = np.arange(shape[1]) * self.stride
         for rows in self._blocks(shape[0]):
             y, x = np.nonzero(changed[rows])
             if len(y) == 0:
                 continue
-            patterns = np.stack([np.asarray(self._frames.data[int(r) * self.stride])[columns] for r in rows])
-            self._fit(patterns[y, x], _options(present[rows][y, x]), survey, (rows[y], x))
+            of_rows = [np.asarray(self._frames.data[int(r) * self.stride])[columns[changed[r]]] for r in rows]
+            options = _options(present[rows][y, x], nearest[rows][y, x])
+            self._fit(np.concatenate(of_rows), options, survey, (rows[y], x))
             progress((rows[-1] + 1) / shape[0])
         return survey, present
 
@@ -181,23 +149,34 @@ class Surveyor:
             new = self._solvers[0].with_lattice(physics) if self._solvers else LatticeFilters(physics, bins=3)
             self._solvers.append(new)
 
-    def _present(self, lattices: list[Array], seeds: list[Seed]) -> Flags:
-        """Which lattices the seeds nearest to every position show, shape (y, x, lattices)."""
+    def _present(self, lattices: list[Array], seeds: list[Seed]) -> tuple[Flags, Labels]:
+        """Which lattices the seeds near every position show, (y, x, lattices), and the nearest one first, (y, x)."""
+        self._numbers += [[number_of(b, lattices) for b in s.lattices] for s in seeds[len(self._numbers) :]]
         place = np.array([s.place for s in seeds], dtype=np.float64)
         shape = tuple(-(-n // self.stride) for n in self._frames.scan_shape)
         reach = 1.05 * float(np.sqrt(np.prod(self._frames.scan_shape) / len(seeds))) + self.stride
         present = np.zeros((*shape, len(lattices)), np.bool_)
-        for seed, at in zip(seeds, place / self.stride, strict=True):
+        for numbers, at in zip(self._numbers, place / self.stride, strict=True):
             low = np.maximum(np.ceil(at - reach / self.stride), 0).astype(int)
             high = np.floor(at + reach / self.stride).astype(int) + 1
-            for lattice in seed.lattices:
-                present[low[0] : high[0], low[1] : high[1], number_of(lattice, lattices)] = True
-        return present
+            present[low[0] : high[0], low[1] : high[1], numbers] = True
+        here = np.stack(np.meshgrid(*(np.arange(n) * self.stride for n in shape), indexing="ij"), -1)
+        return present, np.array([n[0] for n in self._numbers])[KDTree(place).query(here)[1]]
 
     def _fit(
         self, patterns: NDArray[Any], options: NDArray[np.int16], survey: Survey, at: tuple[Labels, Labels]
     ) -> None:
-        """Fit patterns (n, q_y, q_x) and enter what they follow into the survey at their positions."""
+        """Fit patterns (n, q_y, q_x) with the first of their options, and with all where that explains little."""
+        self._enter(patterns, options[:, :1], survey, at)
+        explained = survey.explained[at]
+        again = explained < WELL * np.median(explained)
+        if again.any() and options.shape[1] > 1:
+            self._enter(patterns[again], options[again], survey, (at[0][again], at[1][again]))
+
+    def _enter(
+        self, patterns: NDArray[Any], options: NDArray[np.int16], survey: Survey, at: tuple[Labels, Labels]
+    ) -> None:
+        """Fit patterns with their options and enter what they follow into the survey at their positions."""
         solvers = tuple(self._solvers)
         estimate, crystal, _ = fit_crystals(patterns[None], options[None], solvers, mixing=False)
         theta, good = estimate.theta, estimate.status == Status.OK
@@ -230,23 +209,29 @@ def _nothing(stride: int, shape: tuple[int, int]) -> Survey:
     )
 
 
-def _options(present: Flags) -> NDArray[np.int16]:
-    """Numbers of the lattices present at n positions, shape (n, k), filled up with -1."""
-    k = int(present.sum(-1).max(initial=1))
-    order = np.argsort(~present, axis=-1, kind="stable")[..., :k]
-    return np.where(np.take_along_axis(present, order, -1), order, -1).astype(np.int16)
+def _options(present: Flags, first: Labels) -> NDArray[np.int16]:
+    """Numbers of the lattices present at n positions, one of them first, shape (n, k), filled up with -1."""
+    rank = 2 - present.astype(np.int64)
+    rank[np.arange(len(first)), first] = 0
+    k = int((rank < 2).sum(-1).max(initial=1))
+    order = np.argsort(rank, axis=-1, kind="stable")[..., :k]
+    return np.where(np.take_along_axis(rank, order, -1) < 2, order, -1).astype(np.int16)
+
+
+def _typical(survey: Survey) -> float:
+    """Share of the electrons that a lattice explains where there is one, [1]."""
+    return float(np.median(survey.explained[survey.label >= 0])) if (survey.label >= 0).any() else 1.0
 
 
 def _poorly_explained(survey: Survey) -> NDArray[np.int64]:
     """Worst position of every connected patch that explains much less than is typical, in scan steps, shape (n, 2)."""
-    typical = float(np.median(survey.explained[survey.label >= 0])) if (survey.label >= 0).any() else 1.0
-    poor = survey.explained < POORLY * typical
+    poor = survey.explained < POORLY * _typical(survey)
     patches, count = ndimage.label(poor)
     if count == 0:
         return np.zeros((0, 2), np.int64)
     numbers = np.arange(1, count + 1)
     size = ndimage.sum_labels(poor, patches, numbers)
     largest = numbers[np.argsort(-size, kind="stable")][:NEW_SEEDS]
-    depth = ndimage.distance_transform_edt(poor) - 0.5 * survey.explained / max(typical, 1e-9)
+    depth = ndimage.distance_transform_edt(poor) - 0.5 * survey.explained / max(_typical(survey), 1e-9)
     worst = np.array(ndimage.maximum_position(depth, patches, largest), dtype=np.int64)
     return worst[np.lexsort(worst.T[::-1])] * survey.stride

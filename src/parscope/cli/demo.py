@@ -61,10 +61,9 @@ def _show(scan: Path, design: Any, title: str) -> None:
     write_whole(scan.with_name(f"{scan.stem}_and_truth.png"), picture)
     fitted = int((result["status"] == 0).sum())
     print(f"\n{scan}: {title}, {result['status'].size} patterns of {design.electrons:.0f} electrons")
-    crystals = int(result.attrs["grains"])
-    print(
-        f"{crystals} {'crystal' if crystals == 1 else 'crystals'} found, {fitted} patterns fitted in {result.attrs['elapsed_s']:.0f} s, set-up included\n"
-    )
+    crystals, seconds = int(result.attrs["grains"]), result.attrs["elapsed_s"]
+    found = "one crystal" if crystals == 1 else f"{crystals} crystals"
+    print(f"{found}, {fitted} patterns fitted in {seconds:.0f} s, set-up included\n")
     Console(highlight=False).print(_table(compare(result, truth)))
 
 

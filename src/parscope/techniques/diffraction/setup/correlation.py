@@ -15,6 +15,8 @@ from parscope.techniques.diffraction.setup.moments import Array
 from parscope.techniques.diffraction.setup.pixels import Mask, fill
 
 THRESHOLD = 5.0
+# Disks larger than twice this radius are looked for in patterns of larger pixels, [px].
+_LARGE = 8.0
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,13 @@ def find_peaks(
     -------
     Peaks
     """
-    image = np.asarray(pattern, dtype=np.float32)
-    if mask is not None and mask.any():
-        image = fill(image.astype(np.float64), mask).astype(np.float32)
-    filters = _filters(image.shape, probe.radius, probe.edge, sharp)
+    by = max(1, int(probe.radius // _LARGE))
+    image = _binned(np.asarray(pattern, dtype=np.float32), by)
+    bad = None if mask is None or not mask.any() else _binned(mask.astype(np.float32), by) > 0
+    radius, gain = probe.radius / by, gain / by**2
+    if bad is not None:
+        image = fill(image.astype(np.float64), bad).astype(np.float32)
+    filters = _filters(image.shape, radius, probe.edge / by, sharp)
     pad = filters.pad
     padded = np.pad(image, pad, mode="symmetric")
     spectrum = fft.rfft2(padded, s=filters.shape)
@@ -79,12 +84,22 @@ def find_peaks(
     significance = response / np.sqrt(np.maximum(gain * noise, least))
     local = ndimage.maximum_filter(response, size=2 * filters.apart + 1, mode="constant", cval=-np.inf)
     good = (response >= local) & (significance > THRESHOLD)
-    if mask is not None and mask.any():
-        good &= ndimage.uniform_filter(mask.astype(np.float32), 2 * int(probe.radius) + 1, mode="nearest") < 0.5
+    if bad is not None:
+        good &= ndimage.uniform_filter(bad.astype(np.float32), 2 * int(radius) + 1, mode="nearest") < 0.5
     y, x = np.nonzero(good)
     order = np.argsort(-response[y, x])
     y, x = y[order], x[order]
-    return Peaks(_subpixel(response, y, x), response[y, x].astype(np.float64), significance[y, x].astype(np.float64))
+    position = by * _subpixel(response, y, x) + (by - 1) / 2
+    return Peaks(position, response[y, x].astype(np.float64), significance[y, x].astype(np.float64))
+
+
+def _binned(image: NDArray[np.float32], by: int) -> NDArray[np.float32]:
+    """Mean of squares of pixels; what does not fill a square at the end is left out."""
+    if by == 1:
+        return image
+    rows, columns = (n // by * by for n in image.shape)
+    total = sum(image[i:rows:by, j:columns:by] for i in range(by) for j in range(by))
+    return np.asarray(total / np.float32(by**2), np.float32)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ def test_masked_windows_say_nothing_of_the_contrast() -> None:
     assert find_power([(solver, patterns)]) is not None
     estimate = solver(patterns)
     assert len(evidence(pattern, patterns, estimate.theta).count) == 0
+    assert len(evidence(pattern, patterns, estimate.theta, changing=True).count) == 0
 
 
 def test_functions_on_a_disk_hold_waves_of_every_length() -> None:

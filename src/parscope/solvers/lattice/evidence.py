@@ -92,7 +92,7 @@ def evidence(physics: Constellation, signals: NDArray[Any], theta: Array, changi
         here, y, x = here[clean], y[clean], x[clean]
         counts = signals[pattern[here, None], y, x].astype(np.float64)
         found += _Position(physics, offset[use]).products(counts, copy[here])
-    return joined(_changes(found) if changing else [group.evidence for group in found])
+    return joined(_changes(found) if changing and found else [group.evidence for group in found])
 
 
 def _changes(groups: list[_Group]) -> list[Evidence]:

@@ -8,6 +8,7 @@ import os
 import shutil
 import weakref
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,13 @@ class Parts:
         OutputError
             If it cannot be written, for want of space for example; what was kept before stays.
         """
-        path = self._path(start)
+        # By a thread of its own: an interrupt is for the main thread, and never falls between opening and closing.
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(self._write, self._path(start), block).result()
+
+    @staticmethod
+    def _write(path: Path, block: Arrays) -> None:
+        """Write a block beside, then rename it."""
         beside = path.with_suffix(".unfinished")
         try:
             with beside.open("wb") as file:

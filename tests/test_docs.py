@@ -80,3 +80,16 @@ def test_tables_are_what_the_results_say() -> None:
     once = space["renewed"]("# parscope\n", short)  # type: ignore[operator]
     assert "1 of 2 aims kept" in once
     assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]
+
+
+def test_the_how_to_of_spectra_finds_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    for example in examples("docs/how-to/fit-spectra.md"):
+        exec(example, space)
+    assert space["fitted"].all()
+    error = space["resonance"] - space["truth"][..., 0].ravel()
+    assert np.std(error / space["resonance_std"]) == pytest.approx(1.0, abs=0.1)
+    assert np.std(error / space["possible"][:, 0]) == pytest.approx(1.0, abs=0.1)
+    turned = np.angle(np.exp(1j * (space["phase"] - np.arctan2(*space["truth"][..., :1:-1].reshape(-1, 2).T))))
+    assert np.std(turned / space["errors"][:, 1]) == pytest.approx(1.0, abs=0.1)

@@ -67,8 +67,9 @@ def test_a_straight_line_is_no_loop() -> None:
     line = THETA.copy()
     line[0, 7] = 0.0
     estimate = LeastSquares(LOOP)(noisy(line, 0.05, 300))
-    absent = estimate.status == Status.ABSENT
+    absent = estimate.extra["absent"]
     assert np.mean(absent) > 0.97
+    assert (estimate.status[absent] == Status.NO_MODEL).all()
     assert np.isnan(estimate.theta[absent]).all() and np.isnan(estimate.covariance[absent]).all()
 
 
@@ -77,6 +78,7 @@ def test_dead_pixels_are_bad_input_not_absent() -> None:
     signals[0, 3] = np.nan
     estimate = LeastSquares(LOOP)(signals)
     assert list(estimate.status) == [Status.BAD_INPUT, Status.OK]
+    assert not estimate.extra["absent"].any()
 
 
 @pytest.mark.parametrize("bias", [np.roll(BIAS, 16), BIAS[:3], BIAS * np.nan])

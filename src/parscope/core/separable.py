@@ -72,7 +72,7 @@ class Separable(Physics):
     quantities: ClassVar[tuple[Parameter, ...]] = ()
     """What `derive` returns: quantities a person asks for that are functions of the parameters."""
     dispensable: ClassVar[bool] = False
-    """Whether signals may lack the columns that are searched: they are then ABSENT unless Bayes' criterion asks for
+    """Whether signals may lack the columns that are searched: these get NO_MODEL unless Bayes' criterion asks for
     them (Schwarz, doi:10.1214/aos/1176344136)."""
 
     @property

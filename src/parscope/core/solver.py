@@ -26,7 +26,6 @@ class Status(IntEnum):
     UNREADABLE = 8
     NOT_DONE = 9
     AMBIGUOUS = 10
-    ABSENT = 11
 
     @property
     def sentence(self) -> str:
@@ -46,7 +45,6 @@ _SENTENCES = {
     Status.UNREADABLE: "this part of the file cannot be read",
     Status.NOT_DONE: "not reached before the work was stopped",
     Status.AMBIGUOUS: "several answers explain the signal",
-    Status.ABSENT: "the background alone explains the signal",
 }
 
 

@@ -72,9 +72,9 @@ class Branch(Separable):
 class HysteresisLoop(Separable):
     """Piezoresponse against bias: two transitions at the coercive biases, between the same two levels.
 
-    A loop is ABSENT where a straight line explains the signal as well. Widths are drawn softly towards a fifth of the
-    largest bias, so that those which the loop does not tell have an error instead of running away. Do not use it for
-    loops of which the bias does not reach both coercive biases.
+    A signal that a straight line explains as well is no loop and gets NO_MODEL. Widths are drawn softly towards a fifth
+    of the largest bias, so that those which the loop does not tell have an error instead of running away. Do not use it
+    for loops of which the bias does not reach both coercive biases.
 
     Parameters
     ----------

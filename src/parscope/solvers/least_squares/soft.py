@@ -64,22 +64,30 @@ def start_from_pieces(pieces: list[Any], signals: NDArray[Any]) -> Array:
     return np.concatenate(starts, axis=1)
 
 
-def without_need(verdict: Verdict, samples: int, searched: int, size: int, known: bool) -> None:
-    """Mark signals ABSENT, in place, that Bayes' criterion wants explained without what is searched.
+def refuse_absent(verdict: Verdict, searched: int, samples: int, freedom: float) -> NDArray[np.bool_]:
+    """Give NO_MODEL, in place, to signals that Bayes' criterion wants explained without what is searched.
 
     Parameters
     ----------
     verdict : Verdict
         Of the fits.
-    samples, searched, size : int
-        Real samples; parameters that go with what is searched; all parameters.
-    known : bool
-        Whether the noise is known.
+    searched : int
+        How many parameters go with what is searched.
+    samples : int
+        Real samples of a signal.
+    freedom : float
+        Samples less parameters where the noise is told by the fit; infinite where it is known, [1].
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Which signals.
     """
     gain = 2 * verdict.detection
-    if not known:
-        gain = samples * np.log1p(gain / (samples - size))
-    absent = (gain < searched * np.log(samples)) & (verdict.status != Status.BAD_INPUT)
-    verdict.status[absent] = Status.ABSENT
+    if np.isfinite(freedom):
+        gain = samples * np.log1p(gain / freedom)
+    absent: NDArray[np.bool_] = (gain < searched * np.log(samples)) & (verdict.status != Status.BAD_INPUT)
+    verdict.status[absent] = Status.NO_MODEL
     verdict.found[absent] = np.nan
     verdict.covariance[absent] = np.nan
+    return absent

@@ -18,7 +18,7 @@ from parscope.solvers.least_squares.grid import Grid, lay_out, still
 from parscope.solvers.least_squares.judge import Verdict, to_units
 from parscope.solvers.least_squares.layout import Prior, part_of
 from parscope.solvers.least_squares.posterior import Posterior
-from parscope.solvers.least_squares.soft import soft_bounds, start_from_pieces, without_need
+from parscope.solvers.least_squares.soft import refuse_absent, soft_bounds, start_from_pieces
 
 Array = NDArray[np.float64]
 
@@ -107,7 +107,8 @@ class LeastSquares:
         -------
         Estimate
             With `extra`: ``detection``, the explained energy over twice the variance of the noise, and ``noise``, its
-            standard deviation.
+            standard deviation; and ``absent``, where the physics is dispensable: whether the background alone explains
+            the signal.
 
         Raises
         ------
@@ -124,16 +125,16 @@ class LeastSquares:
             prior = soft_bounds(self.physics, flat)
         begin = engine.searched(start) if start is not None else self._start(flat, taken, prior)
         verdict = engine.solve(taken, begin, self.noise or 0.0, prior)
+        extra: dict[str, NDArray[Any]] = {}
         if isinstance(self.physics, Separable) and self.physics.dispensable:
-            constant = self.level.shape[1]
-            without_need(
-                verdict, engine.parts * engine.samples, engine.size - constant, engine.size, self.noise is not None
-            )
+            samples = engine.parts * engine.samples
+            freedom = np.inf if self.noise else samples - engine.size
+            extra["absent"] = refuse_absent(verdict, engine.size - self.level.shape[1], samples, freedom)
         weak = np.flatnonzero(verdict.status == Status.WEAK)
         if weak.size:
             self._settle(taken, verdict, weak, prior)
         found, covariance = engine.order(verdict.found, verdict.covariance)
-        extra = {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
+        extra |= {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
         return Estimate(found, covariance, verdict.misfit, verdict.status, extra)
 
     @cached_property

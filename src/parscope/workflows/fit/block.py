@@ -16,7 +16,8 @@ from parscope.core.separable import Separable
 from parscope.core.solver import Estimate, Status
 from parscope.core.spectra import Spectra
 from parscope.solvers.least_squares import LeastSquares
-from parscope.solvers.prior import EmpiricalBayes, Population
+from parscope.solvers.population import Population
+from parscope.solvers.prior import EmpiricalBayes
 
 _BLOCK_BYTES = 8 << 20
 # Spectra that the solver has at a time, for each of which it keeps many times the spectrum itself.

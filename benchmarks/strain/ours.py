@@ -18,7 +18,7 @@ from parscope.techniques.diffraction import reciprocal_map
 Array = NDArray[np.float64]
 COMPONENTS = ("e_xx", "e_yy", "e_xy", "rotation")
 # The speed is that of a scan of several copies of the patterns: one of a thousand takes a twentieth of a second.
-COPIES, REPEATS = 8, 2
+ENOUGH, REPEATS = 8192, 2
 
 
 class Stopwatch:
@@ -84,14 +84,15 @@ def main() -> None:
     frames, chosen = Frames.from_array(job.patterns), settings(job)
     first = Stopwatch()
     found = map_strain(frames, progress=first, **chosen)
-    many = Frames.from_array(np.tile(job.patterns, (COPIES, 1, 1, 1)))
+    copies = max(1, ENOUGH // (frames.scan_shape[0] * frames.scan_shape[1]))
+    many = Frames.from_array(np.tile(job.patterns, (copies, 1, 1, 1)))
     watches = [Stopwatch() for _ in range(REPEATS)]
     for watch in watches:
         map_strain(many, progress=watch, **chosen)
     status = found.status.values.ravel()
     job.save(
         # Whatever else the machine does only adds to the time.
-        min(watch.fit for watch in watches) / COPIES,
+        min(watch.fit for watch in watches) / copies,
         lattices(found),
         centre=np.stack([found.centre_y.values.ravel(), found.centre_x.values.ravel()], -1),
         strain_std=np.stack([found[f"{name}_std"].values.ravel() for name in COMPONENTS], -1),

@@ -55,9 +55,10 @@ def measure(run: Run, cases: Iterable[Case]) -> tuple[list[Row], list[dict[str, 
 
 def entrants(case: Case, scene: scenes.Scene) -> Sequence[Method]:
     """Who takes part: parscope without and with a given set-up; the peers, on sums too where patterns are pooled."""
-    ours = (methods.pooled_ours(case.pool),) if case.pool > 1 else (methods.OURS, methods.OURS_GIVEN)
     if not case.peers:
-        return ours
+        # One lattice cannot be given for many grains.
+        return (methods.OURS,)
+    ours = (methods.pooled_ours(case.pool),) if case.pool > 1 else (methods.OURS, methods.OURS_GIVEN)
     peers = methods.peers(large=min(scene.pattern_shape) >= 256)
     return (*ours, *peers, *(methods.on_sums(case.pool, peers) if case.pool > 1 else ()))
 

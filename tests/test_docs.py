@@ -85,9 +85,11 @@ def test_tables_are_what_the_results_say() -> None:
 def test_the_how_to_of_spectra_finds_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {}
-    for example in examples("docs/how-to/fit-spectra.md"):
+    command, *steps = examples("docs/how-to/fit-spectra.md")
+    for example in (*steps, command):
         exec(example, space)
     assert space["fitted"].all()
+    assert space["maps"].resonance.values.ravel() == pytest.approx(space["resonance"])
     error = space["resonance"] - space["truth"][..., 0].ravel()
     assert np.std(error / space["resonance_std"]) == pytest.approx(1.0, abs=0.1)
     assert np.std(error / space["possible"][:, 0]) == pytest.approx(1.0, abs=0.1)

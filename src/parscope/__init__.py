@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from parscope.io import open_frames as open_frames
     from parscope.io import open_spectra as open_spectra
     from parscope.techniques.diffraction import DiffractionPattern as DiffractionPattern
+    from parscope.workflows.fit import map_spectra as map_spectra
     from parscope.workflows.simulate import simulate_scan as simulate_scan
     from parscope.workflows.strain import map_strain as map_strain
 
@@ -24,6 +25,7 @@ _HOME = {
     "Frames": "parscope.core.frames",
     "Spectra": "parscope.core.spectra",
     "Status": "parscope.core.solver",
+    "map_spectra": "parscope.workflows.fit",
     "map_strain": "parscope.workflows.strain",
     "open_frames": "parscope.io",
     "open_spectra": "parscope.io",
@@ -38,6 +40,7 @@ __all__ = [
     "Spectra",
     "Status",
     "__version__",
+    "map_spectra",
     "map_strain",
     "open_frames",
     "open_spectra",

@@ -57,3 +57,16 @@ def test_the_distribution_is_that_of_the_scan_not_of_its_noise() -> None:
 def test_nothing_to_learn_from_is_no_prior() -> None:
     estimate = EmpiricalBayes(LeastSquares(PHYSICS))(np.full((5, 80), np.nan + 0j))
     assert np.isnan(estimate.theta).all() and not estimate.extra["prior_share"].any()
+
+
+def test_quality_below_the_noise_is_not_taken_for_narrow_lines() -> None:
+    theta, signals = scan(0.8, 1000)
+    population = EmpiricalBayes(LeastSquares(PHYSICS)).learn(signals)
+    assert population is not None
+    assert np.exp(population.mean[1]) == pytest.approx(np.median(theta[:, 1]), rel=0.1)
+
+
+def test_signals_without_noise_are_left_alone() -> None:
+    theta, signals = scan(0.0)
+    estimate = EmpiricalBayes(LeastSquares(PHYSICS))(signals)
+    np.testing.assert_allclose(estimate.theta, theta, rtol=1e-6)

@@ -17,10 +17,10 @@ from parscope.core.physics import Contrast
 from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
+from parscope.workflows.parts import Parts, digest
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
-from parscope.workflows.strain.parts import Parts, digest
 
 SIMULATION = simulate(ScanDesign(scan=(4, 3)).sized((64, 64)))
 PHYSICS = SIMULATION.pattern()
@@ -66,7 +66,7 @@ def test_the_same_work_has_the_same_name_in_every_process() -> None:
     assert digest(plan(again)) == digest(plan())
     program = (
         "from parscope.techniques.diffraction.simulate import ScanDesign, simulate\n"
-        "from parscope.workflows.strain.parts import digest\n"
+        "from parscope.workflows.parts import digest\n"
         "print(digest(simulate(ScanDesign(scan=(4, 3)).sized((64, 64))).pattern()))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
@@ -93,7 +93,7 @@ def test_blocks_are_found_again_and_those_of_another_key_are_not(tmp_path: Path)
 
 def test_another_process_is_kept_out_until_the_first_has_ended(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom parscope.workflows.strain.parts import Parts\n"
+        "import sys\nfrom pathlib import Path\nfrom parscope.workflows.parts import Parts\n"
         f"parts = Parts(Path({str(tmp_path / 'map.nc')!r}), 1)\nprint('mine', flush=True)\nsys.stdin.read()"
     )
     command = [sys.executable, "-c", program]

@@ -91,7 +91,7 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
 
 def _check_extras(where: Path, extras: list[Path], overwrite: bool, inputs: tuple[Path | None, ...]) -> None:
     """Refuse places of table and report before the hours of the fit, not after."""
-    from parscope.workflows.strain.save import check_place
+    from parscope.workflows.save import check_place
 
     for n, extra in enumerate(extras):
         check_place(extra, overwrite, inputs)
@@ -175,7 +175,7 @@ def write_extras(result: Any, where: Path, csv: Path | None, report: bool) -> No
     """
     from parscope.report.html import write_report
     from parscope.report.strain_figure import write_png
-    from parscope.workflows.strain.save import save_table
+    from parscope.workflows.strain.table import save_table
 
     if csv is not None:
         save_table(result, csv)

@@ -13,6 +13,8 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "parscope.techniques": {
         "diffraction": "parscope.techniques.diffraction:DiffractionPattern",
         "be_sho": "parscope.techniques.band_excitation:BandExcitation",
+        "be_loop": "parscope.techniques.hysteresis:HysteresisLoop",
+        "lines": "parscope.techniques.lines:Lines",
     },
     "parscope.readers": {
         name: f"parscope.io.{module}:{cls}"

@@ -7,15 +7,27 @@ doi:10.1137/0710036). A technique says what its columns are, once; simulation, f
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.physics import Parameter, Physics
+
+# Of the standard library, element by element: used for templates and simulation, not in the compiled search.
+_ERF = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _functions(library: Any) -> Any:
+    """What columns may use of a library; NumPy lacks the error function."""
+    if library is not np:
+        return library
+    return SimpleNamespace(exp=np.exp, log=np.log, sqrt=np.sqrt, where=np.where, erf=_ERF)
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,22 @@ class Linear:
     unit: str
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A part of the samples that some of the non-linear parameters govern alone.
+
+    Parameters
+    ----------
+    physics : Separable
+        Makes that part of a signal; its non-linear parameters are some of those of the whole, in their order.
+    samples : slice
+        Which samples.
+    """
+
+    physics: Separable
+    samples: slice
+
+
 class Separable(Physics):
     """Physics whose signal is a sum of columns with linear factors.
 
@@ -43,6 +71,9 @@ class Separable(Physics):
 
     quantities: ClassVar[tuple[Parameter, ...]] = ()
     """What `derive` returns: quantities a person asks for that are functions of the parameters."""
+    dispensable: ClassVar[bool] = False
+    """Whether signals may lack the columns that are searched: these get NO_MODEL unless Bayes' criterion asks for
+    them (Schwarz, doi:10.1214/aos/1176344136)."""
 
     @property
     @abstractmethod
@@ -97,6 +128,19 @@ class Separable(Physics):
         return np.empty((len(theta), 0))
 
     @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Parts from which a search starts, where a grid over all parameters would be too coarse; none by default.
+
+        Their non-linear parameters, one piece after the other, are those of the whole.
+        """
+        return ()
+
+    @property
+    def usual(self) -> tuple[tuple[float, float], ...]:
+        """Soft bounds: mean and standard deviation of what is searched (logarithms for ``log``); none by default."""
+        return ()
+
+    @property
     def complex(self) -> bool:
         """Whether signals and factors are complex."""
         return self.noise == "complex gaussian"
@@ -125,11 +169,11 @@ class Separable(Physics):
         tuple of array, shape (n, bins)
             One for each of `linear`, of the library of `theta`.
         """
-        xp = import_module(type(theta).__module__.partition(".")[0])
-        x = xp.asarray(np.array(self.axis), dtype=theta.dtype)
+        library = import_module(type(theta).__module__.partition(".")[0])
+        x = library.asarray(np.array(self.axis), dtype=theta.dtype)
         given = (theta[:, j, None] for j in range(len(self.nonlinear)))
         level = 0 * theta[:, :1] + 0 * x
-        return tuple(level + column for column in self.columns(xp, x, *given))
+        return tuple(level + column for column in self.columns(_functions(library), x, *given))
 
     def render(self, theta: Any, /) -> Any:
         """Expected signals: the columns times their factors.

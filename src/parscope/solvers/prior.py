@@ -8,7 +8,7 @@ as domains of opposite polarisation do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,26 +17,15 @@ from numpy.typing import NDArray
 from parscope.core.solver import Estimate
 from parscope.solvers.least_squares.layout import Prior
 from parscope.solvers.least_squares.solver import LeastSquares
+from parscope.solvers.population import Population, Trials, distribution
 
 Array = NDArray[np.float64]
 
 # Signals from which the distribution is learnt; a thousand tell the width to a few per cent.
 _SAMPLE = 1000
-_ROUNDS = 80
-_CLOSE = 1e-3
-# Factors of which a smaller share than this is of the other sign are of one sign.
-_RARE = 0.02
-
-
-@dataclass(frozen=True)
-class Population:
-    """Gaussian distribution of what is searched (k) and, about plus or minus a mean, of the factors (f)."""
-
-    mean: Array
-    std: Array
-    factor_mean: Array
-    factor_covariance: Array
-    two_signs: bool
+# How often trial values are drawn anew; and when the distribution has settled, in standard deviations.
+_REFRESHED = 12
+_CLOSE = 0.05
 
 
 class EmpiricalBayes:
@@ -96,20 +85,22 @@ class EmpiricalBayes:
             return None
         some, noise = some[usable], first.extra["noise"][usable]
         at, _ = self.solver.searched(first.theta[usable], first.covariance[usable])
-        k = at.shape[1]
         found = Population(np.median(at, axis=0), at.std(axis=0), np.zeros(0), np.zeros((0, 0)), True)
-        factors = first.theta[usable, k:]
-        for _ in range(_ROUNDS):
-            fits = self.solver(some, prior=self._prior(found, noise, factors))
-            good = np.flatnonzero(np.isfinite(fits.theta).all(axis=1))
-            before, found = found, _distribution(*self._moments(fits, good))
-            factors = fits.theta[:, k:]
-            if np.all(np.abs(found.std - before.std) <= _CLOSE * before.std):
+        fits = self.solver(some, prior=self._prior(found, noise, first.theta[usable, at.shape[1] :]))
+        found = distribution(*self._moments(fits))
+        for _ in range(_REFRESHED):
+            fits = self.solver(some, prior=self._prior(found, noise, fits.theta[:, at.shape[1] :]))
+            good = np.isfinite(fits.theta).all(axis=1)
+            fitted = self.solver.searched(fits.theta[good], fits.covariance[good])
+            trials = Trials.around(self.physics, some[good], noise[good], fitted, found)
+            before, found = found, trials.maximise(found)
+            if found.near(before, _CLOSE):
                 break
         return found
 
-    def _moments(self, fits: Estimate, good: NDArray[np.int64]) -> tuple[Array, Array, Array, Array]:
+    def _moments(self, fits: Estimate) -> tuple[Array, Array, Array, Array]:
         """What is searched and its variance, the factors and their covariance."""
+        good = np.isfinite(fits.theta).all(axis=1)
         at, own = self.solver.searched(fits.theta[good], fits.covariance[good])
         k = at.shape[1]
         return at, np.diagonal(own, axis1=1, axis2=2), fits.theta[good, k:], fits.covariance[good, k:, k:]
@@ -158,17 +149,3 @@ class EmpiricalBayes:
             sign = np.where((side < 0) & population.two_signs, -1.0, 1.0)
             mean[:, k:] = sign[:, None] * population.factor_mean
         return Prior(mean, precision, np.nan_to_num(noise) ** 2)
-
-
-def _distribution(at: Array, variance: Array, factors: Array, own: Array) -> Population:
-    """Distribution of which fits under a distribution would be typical: one step of maximisation."""
-    mean = at.mean(axis=0)
-    std = np.sqrt(np.mean(np.square(at - mean) + variance, axis=0))
-    axis = np.linalg.eigh(factors.T @ factors)[1][:, -1]
-    sign = np.where(factors @ axis < 0, -1.0, 1.0)
-    two = bool(min(np.mean(sign < 0), np.mean(sign > 0)) > _RARE)
-    sign = sign if two else np.full(len(sign), np.sign(sign.sum()))
-    turned = factors * sign[:, None]
-    centre = turned.mean(axis=0)
-    away = turned - centre
-    return Population(mean, std, centre, away.T @ away / len(away) + own.mean(axis=0), two)

@@ -23,7 +23,7 @@ from parscope.solvers.least_squares.products import set_up
 
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
-_MOST_STEPS = 50
+_MOST_STEPS = 200
 # The search ends where the next step would move no parameter by more than about 1/3000 of its standard error,
 _CLOSE = 1e-6
 # or lower the squared residual by nothing that double precision resolves.

@@ -18,6 +18,7 @@ from parscope.solvers.least_squares.grid import Grid, lay_out, still
 from parscope.solvers.least_squares.judge import Verdict, to_units
 from parscope.solvers.least_squares.layout import Prior, part_of
 from parscope.solvers.least_squares.posterior import Posterior
+from parscope.solvers.least_squares.soft import refuse_absent, soft_bounds, start_from_pieces
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,7 @@ class LeastSquares:
     A bank of templates finds the start everywhere in the range, and Levenberg-Marquardt's method the best point. Below
     the detection gate the covariance is that of the posterior about the best point, with a flat prior over the range,
     and the status says so: WEAK, or AMBIGUOUS where the posterior has several peaks. These two have values as OK has.
+    Soft bounds of the physics take the place of the flat prior.
 
     Parameters
     ----------
@@ -70,7 +72,7 @@ class LeastSquares:
         self.physics = physics
         self.noise = noise
         self._engine: Engine = Compiled(physics) if isinstance(physics, Separable) else Generic(physics)
-        self._level = as_filters(still(self._engine.basis, self._engine.moving), np.float64)
+        self.level = as_filters(still(self._engine.basis, self._engine.moving), np.float64)
 
     @cached_property
     def bank(self) -> Bank:
@@ -105,7 +107,8 @@ class LeastSquares:
         -------
         Estimate
             With `extra`: ``detection``, the explained energy over twice the variance of the noise, and ``noise``, its
-            standard deviation.
+            standard deviation; and ``absent``, where the physics is dispensable: whether the background alone explains
+            the signal.
 
         Raises
         ------
@@ -117,18 +120,33 @@ class LeastSquares:
         flat = signals.reshape(len(signals), engine.samples)
         if engine.parts * engine.samples <= engine.size:
             return nothing(len(signals), engine.size)
-        taken = take(flat, engine.parts, self._level)
-        begin = engine.searched(start) if start is not None else self._start(taken, prior)
+        taken = take(flat, engine.parts, self.level)
+        if prior is None and isinstance(self.physics, Separable):
+            prior = soft_bounds(self.physics, flat)
+        begin = engine.searched(start) if start is not None else self._start(flat, taken, prior)
         verdict = engine.solve(taken, begin, self.noise or 0.0, prior)
+        extra: dict[str, NDArray[Any]] = {}
+        if isinstance(self.physics, Separable) and self.physics.dispensable:
+            samples = engine.parts * engine.samples
+            freedom = np.inf if self.noise else samples - engine.size
+            extra["absent"] = refuse_absent(verdict, engine.size - self.level.shape[1], samples, freedom)
         weak = np.flatnonzero(verdict.status == Status.WEAK)
         if weak.size:
             self._settle(taken, verdict, weak, prior)
         found, covariance = engine.order(verdict.found, verdict.covariance)
-        extra = {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
+        extra |= {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
         return Estimate(found, covariance, verdict.misfit, verdict.status, extra)
 
-    def _start(self, taken: Taken, prior: Prior | None) -> Array:
-        """Best node of the bank, given the prior of what is searched."""
+    @cached_property
+    def _pieces(self) -> list[tuple[slice, LeastSquares]]:
+        """Solvers of the pieces that the physics declares."""
+        declared = self.physics.pieces if isinstance(self.physics, Separable) else ()
+        return [(piece.samples, LeastSquares(piece.physics)) for piece in declared]
+
+    def _start(self, flat: NDArray[Any], taken: Taken, prior: Prior | None) -> Array:
+        """Best node of the bank, or of those of the pieces, given the prior of what is searched."""
+        if self._pieces:
+            return start_from_pieces(self._pieces, flat)
         if prior is None:
             return self.bank.start(taken.unit)
         k = self.bank.nodes.shape[1]

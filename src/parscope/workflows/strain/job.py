@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,17 +17,17 @@ from parscope.core.frames import Frames
 from parscope.core.record import Provenance, fingerprint
 from parscope.io import open_frames
 from parscope.techniques.diffraction.setup import Setup
+from parscope.workflows.blocks import Job, Progress, run_blocks, silent
+from parscope.workflows.parts import Parts
+from parscope.workflows.save import check_result, save
 from parscope.workflows.strain.block import Plan, fit_block
 from parscope.workflows.strain.judge import judge
-from parscope.workflows.strain.parts import Parts
-from parscope.workflows.strain.prepare import Choices, Progress, prepare
+from parscope.workflows.strain.prepare import Choices, prepare
 from parscope.workflows.strain.reference import Given, Reference, choose
 from parscope.workflows.strain.result import Findings, dataset
-from parscope.workflows.strain.save import check_result, save
 from parscope.workflows.strain.settings import StrainSettings
 
 Arrays = dict[str, NDArray[Any]]
-Block = tuple[int, int]
 
 
 def map_strain(
@@ -92,14 +89,16 @@ def map_strain(
     if target is not None:
         check_result(target, overwrite, inputs)
     region = chosen.region(frames.scan_shape)
-    report = progress or _silent
+    report = progress or silent
     plan, setup, choices = prepare(frames, chosen, report)
     path = Path(frames.source)
     mark = fingerprint(path) if path.exists() else ""
     # Data in memory have no fingerprint by which the next run could know them again.
     parts = Parts(target, (mark, path.stat().st_mtime_ns, version("parscope"), plan)) if target and mark else None
     zero = np.array([chosen.g1, chosen.g2]) if chosen.reference == "lattice" else region
-    found = _concluded(plan, setup, choices, _fit(plan, parts, dask, report), zero)
+    maps = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, report)
+    found = _concluded(plan, setup, choices, maps, zero)
+    del maps
     elapsed = time.perf_counter() - began
     provenance = Provenance(frames.source, mark, version("parscope"), _settings(frames, chosen))
     timing = {"elapsed_s": elapsed, "patterns_per_s": found.status.size / elapsed}
@@ -113,10 +112,6 @@ def map_strain(
     if parts is not None:
         parts.remove()
     return result
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    """Report to nobody."""
 
 
 def _settings(frames: Frames, chosen: StrainSettings) -> dict[str, Any]:
@@ -143,67 +138,3 @@ def _concluded(plan: Plan, setup: Setup, choices: Choices, maps: Arrays, zero: G
     physics: list[Any] = [solver.physics for solver in plan.crystals]
     reference = choose(maps, status, zero, np.array([p.basis for p in physics]))
     return Findings(plan, setup, maps, status, reference, (*choices, ("reference", _size(reference), reference.how)))
-
-
-def _fit(plan: Plan, parts: Parts | None, dask: str | None, report: Progress) -> Arrays:
-    """All blocks, those of an earlier run taken from disk; each goes into the maps of the whole scan at once."""
-    blocks, rows = plan.blocks(), plan.frames.scan_shape[0]
-    maps: Arrays = {}
-    todo = []
-    for start, stop in blocks:
-        kept = None if parts is None else parts.load(start)
-        if kept is None:
-            todo.append((start, stop))
-        else:
-            _enter(maps, kept, start, rows)
-    finished = rows - sum(stop - start for start, stop in todo)
-    report("fit", finished, rows)
-    try:
-        for (start, stop), block in _on_threads(plan, todo) if dask is None else _on_cluster(plan, todo, dask):
-            _enter(maps, block, start, rows)
-            if parts is not None:
-                parts.save(start, block)
-            finished += stop - start
-            report("fit", finished, rows)
-    except KeyboardInterrupt as stop_sign:
-        if parts is not None:
-            safe = sum(stop - start for start, stop in blocks if start in parts)
-            stop_sign.add_note(
-                f"{safe} of {rows} scan rows are kept in {parts.folder}: the same command again does the rest"
-            )
-        raise
-    return maps
-
-
-def _enter(maps: Arrays, block: Arrays, start: int, rows: int) -> None:
-    """Enter a block into the maps of the whole scan, which the first block makes; every component is a whole map."""
-    for name, values in block.items():
-        if name not in maps:
-            whole = np.empty((*values.shape[2:], rows, values.shape[1]), values.dtype)
-            maps[name] = np.moveaxis(whole, (-2, -1), (0, 1))
-        maps[name][start : start + len(values)] = values
-
-
-def _on_threads(plan: Plan, blocks: list[Block]) -> Iterator[tuple[Block, Arrays]]:
-    """Blocks as they are finished by a thread for each core; only a few are in memory at a time."""
-    workers = max(1, min(len(os.sched_getaffinity(0)), 8))
-    queue = list(blocks)
-    with ThreadPoolExecutor(workers) as pool:
-        running: dict[Future[Arrays], Block] = {}
-        try:
-            while queue or running:
-                while queue and len(running) < workers:
-                    block = queue.pop(0)
-                    running[pool.submit(fit_block, plan, *block)] = block
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _on_cluster(plan: Plan, blocks: list[Block], address: str) -> Iterator[tuple[Block, Arrays]]:
-    """Blocks as they are finished by the workers of a Dask cluster."""
-    # Dask is an extra and takes a second to import: only those who ask for a cluster need it.
-    from parscope.workflows.strain.cluster import on_cluster
-
-    return on_cluster(plan, blocks, address)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from parscope.io import open_frames
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
+from parscope.workflows.blocks import Progress
 from parscope.workflows.grains import Crystals, find_crystals
 from parscope.workflows.grains.setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
@@ -24,7 +24,6 @@ from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
 from parscope.workflows.strain.settings import StrainSettings
 
-Progress = Callable[[str, int, int], None]
 Choices = tuple[tuple[str, str, str], ...]
 
 # Typical standard error of strain above which 3x3 positions share their information, and 5x5.

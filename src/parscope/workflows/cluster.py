@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from numpy.typing import NDArray
 
 from parscope.core.errors import MissingExtraError, OptionError
-from parscope.workflows.strain.block import Plan, fit_block
 
 try:
     from dask.distributed import Client, as_completed
 except ImportError as error:
     raise MissingExtraError("dask.distributed", "dask") from error
 
+Arrays = dict[str, NDArray[Any]]
 Block = tuple[int, int]
 
 
-def on_cluster(plan: Plan, blocks: list[Block], address: str) -> Iterator[tuple[Block, dict[str, NDArray[Any]]]]:
+def on_cluster(
+    work: Callable[[Any, int, int], Arrays], plan: Any, blocks: list[Block], address: str
+) -> Iterator[tuple[Block, Arrays]]:
     """Fit blocks on the workers of a cluster.
 
     Parameters
     ----------
-    plan : Plan
-        Sent to every worker once; its frames are opened there by path.
+    work : callable
+        Does a block: called with the plan, the first row, and the one after the last.
+    plan : object
+        Sent to every worker once; its data are opened there by path.
     blocks : list of tuple of int
         Scan rows (start, stop).
     address : str
@@ -46,7 +50,7 @@ def on_cluster(plan: Plan, blocks: list[Block], address: str) -> Iterator[tuple[
         raise OptionError(f"no scheduler answers ({error})", f"--dask {address}", "check that it runs") from error
     with client:
         shared = client.scatter(plan, broadcast=True)
-        tasks = {client.submit(fit_block, shared, *block, pure=False): block for block in blocks}
+        tasks = {client.submit(work, shared, *block, pure=False): block for block in blocks}
         for future in as_completed(tasks):  # type: ignore[no-untyped-call]
             yield tasks[future], future.result()
             future.release()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import OutputError
 from parscope.core.frames import Frames
+from parscope.core.spectra import Spectra
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -136,8 +137,8 @@ def digest(key: object) -> str:
     Parameters
     ----------
     key : object
-        Data classes, sequences, arrays, scalars and None, nested; of `Frames` only axes, type and bad
-        pixels count, because their data are named by a fingerprint.
+        Data classes, sequences, arrays, scalars and None, nested; of `Frames` and `Spectra` only axes, type, bad
+        pixels and unit count, because their data are named by a fingerprint.
 
     Returns
     -------
@@ -159,6 +160,8 @@ def _feed(total: Any, value: object) -> None:
     total.update(f"{type(value).__name__};".encode())
     if isinstance(value, Frames):
         _feed(total, (value.axes, str(value.data.dtype), value.mask))
+    elif isinstance(value, Spectra):
+        _feed(total, (value.axes, str(value.data.dtype), value.unit))
     elif isinstance(value, np.ndarray):
         total.update(f"{value.dtype.str}{value.shape};".encode())
         total.update(np.ascontiguousarray(value).tobytes())

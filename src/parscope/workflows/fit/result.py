@@ -1,0 +1,61 @@
+"""The labelled result of a fit of spectra: maps with units, standard errors, status and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from parscope.core.solver import Status
+from parscope.workflows.fit.block import Plan
+
+
+def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> xr.Dataset:
+    """Maps of all parameters and quantities as a labelled data set.
+
+    Parameters
+    ----------
+    plan : Plan
+        What was fitted.
+    found : mapping of ndarray
+        From `fit_block`, for all spectra.
+    attributes : mapping
+        Provenance, settings and timing.
+
+    Returns
+    -------
+    xarray.Dataset
+        On the navigation axes; units as attributes.
+    """
+    axes = plan.spectra.axes[:-1]
+    dimensions, shape = tuple(axis.name for axis in axes), plan.spectra.navigation_shape
+
+    def variable(values: NDArray[Any], unit: str, name: str) -> tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]:
+        return dimensions, values.reshape(shape), {"units": unit, "long_name": name}
+
+    variables = {"misfit": variable(found["misfit"], "1", "mean squared residual over the variance of the noise")}
+    for k, parameter in enumerate((*plan.physics.parameters, *plan.physics.quantities)):
+        name, unit = parameter.name, _unit(plan, parameter.unit)
+        variables[name] = variable(found["value"][..., k], unit, name.replace("_", " "))
+        variables[f"{name}_std"] = variable(found["std"][..., k], unit, f"standard error of {name}")
+        if "prior_share" in found and k < len(plan.physics.parameters):
+            variables[f"{name}_prior_share"] = variable(
+                found["prior_share"][..., k], "1", f"share of the prior in {name}"
+            )
+    flags = {
+        "flag_values": np.array([s.value for s in Status], np.uint8),
+        "flag_meanings": " ".join(s.name.lower() for s in Status),
+        "long_name": "what became of the fit",
+    }
+    status = (dimensions, found["status"].reshape(shape), flags)
+    coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in axes}
+    return xr.Dataset({"status": status, **variables}, coordinates, {"Conventions": "CF-1.10", **attributes})
+
+
+def _unit(plan: Plan, declared: str) -> str:
+    """Factors are in the unit of the samples, whatever the technique takes them to be."""
+    sampled = plan.physics.linear[0].unit if plan.physics.linear else ""
+    return plan.spectra.unit if declared == sampled != plan.spectra.axis.unit else declared

@@ -1,0 +1,67 @@
+"""The verb `fit`: what it writes, and what it refuses in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import Result
+from typer.testing import CliRunner
+
+from parscope.cli.main import app
+from parscope.techniques.band_excitation import BandExcitation
+
+FREQUENCY = np.linspace(280e3, 359e3, 80)
+SIGNALS = BandExcitation(FREQUENCY).render(np.tile([322e3, 120.0, 0.0, 1.0], (6, 1)))
+SIGNALS = (SIGNALS + np.random.default_rng(1).normal(size=(6, 80, 2)).view(complex)[..., 0]).reshape(2, 3, 80)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("scan.npz", frequency=FREQUENCY, spectra=SIGNALS)
+    np.savez("real.npz", frequency=FREQUENCY, spectra=SIGNALS.real)
+
+
+def fit(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["fit", *arguments])
+
+
+@pytest.mark.parametrize("name", ["maps.nc", "maps.zarr"])
+def test_spectra_become_maps(name: str) -> None:
+    answer = fit("be-sho", "scan.npz", "-o", name, "--prior", "--background")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout.startswith(f"{name}: 6 of 6 spectra fitted")
+    with xr.open_dataset(name, engine="zarr" if name.endswith(".zarr") else "h5netcdf", chunks=None) as maps:
+        assert abs(maps["resonance"] - 322e3).max() < 100
+        assert {"amplitude_std", "background_re", "resonance_prior_share", "misfit"} <= set(maps)
+    assert not Path(f"{name}.parts").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("be-sho", "real.npz"),
+        ("be-sho", "none.npz"),
+        ("be-shoe", "scan.npz"),
+        ("be-sho", "scan.npz", "-o", "maps.txt"),
+        ("be-sho", "scan.npz", "-o", "scan.npz", "--overwrite"),
+        ("be-sho", "scan.npz", "--dask", "tcp://127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
+    answer = fit(*arguments)
+    assert answer.exit_code == 2, answer.output
+    assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr
+    assert answer.stdout == ""
+    assert not list(Path().glob("*.nc"))
+
+
+def test_a_result_that_exists_is_replaced_only_when_asked() -> None:
+    assert fit("be-sho", "scan.npz").exit_code == 0
+    before = Path("scan.npz.fit.nc").stat().st_mtime_ns
+    assert fit("be-sho", "scan.npz").exit_code == 2
+    assert Path("scan.npz.fit.nc").stat().st_mtime_ns == before
+    assert fit("be-sho", "scan.npz", "--overwrite").exit_code == 0

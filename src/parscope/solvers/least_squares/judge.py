@@ -64,7 +64,7 @@ def to_units(model: Model, found: Array, covariance: Array, variance: float) -> 
 class Verdict(NamedTuple):
     """What a fit says of n signals.
 
-    Parameters
+    Attributes
     ----------
     found : ndarray, shape (n, p)
         Parameters in the units of the physics; as they are searched where the status is WEAK.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from parscope.core.frames import Frames
 from parscope.io.write import row_blocks, write_frames
 from parscope.techniques.diffraction import STRAIN, reciprocal_map, strain
 from parscope.techniques.diffraction.simulate import ScanDesign, Simulation, simulate
+from parscope.workflows.blocks import Progress
 from parscope.workflows.simulate import truth_dataset, truth_path
-
-Progress = Callable[[str, int, int], None]
 
 INCLUSION = ScanDesign(scan=(96, 96), strain_field="inclusion", electrons=1000.0, max_strain=0.02)
 """A strained particle in a crystal that is not, at a dose that beam-sensitive samples stand."""

@@ -40,5 +40,6 @@ STATUS = {
     Status.UNREADABLE: "#000000",
     Status.NOT_DONE: "#999933",
     Status.AMBIGUOUS: "#44aa99",
+    Status.ABSENT: "#ee7733",
 }
-"""One colour each; the tints are those of P. Tol's "muted" scheme, made for colour-blind readers."""
+"""One colour each; the tints are of P. Tol's schemes "muted" and, one, "vibrant", made for colour-blind readers."""

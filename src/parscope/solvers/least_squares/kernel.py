@@ -26,6 +26,8 @@ _RELAX, _TIGHTEN = 0.15, 8.0
 _MOST_STEPS = 200
 # The search ends where the next step would move no parameter by more than about 1/3000 of its standard error,
 _CLOSE = 1e-6
+# and after all steps counts as ended where it would move none by more than about a tenth: valleys are long and flat.
+_NEAR = 1e-2
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
 # A parameter searched by its logarithm moves by at most a factor e in one step.
@@ -115,7 +117,9 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
             damping *= _TIGHTEN
         if close or damping > _MOST_DAMPING:
             return CONVERGED
-    return LOST
+    near = _step(model, work, at, _LEAST_DAMPING, step, room)
+    near &= _dot(step, work.slope) * freedom <= _NEAR * max(energy + cost, 0.0)
+    return CONVERGED if near else LOST
 
 
 @nb.njit(**FAST)

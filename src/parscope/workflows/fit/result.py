@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Status
 from parscope.workflows.fit.block import Plan
+from parscope.workflows.fit.curves import worst_spectra
 
 
 def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> xr.Dataset:
@@ -28,7 +29,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
     Returns
     -------
     xarray.Dataset
-        On the navigation axes; units as attributes.
+        On the navigation axes; units as attributes; the worst spectra with their fits beside.
     """
     axes = plan.spectra.axes[:-1]
     dimensions, shape = tuple(axis.name for axis in axes), plan.spectra.navigation_shape
@@ -40,6 +41,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
     for k, parameter in enumerate((*plan.physics.parameters, *plan.physics.quantities)):
         name, unit = parameter.name, _unit(plan, parameter.unit)
         variables[name] = variable(found["value"][..., k], unit, name.replace("_", " "))
+        variables[name][2].update(role=_role(plan, k), kind=parameter.kind)
         variables[f"{name}_std"] = variable(found["std"][..., k], unit, f"standard error of {name}")
         if "prior_share" in found and k < len(plan.physics.parameters):
             variables[f"{name}_prior_share"] = variable(
@@ -51,8 +53,15 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
         "long_name": "what became of the fit",
     }
     status = (dimensions, found["status"].reshape(shape), flags)
-    coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in axes}
-    return xr.Dataset({"status": status, **variables}, coordinates, {"Conventions": "CF-1.10", **attributes})
+    coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in plan.spectra.axes}
+    everything = {"status": status, **variables, **worst_spectra(plan, found)}
+    return xr.Dataset(everything, coordinates, {"Conventions": "CF-1.10", **attributes})
+
+
+def _role(plan: Plan, number: int) -> str:
+    """What a parameter or quantity is, for those who choose which maps to show."""
+    searched, all_of_them = len(plan.physics.nonlinear), len(plan.physics.parameters)
+    return "searched" if number < searched else "factor" if number < all_of_them else "quantity"
 
 
 def _unit(plan: Plan, declared: str) -> str:

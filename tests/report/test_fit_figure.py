@@ -80,12 +80,9 @@ def test_status_is_counted_and_medians_are_those_of_the_maps(maps: xr.Dataset) -
     assert "prior" not in told
 
 
-def test_the_share_of_a_prior_is_told() -> None:
-    told = "\n".join(
-        summary_lines(FitView(map_spectra(Spectra.from_array(signals(8), FREQUENCY), "be-sho", prior=True)))
-    )
-    assert "Under a prior" in told
-    assert "quality" in told.rpartition("median:")[2]
+def test_the_share_of_a_prior_is_told(maps: xr.Dataset) -> None:
+    told = "\n".join(summary_lines(FitView(maps.assign(quality_prior_share=0 * maps["misfit"] + 0.25))))
+    assert "its share in the variance, median: quality 25 %" in told
 
 
 def test_further_axes_are_shown_at_their_middle_and_said(maps: xr.Dataset) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 from parscope.core.solver import Status
 from parscope.report.fit_view import FitView, Quantity
 from parscope.report.legend import percentage
+from parscope.report.sheet import MINUS
 from parscope.report.summary import median, two_digits
+from parscope.report.units import DEGREES
 from parscope.report.view import Array
 
 # Mean length of unit vectors above which they have a direction in common.
@@ -57,14 +59,14 @@ def value_and_error(value: float, std: float, quantity: Quantity) -> str:
     '321.457 ± 0.023 kHz'
     """
     error = std * quantity.to_unit
+    unit = quantity.unit if quantity.unit in ("", DEGREES) else f" {quantity.unit}"
     if not math.isfinite(value):
         return "no value"
     if not (math.isfinite(error) and error > 0):
-        return f"{value:,.6g} {quantity.unit}".rstrip()
+        return f"{value:,.6g}{unit}".replace("-", MINUS)
     digits = max(1 - math.floor(math.log10(error)), 0)
-    if digits > 6:
-        return f"{value:.6g} ± {error:.2g} {quantity.unit}".rstrip()
-    return f"{value:,.{digits}f} ± {error:,.{digits}f} {quantity.unit}".rstrip()
+    style = f",.{digits}f" if digits <= 6 else ".6g"
+    return f"{value:{style}} ± {error:{style}}{unit}".replace("-", MINUS)
 
 
 def _counted(view: FitView) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -118,6 +120,24 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     if parts is not None:
         parts.remove()
     return result
+
+
+def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
+    """What was decided before spectra were fitted, from the settings that their maps keep.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Those that were fitted.
+    settings : mapping
+        Of `map_spectra`.
+
+    Returns
+    -------
+    Plan
+    """
+    options = {name: value for name, value in settings.items() if name not in ("technique", "prior", "dataset")}
+    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), **options)
 
 
 def _plan(spectra: Spectra, technique: str, prior: bool, background: bool) -> Plan:

@@ -50,8 +50,8 @@ class Look:
         curves = fit_curves(self.plan, read_spectra(self.plan.spectra, [position]))
         axis, unit = self.plan.spectra.axis, self.plan.spectra.unit
         drawn = _complex(curves, unit) if self.plan.physics.complex else [("response", unit, *_real(curves, 1.0))]
-        noise = curves.estimate.extra["noise"][0]
-        left = (curves.samples - curves.fit)[0] / noise
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = (curves.samples - curves.fit)[0] / curves.estimate.extra["noise"][0]
         parts = {"real part": left.real, "imaginary part": left.imag} if self.plan.physics.complex else {"": left}
         dimensions = ("curve", axis.name)
         return xr.Dataset(

@@ -57,6 +57,7 @@ class MapPlot:
             y_range=Range1d(rows - 0.5, -0.5),
             tools="",
             toolbar_location=None,
+            name="map",
             tooltips=[("", "@image")],
         )
         for name, axis in zip(view.long[:2], (self.figure.yaxis, self.figure.xaxis), strict=True):

@@ -18,7 +18,7 @@ from parscope.report.browser.curves import CurvePlots
 from parscope.report.browser.maps import Layer, LinePlot, MapPlot
 from parscope.report.fit_maps import error_paint, paint
 from parscope.report.fit_summary import value_and_error
-from parscope.report.fit_view import FitView
+from parscope.report.fit_view import FitView, Quantity
 from parscope.report.legend import percentage
 from parscope.report.maps import Paint, sequential
 from parscope.report.palette import STATUS
@@ -55,12 +55,15 @@ class Browser:
     def __init__(self, view: FitView, look: Look) -> None:
         self.view, self._look = view, look
         self.layers = layers(view)
+        names = [str(n) for n in view.dataset.data_vars if "role" in view.dataset[n].attrs]
+        # Once: units are chosen from the whole of a map.
+        self._numbers = [view.quantity(name) for name in names]
         self.index = {name: view.dataset.sizes[name] // 2 for name in view.navigation}
         y, x = self._marked()
         self.mark = ColumnDataSource({"x": [x], "y": [y]})
         self.choice = Select(title="map", value=next(iter(self.layers)), options=list(self.layers), width=250)
         self.sliders = {name: self._slider(name) for name in view.long[2:]}
-        self.words = Div(width=420)
+        self.words = Div(width=420, name="words")
         self.table = Div(width=420)
         self.curves = CurvePlots()
         kind = {0: None, 1: LinePlot}.get(len(view.long), MapPlot)
@@ -145,7 +148,7 @@ class Browser:
         position = tuple(self.index.values())
         self.curves.show(self._look(position))
         self.words.text = _heading(self.view, self.index)
-        self.table.text = _table(self.view, position)
+        self.table.text = _table(self.view, self._numbers, position)
 
 
 def layers(view: FitView) -> dict[str, Layer]:
@@ -173,28 +176,26 @@ def layers(view: FitView) -> dict[str, Layer]:
 def _heading(view: FitView, index: dict[str, int]) -> str:
     """Where the spectrum is, and what became of its fit."""
     at = tuple(index.values())
-    status, misfit = Status(int(view.status[at])), float(view.raw("misfit")[at])
+    status, misfit = Status(int(view.status[at])), float(view.dataset["misfit"].values[at])
     where = ", ".join(view.place(name, i) for name, i in index.items())
     told = f"{status.sentence}; misfit {misfit:.2f}" if np.isfinite(misfit) else status.sentence
     return f"<b>{escape(where)}</b><br>{_swatch(status)} {escape(told)}"
 
 
-def _table(view: FitView, at: tuple[int, ...]) -> str:
+def _table(view: FitView, quantities: list[Quantity], at: tuple[int, ...]) -> str:
     """Values with standard errors of everything that was fitted."""
-    names = [
-        str(name)
-        for name in view.dataset.data_vars
-        if f"{name}_std" in view.dataset and "role" in view.dataset[name].attrs
-    ]
-    rows = []
-    for quantity in map(view.quantity, names):
+    rows, prior = [], ""
+    for quantity in quantities:
         told = value_and_error(float(quantity.values[at]), float(quantity.std[at]), quantity)
+        cells = [quantity.words, told]
         share = f"{quantity.name}_prior_share"
-        prior = f"{100 * float(view.raw(share)[at]):.2g} %" if share in view.dataset else ""
-        rows.append(f"<tr><td>{escape(quantity.words)}</td><td>{escape(told)}</td><td>{prior}</td></tr>")
-    shared = "share of the prior" if any(n.endswith("_prior_share") for n in map(str, view.dataset.data_vars)) else ""
-    head = f"<tr><th>quantity</th><th>value ± standard error</th><th>{shared}</th></tr>"
-    return f'<table style="border-spacing: 10px 3px; text-align: left">{head}{"".join(rows)}</table>'
+        if share in view.dataset:
+            prior = "<th>share of the prior</th>"
+            cells.append(f"{100 * float(view.dataset[share].values[at]):.2g} %")
+        rows.append("".join(f"<td>{escape(cell)}</td>" for cell in cells))
+    head = f"<th>quantity</th><th>value ± standard error</th>{prior}"
+    lines = "".join(f"<tr>{cells}</tr>" for cells in (head, *rows))
+    return f'<table style="border-spacing: 10px 3px; text-align: left">{lines}</table>'
 
 
 def _status_key(view: FitView) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import socket
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -34,17 +34,24 @@ def start(page: Callable[[Any], None], port: int | None = None) -> Any:
     OptionError
         If the port is taken.
     """
-    failed: OSError | None = None
-    for candidate in range(_FIRST, _FIRST + _TRIED) if port is None else (port,):
-        origins = [f"{host}:{candidate}" for host in (_HOST, "localhost")]
+    candidates = range(_FIRST, _FIRST + _TRIED) if port is None else (port,)
+    free = next((candidate for candidate in candidates if _is_free(candidate)), None)
+    if free is None:
+        where = f"--port {port}" if port is not None else f"ports {_FIRST} to {_FIRST + _TRIED - 1}"
+        raise OptionError("taken, or not for everybody to use", where, "choose another with --port")
+    origins = [f"{host}:{free}" for host in (_HOST, "localhost")]
+    return Server({"/": page}, address=_HOST, port=free, allow_websocket_origin=origins)
+
+
+def _is_free(port: int) -> bool:
+    """Whether a server can listen there."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            return Server({"/": page}, address=_HOST, port=candidate, allow_websocket_origin=origins)
-        except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise
-            failed = error
-    where = f"--port {port}" if port is not None else f"ports {_FIRST} to {_FIRST + _TRIED - 1}"
-    raise OptionError(f"cannot be used ({failed.strerror if failed else 'none'})", where, "choose another with --port")
+            trial.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def run(server: Any, browse: bool) -> None:

@@ -42,9 +42,9 @@ def value_and_error(value: float, std: float, quantity: Quantity) -> str:
     Parameters
     ----------
     value : float
-        In the `unit` of the quantity.
+        [`unit` of the quantity].
     std : float
-        In the `std_unit` of the quantity.
+        [`std_unit` of the quantity].
     quantity : Quantity
         Says these.
 

@@ -141,7 +141,8 @@ def _complex(curves: Curves, unit: str) -> list[tuple[Any, ...]]:
         along = np.conj(curves.fit) / size
         modulus = curves.std(along)[0]
         phase = np.degrees(curves.std(-1j * along / size)[0])
-    fit = np.degrees(np.unwrap(np.angle(curves.fit[0])))
+    # Without jumps, from the end at which the phase of an oscillator is that of its drive.
+    fit = np.degrees(np.unwrap(np.angle(curves.fit[0][::-1]))[::-1])
     measured = np.degrees(np.angle(curves.samples[0]))
     near = np.where(np.isfinite(fit), fit, measured)
     # Where a phase is cut open is no news: samples are drawn on the side of the fit.

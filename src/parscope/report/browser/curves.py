@@ -16,7 +16,7 @@ from parscope.report.units import readable, with_unit
 from parscope.report.view import Array
 
 _HEIGHT, _BELOW = 150, 110
-_FRAME = {"frame_width": 430, "min_border_left": 65, "min_border_right": 15, "tools": "", "toolbar_location": None}
+_FRAME = {"frame_width": 400, "min_border_left": 65, "min_border_right": 15, "tools": "", "toolbar_location": None}
 
 
 class CurvePlots:

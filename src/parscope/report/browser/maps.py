@@ -17,7 +17,7 @@ from parscope.report.palette import FAILED_FACE, HALO, INK, PARTS
 from parscope.report.units import with_unit
 from parscope.report.view import Array
 
-_SIDE, _TICKS = 400, 5
+_SIDE, _TICKS = 370, 5
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ document.addEventListener("keydown", (event) => {
 });
 """
 
+_WIDTH = 400
 _CURVE_KEY = "Dots: samples; line: fit; band: where it lies with 95 %, as does a residual of noise in the grey."
 
 
@@ -63,8 +64,8 @@ class Browser:
         self.mark = ColumnDataSource({"x": [x], "y": [y]})
         self.choice = Select(title="map", value=next(iter(self.layers)), options=list(self.layers), width=250)
         self.sliders = {name: self._slider(name) for name in view.long[2:]}
-        self.words = Div(width=420, name="words")
-        self.table = Div(width=420)
+        self.words = Div(width=_WIDTH, name="words")
+        self.table = Div(width=290)
         self.curves = CurvePlots()
         kind = {0: None, 1: LinePlot}.get(len(view.long), MapPlot)
         self.map = None if kind is None else kind(view, self.mark)
@@ -76,7 +77,7 @@ class Browser:
     def layout(self) -> Any:
         """What goes into the document."""
         plot = [] if self.map is None else [self.choice, *self.sliders.values(), self.map.figure]
-        key = Div(text=_status_key(self.view), width=420)
+        key = Div(text=_status_key(self.view), width=_WIDTH)
         return row(column(*plot, key), column(self.words, self.curves.layout, Div(text=_CURVE_KEY)), self.table)
 
     def open_in(self, document: Any) -> None:
@@ -92,17 +93,17 @@ class Browser:
 
     def _connect(self) -> None:
         """Say what happens when something is chosen."""
-        self.choice.on_change("value", lambda attr, old, new: self._draw_map())
-        self.mark.on_change("data", lambda attr, old, new: self._moved())
+        self.choice.on_change("value", lambda _attr, _old, _new: self._draw_map())
+        self.mark.on_change("data", lambda _attr, _old, _new: self._moved())
         if self.map is not None:
             self.map.figure.on_event(Tap, self._tapped)
 
     def _slider(self, name: str) -> Any:
         """Choose a point of a further axis."""
-        slider = Slider(start=0, end=self.view.dataset.sizes[name] - 1, step=1, value=self.index[name], width=420)
+        slider = Slider(start=0, end=self.view.dataset.sizes[name] - 1, step=1, value=self.index[name], width=_WIDTH)
         slider.title = self.view.place(name, self.index[name])
         slider.show_value = False
-        slider.on_change("value", lambda attr, old, new: self._slid(name, int(new)))
+        slider.on_change("value", lambda _attr, _old, new: self._slid(name, int(new)))
         return slider
 
     def _slid(self, name: str, index: int) -> None:

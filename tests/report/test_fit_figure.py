@@ -91,7 +91,7 @@ def test_further_axes_are_shown_at_their_middle_and_said(maps: xr.Dataset) -> No
     shown = np.ma.filled(panel(figure, "resonance (kHz)").get_images()[0].get_array(), np.nan)
     np.testing.assert_allclose(shown, 1e-3 * swept["resonance"].values[:, :, 1, 4])
     assert "Maps are at cycle 1 (2 of 2), bias 0 V (5 of 8)" in words(figure)
-    curve = panel(figure, "resonance").get_lines()[0]
+    curve = panel(figure, "resonance, all positions").get_lines()[0]
     np.testing.assert_allclose(curve.get_ydata(), 1e-3 * swept["resonance"].isel(cycle=1).median(("y", "x")), rtol=1e-9)
 
 

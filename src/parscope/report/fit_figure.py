@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from parscope.report.curve_panels import draw_worst, panels_height
@@ -122,17 +121,17 @@ def _quantities(view: FitView) -> list[Row]:
     if len(view.long) > 1:
         block = 2 * (_TITLE + _map_height(view) + BELOW_MAP)
         return [(block, partial(_draw_maps, view, line)) for line in _lines(view)]
-    return _plots(view, draw_profile) if view.long else []
+    return _plots(view) if view.long else []
 
 
 def _curves(view: FitView) -> list[Row]:
     """Medians against the last axis, where maps do not show it."""
-    return _plots(view, draw_curve) if len(view.long) > 2 else []
+    return _plots(view) if len(view.long) > 2 else []
 
 
-def _plots(view: FitView, draw: Callable[[Axes, FitView, Quantity], None]) -> list[Row]:
+def _plots(view: FitView) -> list[Row]:
     """Rows of plots, one a quantity."""
-    return [(_TITLE + _PLOT + _BELOW_PLOT, partial(_draw_plots, view, line, draw)) for line in _lines(view)]
+    return [(_TITLE + _PLOT + _BELOW_PLOT, partial(_draw_plots, view, line)) for line in _lines(view)]
 
 
 def _draw_maps(view: FitView, line: tuple[Quantity, ...], sheet: Sheet, top: float) -> None:
@@ -148,16 +147,11 @@ def _draw_maps(view: FitView, line: tuple[Quantity, ...], sheet: Sheet, top: flo
             draw_fit_map(sheet, cell, view, image, colours)
 
 
-def _draw_plots(
-    view: FitView,
-    line: tuple[Quantity, ...],
-    draw: Callable[[Axes, FitView, Quantity], None],
-    sheet: Sheet,
-    top: float,
-) -> None:
+def _draw_plots(view: FitView, line: tuple[Quantity, ...], sheet: Sheet, top: float) -> None:
     """Draw a row of plots."""
+    draw, what = (draw_curve, ", all positions") if len(view.long) > 2 else (draw_profile, "")
     for column, quantity in enumerate(line):
-        draw(titled_axes(sheet, _cell(column, top, _PLOT), quantity.words), view, quantity)
+        draw(titled_axes(sheet, _cell(column, top, _PLOT), quantity.words + what), view, quantity)
 
 
 def _judgement(view: FitView) -> Row:

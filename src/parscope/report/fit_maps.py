@@ -116,7 +116,9 @@ def draw_curve(axes: Axes, view: FitView, quantity: Quantity) -> None:
     else:
         low, middle, high = np.nanpercentile(np.where(there, values, 0.0), (25, 50, 75), axis=0)
         middle[~there] = np.nan
-        axes.vlines(points[there], low[there], high[there], color=PARTS[0], alpha=0.3, linewidth=2)
+        axes.vlines(
+            points[there], low[there], high[there], color=PARTS[0], alpha=0.3, linewidth=min(2, 150 / points.size)
+        )
     axes.plot(points, middle, color=PARTS[0], linewidth=0.9, marker=".", markersize=3)
     _finish(axes, view, last, quantity)
 

@@ -104,7 +104,10 @@ def _prior(view: FitView) -> str:
 def _shown(view: FitView) -> str:
     """Which point of every further axis the maps show."""
     where = [view.place(name, index) for name, index in view.middle.items() if name in view.long]
-    return f"Maps are at {', '.join(where)}; curves are over all spectra of the scan." if where else ""
+    if not where:
+        return ""
+    curves = "medians over all positions, with the middle half of them, and of angles the mean direction"
+    return f"Maps are at {', '.join(where)}; curves are {curves}."
 
 
 def direction(angles: Array) -> Array:

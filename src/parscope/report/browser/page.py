@@ -85,9 +85,7 @@ class Browser:
         document.title = self.view.title
         document.add_root(self.layout)
         if self.map is not None:
-            rows, columns = (
-                self.view.shape if len(self.view.long) > 1 else (1, self.view.dataset.sizes[self.view.long[0]])
-            )
+            rows, columns = self._extent()
             keys = CustomJS(args={"mark": self.mark, "rows": rows, "columns": columns}, code=_KEYS)
             document.js_on_event("document_ready", keys)
 

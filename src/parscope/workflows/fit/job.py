@@ -31,6 +31,29 @@ _GROUP = "parscope.techniques"
 _SAMPLE = 1000
 
 
+def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
+    """What was decided before spectra were fitted, from the settings that their maps keep.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Those that were fitted.
+    settings : mapping
+        Of `map_spectra`.
+
+    Returns
+    -------
+    Plan
+    """
+    options = {n: _tuples(value) for n, value in settings.items() if n not in ("technique", "prior", "dataset")}
+    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), **options)
+
+
+def _tuples(value: Any) -> Any:
+    """What JSON made a list of is a tuple again."""
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
+
+
 def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with a default
     source: Spectra | Path | str,
     technique: str,
@@ -120,24 +143,6 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     if parts is not None:
         parts.remove()
     return result
-
-
-def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
-    """What was decided before spectra were fitted, from the settings that their maps keep.
-
-    Parameters
-    ----------
-    spectra : Spectra
-        Those that were fitted.
-    settings : mapping
-        Of `map_spectra`.
-
-    Returns
-    -------
-    Plan
-    """
-    options = {name: value for name, value in settings.items() if name not in ("technique", "prior", "dataset")}
-    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), **options)
 
 
 def _plan(spectra: Spectra, technique: str, prior: bool, background: bool) -> Plan:

@@ -14,6 +14,12 @@ from parscope.workflows.fit.block import Plan
 from parscope.workflows.fit.curves import worst_spectra
 
 
+def _role(plan: Plan, number: int) -> str:
+    """What a parameter or quantity is, for those who choose which maps to show."""
+    searched, all_of_them = len(plan.physics.nonlinear), len(plan.physics.parameters)
+    return "searched" if number < searched else "factor" if number < all_of_them else "quantity"
+
+
 def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> xr.Dataset:
     """Maps of all parameters and quantities as a labelled data set.
 
@@ -47,6 +53,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
             variables[f"{name}_prior_share"] = variable(
                 found["prior_share"][..., k], "1", f"share of the prior in {name}"
             )
+    variables |= worst_spectra(plan, found)
     flags = {
         "flag_values": np.array([s.value for s in Status], np.uint8),
         "flag_meanings": " ".join(s.name.lower() for s in Status),
@@ -54,14 +61,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
     }
     status = (dimensions, found["status"].reshape(shape), flags)
     coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in plan.spectra.axes}
-    everything = {"status": status, **variables, **worst_spectra(plan, found)}
-    return xr.Dataset(everything, coordinates, {"Conventions": "CF-1.10", **attributes})
-
-
-def _role(plan: Plan, number: int) -> str:
-    """What a parameter or quantity is, for those who choose which maps to show."""
-    searched, all_of_them = len(plan.physics.nonlinear), len(plan.physics.parameters)
-    return "searched" if number < searched else "factor" if number < all_of_them else "quantity"
+    return xr.Dataset({"status": status, **variables}, coordinates, {"Conventions": "CF-1.10", **attributes})
 
 
 def _unit(plan: Plan, declared: str) -> str:

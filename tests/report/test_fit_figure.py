@@ -45,6 +45,16 @@ ODD = {
 }
 
 
+def test_names_and_units_of_a_hostile_file_are_words(maps: xr.Dataset) -> None:
+    hostile = "$\\frac{$ 扫描\x00"
+    renamed = maps.rename(y=hostile, frequency=f"{hostile} 2").rename({"worst_y": f"worst_{hostile}"})
+    renamed["amplitude"].attrs["units"] = renamed["worst_spectrum_re"].attrs["units"] = hostile
+    renamed[hostile].attrs["units"] = "1"
+    figure = fit_figure(renamed.assign_attrs(source=f"{hostile}.h5"))
+    assert_drawn_within_its_sheet(figure)
+    assert "amplitude ($\\frac{$ ???)" in [axes.get_xlabel() for axes in figure.axes]
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_every_odd_fit_is_drawn_whole(odd: str) -> None:
     assert_drawn_within_its_sheet(fit_figure(ODD[odd]()))

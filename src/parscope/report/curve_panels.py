@@ -16,7 +16,7 @@ from parscope.report.legend import Entry, place
 from parscope.report.maps import Cell, say
 from parscope.report.palette import INK, PARTS, QUIET
 from parscope.report.plots import FOR_LABELS
-from parscope.report.sheet import Sheet
+from parscope.report.sheet import Sheet, plain, printable
 from parscope.report.units import readable, with_unit
 from parscope.report.view import Array
 
@@ -58,7 +58,7 @@ def draw_worst(sheet: Sheet, view: FitView, left: float, top: float, width: floa
         x = left + (n % COLUMNS) * (side + _GAP)
         y = top + _KEY + (n // COLUMNS) * (_TITLE + _HEIGHT + _BELOW)
         place_and_misfit, status = _captions(view, n)
-        sheet.text(x, y, place_and_misfit, fontsize=8.5, fontweight="bold")
+        sheet.text(x, y, printable(place_and_misfit), fontsize=8.5, fontweight="bold")
         sheet.text(x, y + 0.17, status, fontsize=8.5, color=QUIET)
         box = Cell(x + FOR_LABELS, y + _TITLE, side - FOR_LABELS, _HEIGHT)
         _panel(sheet.axes(box.left, box.top, box.width, box.height, f"worst {n}"), view, n)
@@ -112,8 +112,8 @@ def _panel(axes: Axes, view: FitView, n: int) -> None:
     axes.set_xlim(factor * points.min(), factor * points.max())
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlabel(with_unit(name, unit), color=QUIET, labelpad=1)
-    axes.set_ylabel(with_unit("response", sample_unit), color=QUIET, labelpad=1)
+    axes.set_xlabel(plain(with_unit(name, unit)), color=QUIET, labelpad=1)
+    axes.set_ylabel(plain(with_unit("response", sample_unit)), color=QUIET, labelpad=1)
     if not any(np.isfinite(measured).any() for measured in samples):
         say(axes, "no sample")
 

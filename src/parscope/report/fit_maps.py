@@ -10,7 +10,7 @@ from parscope.report.fit_view import FitView, Quantity
 from parscope.report.maps import Cell, Paint, diverging, draw_map, sequential
 from parscope.report.palette import CYCLIC, PARTS, QUIET
 from parscope.report.plots import name_axes, say_nothing
-from parscope.report.sheet import Sheet
+from parscope.report.sheet import Sheet, plain
 from parscope.report.units import with_unit
 from parscope.report.view import Array
 
@@ -74,7 +74,7 @@ def draw_fit_map(sheet: Sheet, cell: Cell, view: FitView, values: Array, paint: 
         points = view.points(name)
         at = np.unique(np.linspace(0, points.size - 1, min(_TICKS, points.size)).astype(int))
         axis.set_ticks(at.tolist(), [f"{points[n]:.3g}" for n in at])
-        axis.set_label_text(with_unit(name, view.axis_unit(name)), color=QUIET)
+        axis.set_label_text(plain(with_unit(name, view.axis_unit(name))), color=QUIET)
         axis.labelpad = 1
     axes.tick_params(length=2, width=0.5, pad=1.5, labelsize=7)
     return axes
@@ -126,7 +126,7 @@ def draw_curve(axes: Axes, view: FitView, quantity: Quantity) -> None:
 def _finish(axes: Axes, view: FitView, along: str, quantity: Quantity) -> None:
     """Name the axes; an angle has the whole turn."""
     label = with_unit(quantity.words, quantity.unit)
-    name_axes(axes, with_unit(along, view.axis_unit(along)), label, whole=False)
+    name_axes(axes, plain(with_unit(along, view.axis_unit(along))), plain(label), whole=False)
     if quantity.circular:
         axes.set_ylim(-180, 180)
         axes.set_yticks(_TURN)

@@ -22,7 +22,7 @@ from parscope.report.palette import (
     QUIET,
     SEQUENTIAL,
 )
-from parscope.report.sheet import TIMES, Sheet
+from parscope.report.sheet import TIMES, Sheet, printable
 from parscope.report.view import Array, Mapped
 
 BELOW_MAP = 0.95
@@ -252,5 +252,5 @@ def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint
     bar.outline.set_linewidth(0.5)
     bar.locator = FixedLocator(paint.ticks) if paint.ticks else MaxNLocator(5)
     bar.ax.tick_params(length=2, width=0.5, pad=1.5)
-    bar.set_label(paint.label, labelpad=1.5, color=QUIET)
+    bar.set_label(printable(paint.label), labelpad=1.5, color=QUIET, parse_math=False)
     bar.update_ticks()

@@ -144,7 +144,7 @@ def _draw_maps(view: FitView, line: tuple[Quantity, ...], sheet: Sheet, top: flo
         for row, (title, image, colours) in enumerate(shown):
             cell = _cell(column, top + row * block, height)
             sheet.text(cell.left, cell.top - _TITLE, title, fontsize=10, fontweight="bold")
-            draw_fit_map(sheet, cell, view, image, colours)
+            draw_fit_map(sheet, cell, view, image, colours, colours.label)
 
 
 def _draw_plots(view: FitView, line: tuple[Quantity, ...], sheet: Sheet, top: float) -> None:
@@ -171,8 +171,8 @@ def _draw_judgement(view: FitView, sheet: Sheet, top: float) -> None:
     cell = _cell(1, top, _map_height(view))
     sheet.text(cell.left, top, "misfit", fontsize=9.5, fontweight="bold")
     shown = view.on_map(misfit)
-    draw_fit_map(sheet, cell, view, shown, sequential(shown, words))
-    status_map(sheet, _cell(2, top, _map_height(view)), view, view.on_map(view.status))
+    draw_fit_map(sheet, cell, view, shown, sequential(shown, words), words)
+    status_map(sheet, _cell(2, top, _map_height(view)), view, view.on_map(view.status), draw_fit_map)
 
 
 def _worst(view: FitView) -> list[Row]:

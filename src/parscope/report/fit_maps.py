@@ -46,7 +46,7 @@ def error_paint(quantity: Quantity, std: Array) -> Paint:
     return sequential(std, with_unit("standard error", quantity.std_unit))
 
 
-def draw_fit_map(sheet: Sheet, cell: Cell, view: FitView, values: Array, paint: Paint) -> Axes:
+def draw_fit_map(sheet: Sheet, cell: Cell, view: FitView, values: Array, paint: Paint, name: str) -> Axes:
     """Draw a map with a scale bar, or with labelled axes where these are no lengths.
 
     Parameters
@@ -61,20 +61,22 @@ def draw_fit_map(sheet: Sheet, cell: Cell, view: FitView, values: Array, paint: 
         What to draw.
     paint : Paint
         Colours.
+    name : str
+        Label of the axes.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
     if view.unit:
-        return draw_map(sheet, cell, view, values, paint, paint.label)
+        return draw_map(sheet, cell, view, values, paint, name)
     inner = Cell(cell.left + _LEFT_OF_TICKS, cell.top, cell.width - _LEFT_OF_TICKS, cell.height - _BELOW_TICKS)
-    axes = draw_map(sheet, inner, view, values, paint, paint.label)
-    for name, axis in zip(view.long[:2], (axes.yaxis, axes.xaxis), strict=True):
-        points = view.points(name)
+    axes = draw_map(sheet, inner, view, values, paint, name)
+    for along, axis in zip(view.long[:2], (axes.yaxis, axes.xaxis), strict=True):
+        points = view.points(along)
         at = np.unique(np.linspace(0, points.size - 1, min(_TICKS, points.size)).astype(int))
         axis.set_ticks(at.tolist(), [f"{points[n]:.3g}" for n in at])
-        axis.set_label_text(plain(with_unit(name, view.axis_unit(name))), color=QUIET)
+        axis.set_label_text(plain(with_unit(along, view.axis_unit(along))), color=QUIET)
         axis.labelpad = 1
     axes.tick_params(length=2, width=0.5, pad=1.5, labelsize=7)
     return axes

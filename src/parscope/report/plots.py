@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
@@ -75,7 +77,9 @@ def histogram(axes: Axes, values: Array, words: str, what: str = "scan positions
     name_axes(axes, words, what)
 
 
-def status_map(sheet: Sheet, cell: Cell, view: Mapped, codes: NDArray[np.uint8]) -> Axes:
+def status_map(
+    sheet: Sheet, cell: Cell, view: Mapped, codes: NDArray[np.uint8], draw: Callable[..., Axes] = draw_map
+) -> Axes:
     """Draw why each point has a value or none, a colour each, with a legend to the right.
 
     Parameters
@@ -88,6 +92,8 @@ def status_map(sheet: Sheet, cell: Cell, view: Mapped, codes: NDArray[np.uint8])
         Scan axes, and how many points have each status.
     codes : ndarray, shape (y, x)
         Codes of `Status`.
+    draw : callable, default draw_map
+        Draws a map.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def status_map(sheet: Sheet, cell: Cell, view: Mapped, codes: NDArray[np.uint8])
     sheet.text(cell.left, cell.top - _TITLE, "status", fontsize=9.5, fontweight="bold")
     colours = ListedColormap([STATUS[status] for status in Status])
     paint = Paint(colours, -0.5, len(Status) - 0.5)
-    axes = draw_map(sheet, cell, view, codes.astype(np.float64), paint, "status")
+    axes = draw(sheet, cell, view, codes.astype(np.float64), paint, "status")
     axes.get_images()[0].set_norm(BoundaryNorm(np.arange(len(Status) + 1) - 0.5, len(Status)))
     place(sheet, status_entries(view), cell.left + cell.width + 0.2, cell.top)
     return axes

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,6 +29,29 @@ from parscope.workflows.save import check_result, save
 _GROUP = "parscope.techniques"
 # Spectra from which a prior is learnt, spread over the scan.
 _SAMPLE = 1000
+
+
+def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
+    """What was decided before spectra were fitted, from the settings that their maps keep.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Those that were fitted.
+    settings : mapping
+        Of `map_spectra`.
+
+    Returns
+    -------
+    Plan
+    """
+    options = {n: _tuples(value) for n, value in settings.items() if n not in ("technique", "prior", "dataset")}
+    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), **options)
+
+
+def _tuples(value: Any) -> Any:
+    """What JSON made a list of is a tuple again."""
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
 def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with a default

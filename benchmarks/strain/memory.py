@@ -7,14 +7,9 @@ is cheap to write and small on disk, while a reader has to decompress and stream
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -24,6 +19,7 @@ import numpy as np
 from benchmarks import machine
 from benchmarks.environments import CACHE
 from benchmarks.report import RESULTS, Row, Target, table, text, write
+from benchmarks.watch import watch
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 
 SIZE = 20e9
@@ -31,18 +27,8 @@ COLUMNS, TILE, RUN = 800, 16, 32
 """Scan columns; simulated rows; patterns in a chunk."""
 ELECTRONS = 2_000.0
 LIMIT = Target(at_most=1.0)
-TIME_LIMIT = 3 * 3600.0
 SPARE = 4e9
 """Disk space that is left alone, [bytes]."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a command took: peak memory of all its processes [bytes], wall and CPU time [s]."""
-
-    memory: float
-    wall: float
-    cpu: float
 
 
 def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
@@ -86,57 +72,6 @@ def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def measure(command: list[str], time_limit: float = TIME_LIMIT) -> Usage:
-    """Run a command and watch the memory of all its processes.
-
-    Parameters
-    ----------
-    command : list of str
-        Program and arguments.
-    time_limit : float, default 3 h
-        After which it is stopped, [s].
-
-    Returns
-    -------
-    Usage
-        The peak is the sum over all processes of the most each has held, looked at ten times a second.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the command fails or is stopped.
-    """
-    start, peak, done = time.monotonic(), 0.0, 0
-    process = subprocess.Popen(command, start_new_session=True)
-    try:
-        while not done:
-            peak = max(peak, _resident(process.pid))
-            if time.monotonic() - start > time_limit:
-                os.killpg(process.pid, signal.SIGKILL)
-            time.sleep(0.1)
-            done, status, usage = os.wait4(process.pid, os.WNOHANG)
-    except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Usage(peak, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
-
-
-def _resident(group: int) -> float:
-    """The most resident bytes that the processes of a group have held, each at its own peak."""
-    total = 0.0
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[2]) == group:
-                peaks = [line for line in (entry / "status").read_text().splitlines() if line.startswith("VmHWM")]
-                total += sum(float(line.split()[1]) * 1024 for line in peaks)
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
-    return total
-
-
 def main() -> int:
     """Make the scan, map its strain in a process of its own, write the row, delete the scan."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -150,7 +85,7 @@ def main() -> int:
         rows, columns = write_scan(file, size)
         parscope = Path(sys.executable).with_name("parscope")
         command = [str(parscope), "strain", str(file), "--output", str(Path(folder) / "result.nc")]
-        usage = measure(command)
+        usage = watch(command)
     case = f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB"
     head |= {
         "run": name,

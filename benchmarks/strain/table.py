@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.exchange import Answer, Method, Run
 from benchmarks.report import Row, rounded
 from benchmarks.strain import methods, scenes
 from benchmarks.strain.cases import METRICS, Case
-from benchmarks.strain.exchange import Answer, Method, Run
 from benchmarks.strain.polycrystal import polycrystal_scores
 from benchmarks.strain.score import Measured, disk_scores, score
 
@@ -66,7 +66,7 @@ def entrants(case: Case, scene: scenes.Scene) -> Sequence[Method]:
 def _lay_out(run: Run, case: Case, scene: scenes.Scene) -> Path:
     """Draw the patterns of a case and put them where the runners look."""
     name = f"{case.phantom}-{case.electrons}" + (f"-{case.pool}x{case.pool}" if case.pool > 1 else "")
-    return run.case(name, scene.draw(case.electrons), scene.probe_image, scene.given)
+    return run.case(name, scene.given, patterns=scene.draw(case.electrons), probe=scene.probe_image)
 
 
 def _scores(answer: Answer, scene: scenes.Scene, case: Case) -> Scores:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.strain import memory
+from benchmarks.watch import watch
 
 
 def test_the_scan_is_as_large_as_asked_and_repeats_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,13 +37,13 @@ def data_bytes(scan: tuple[int, int]) -> int:
 def test_a_command_is_watched_with_its_children() -> None:
     child = "x = bytearray(60_000_000); import time; time.sleep(0.5)"
     parent = f"import subprocess, sys; x = bytearray(60_000_000); subprocess.run([sys.executable, '-c', {child!r}])"
-    usage = memory.measure([sys.executable, "-c", parent])
+    usage = watch([sys.executable, "-c", parent])
     assert 120e6 < usage.memory < 250e6
     assert usage.wall > 0.5
 
 
 def test_a_failing_command_is_an_error_and_a_slow_one_is_stopped() -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        memory.measure([sys.executable, "-c", "raise SystemExit(3)"])
+        watch([sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(subprocess.CalledProcessError):
-        memory.measure([sys.executable, "-c", "import time; time.sleep(60)"], time_limit=0.3)
+        watch([sys.executable, "-c", "import time; time.sleep(60)"], time_limit=0.3)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.environments import CACHE
 from benchmarks.report import RESULTS, text, write
 
-TABLES = ("strain",)
+TABLES = ("strain", "spectroscopy")
 
 
 def make(name: str, quick: bool, resume: str | None) -> int:

@@ -6,39 +6,32 @@ is cheap to write and small on disk, while a reader has to decompress and stream
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import h5py
 import hdf5plugin
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.environments import CACHE
-from benchmarks.report import RESULTS, Row, Target, table, text, write
-from benchmarks.watch import watch
+from benchmarks.memory import Large
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 
-SIZE = 20e9
 COLUMNS, TILE, RUN = 800, 16, 32
 """Scan columns; simulated rows; patterns in a chunk."""
 ELECTRONS = 2_000.0
-LIMIT = Target(at_most=1.0)
 SPARE = 4e9
 """Disk space that is left alone, [bytes]."""
 
 
-def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
+def write_scan(path: Path, size: float) -> tuple[int, int]:
     """Write a scan of at least `size` bytes of patterns.
 
     Parameters
     ----------
     path : Path
         HDF5 file to make.
-    size : float, default 20e9
+    size : float
         Bytes of uint16 patterns after decompression.
 
     Returns
@@ -72,40 +65,23 @@ def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def main() -> int:
-    """Make the scan, map its strain in a process of its own, write the row, delete the scan."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--size", type=float, default=SIZE / 1e9, help="GB of patterns; below 20 nothing is published")
-    size = parser.parse_args().size * 1e9
-    name = f"{machine.now().replace(':', '')}-{machine.commit()}"
-    head = {"date": machine.now(), "load_start": machine.load()}
-    CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="memory-") as folder:
-        file = Path(folder) / "scan.h5"
-        rows, columns = write_scan(file, size)
-        parscope = Path(sys.executable).with_name("parscope")
-        command = [str(parscope), "strain", str(file), "--output", str(Path(folder) / "result.nc")]
-        usage = watch(command)
-    case = f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB"
-    head |= {
-        "run": name,
-        "versions": machine.versions("parscope", "numpy", "numba", "h5py", "hdf5plugin"),
-        "machine": machine.machine(),
-        "load_end": machine.load(),
-        "commit": machine.commit(),
-        "seeds": {"simulation": ScanDesign().seed},
-        "commands": ["python -m benchmarks.strain.memory", "parscope strain scan.h5 --output result.nc"],
-    }
-    lines = [
-        Row(case, "peak memory, whole command", usage.memory / 1e9, "GB", target=LIMIT),
-        Row(case, "patterns per second, whole command", rows * columns / usage.wall, "1/s"),
-        Row(case, "patterns per CPU second, whole command", rows * columns / usage.cpu, "1/s"),
-    ]
-    made = table(head, lines, [])
-    write(made, (RESULTS if size >= SIZE else CACHE) / "strain_memory.json")
-    print(text(made))
-    return int(lines[0].met is False)
+def large_scan(path: Path, size: float) -> tuple[str, int]:
+    """Write a scan; what it is, and how many patterns."""
+    rows, columns = write_scan(path, size)
+    return f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB", rows * columns
+
+
+LARGE = Large(
+    name="strain_memory",
+    module="benchmarks.strain.memory",
+    gigabytes=20,
+    limit=1.0,
+    write=large_scan,
+    command=lambda scan, folder: ["strain", str(scan), "--output", str(folder / "result.nc")],
+    signals="patterns",
+    seeds={"simulation": ScanDesign().seed},
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(LARGE.main())

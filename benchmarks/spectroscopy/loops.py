@@ -51,9 +51,9 @@ PROMISED: Mapping[str, Target | None] = {
 
 
 def file() -> Path | None:
-    """The measurement: what ``PARSCOPE_LOOPS`` names, else beside the work tree; None where there is none."""
-    named = os.environ.get("PARSCOPE_LOOPS")
-    path = Path(named) if named else ROOT.parent / "shared" / "data" / "spectroscopy" / FILE
+    """The measurement, where the tests have their sample files; None where it is not."""
+    folder = Path(os.environ.get("PARSCOPE_TEST_DATA", ROOT.parent / "shared" / "data"))
+    path = folder / "spectroscopy" / FILE
     return path if path.exists() else None
 
 
@@ -70,7 +70,7 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
     """Run everything; see `benchmarks.spectroscopy.resonances.measure`."""
     path = file()
     if path is None:
-        print(f"{CASE}: left out; {FILE} is not there, and PARSCOPE_LOOPS names no other", flush=True)
+        print(f"{CASE}: left out, as there is no spectroscopy/{FILE}; set PARSCOPE_TEST_DATA", flush=True)
         return [], []
     bias, loops = load(path)
     sample = np.random.default_rng(SEED).choice(len(loops), QUICK if quick else SAMPLE, replace=False)

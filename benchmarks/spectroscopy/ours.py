@@ -125,7 +125,7 @@ def one(job: Job) -> dict[str, Any]:
 def generic(job: Job) -> dict[str, Any]:
     """From `render` alone, beside the compiled search on the same spectra."""
     physics, spectra = BandExcitation(job.array("frequency")), job.spectra
-    solver = LeastSquares(Rendered(physics.frequency))
+    solver = LeastSquares(Rendered(job.array("frequency")))
     (theta, covariance, status), first, seconds = timed(lambda: in_parts(solver, spectra))
     std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     compiled, _ = named(physics, *in_parts(LeastSquares(physics), spectra)[:2])

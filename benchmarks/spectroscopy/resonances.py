@@ -75,6 +75,7 @@ _EFFICIENCY = [f"efficiency_{name}" for name in NAMES]
 _STRONG: dict[str, Target | None] = {
     **dict.fromkeys(_EFFICIENCY, EFFICIENT),
     "failures": Target(at_most=0.0),
+    "silent": None,
     "reconstruction": None,
     **_COVERAGE,
     "speed": FAST,

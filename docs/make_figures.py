@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "spectroscopy.json"
@@ -33,7 +34,12 @@ FILM = {
     "MAP": ("published MAP", "#E69F00", "^"),
     "least squares": ("published least squares", "#999999", "v"),
 }
-UNITS = {"amplitude": ("10⁻⁶", 1e6), "resonance": ("Hz", 1.0), "quality": ("1", 1.0), "phase": ("rad", 1.0)}
+PARAMETERS = {
+    "amplitude": ("amplitude, 10⁻⁶", 1e6),
+    "resonance": ("resonance, Hz", 1.0),
+    "quality": ("quality factor", 1.0),
+    "phase": ("phase, rad", 1.0),
+}
 RESONANCES, TWIN = "resonances, signal to noise ", "twin of the published film, n = "
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 
@@ -66,8 +72,17 @@ def signal_axis(axes: Axes) -> None:
     axes.set_xlabel("peak over noise")
 
 
-def precision(found: Scores) -> Figure:
+def plain_logarithmic(axes: Axes) -> None:
+    """A logarithmic axis without powers of ten: 1, 2, 5, 10, ..."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def precision(made: dict[str, Any]) -> Figure:
     """Errors over the bound, and failures, against the signal-to-noise ratio."""
+    found = scores(made, RESONANCES)
     figure, (resonance, quality, failures) = plt.subplots(1, 3, figsize=(9.6, 3.0), layout="constrained")
     for name, style in METHODS.items():
         cases = found.get(name, {})
@@ -77,9 +92,8 @@ def precision(found: Scores) -> Figure:
         curve(failures, {n: max(100 * s["failures"], 1e-3) for n, s in cases.items()}, style)
     for axes, name in ((resonance, "resonance"), (quality, "quality factor")):
         axes.axhline(1, color="black", lw=0.8)
-        axes.set_yscale("log")
-        axes.set_yticks((1, 2, 5, 10), ["1", "2", "5", "10"])
-        axes.minorticks_off()
+        plain_logarithmic(axes)
+        axes.set_ylim(0.8, 20)
         axes.set_title(f"{name}: error over the bound", loc="left", fontsize=9)
     failures.set_yscale("log")
     failures.set_yticks((1e-3, 0.01, 0.1, 1, 10, 100), ["none", "0.01", "0.1", "1", "10", "100"])
@@ -91,8 +105,9 @@ def precision(found: Scores) -> Figure:
     return figure
 
 
-def coverage(found: Scores) -> Figure:
+def coverage(made: dict[str, Any]) -> Figure:
     """How often the 95 % interval holds the truth, against the signal-to-noise ratio."""
+    found = scores(made, RESONANCES)
     figure, panels = plt.subplots(1, 2, figsize=(6.6, 2.8), sharey=True, layout="constrained")
     for axes, name in zip(panels, ("resonance", "quality"), strict=True):
         axes.axhspan(93, 97, color="#dddddd", lw=0)
@@ -107,11 +122,19 @@ def coverage(found: Scores) -> Figure:
     return figure
 
 
-def film(found: Scores) -> Figure:
+def limits(made: dict[str, Any], metric: str) -> dict[int, float | None]:
+    """The limits that the table states for one quantity of the twin, by the noise."""
+    rows = [row for row in made["rows"] if row["case"].startswith(TWIN) and row["metric"] == metric]
+    return {int(row["case"].removeprefix(TWIN)): row["bound"] for row in rows}
+
+
+def film(made: dict[str, Any]) -> Figure:
     """Median errors on the twin of the published film, against the noise."""
+    found = scores(made, TWIN)
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     figure, panels = plt.subplots(1, 4, figsize=(11.0, 3.2), layout="constrained")
-    for axes, (name, (unit, factor)) in zip(panels, UNITS.items(), strict=True):
+    for axes, (name, (title, factor)) in zip(panels, PARAMETERS.items(), strict=True):
+        curve(axes, limits(made, f"{name}, median error"), ("limit with the prior", "black", ""), lw=0.8)
         for method, style in FILM.items():
             if method in found:
                 points = {n: s[f"median_{name}"] for n, s in found[method].items()}
@@ -119,18 +142,18 @@ def film(found: Scores) -> Figure:
                 points = {int(n): errors[name] for n, errors in published[method].items()}
             dashes = "-" if method in found else "--"
             curve(axes, {n: None if y is None else factor * y for n, y in points.items()}, style, ls=dashes)
-        axes.set_yscale("log")
+        plain_logarithmic(axes)
         axes.set_xticks((2, 4, 6, 8))
         axes.set_xlabel("noise n")
-        axes.set_title(f"{name}: median error, {unit}", loc="left", fontsize=9)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
+        axes.set_title(f"{title}: median error", loc="left", fontsize=9)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     return figure
 
 
-FIGURES: dict[str, tuple[Callable[[Scores], Figure], str]] = {
-    "spectroscopy_precision.png": (precision, RESONANCES),
-    "spectroscopy_coverage.png": (coverage, RESONANCES),
-    "spectroscopy_film.png": (film, TWIN),
+FIGURES: dict[str, Callable[[dict[str, Any]], Figure]] = {
+    "spectroscopy_precision.png": precision,
+    "spectroscopy_coverage.png": coverage,
+    "spectroscopy_film.png": film,
 }
 
 
@@ -138,8 +161,8 @@ def main() -> None:
     """Write all figures."""
     made = json.loads(RESULTS.read_text(encoding="utf-8"))
     with plt.rc_context(STYLE):
-        for name, (draw, cases) in FIGURES.items():
-            figure = draw(scores(made, cases))
+        for name, draw in FIGURES.items():
+            figure = draw(made)
             # No date and no version in the file: the same results make the same bytes.
             figure.savefig(IMAGES / name, dpi=150, metadata={"Software": None})
             plt.close(figure)

@@ -87,6 +87,16 @@ def test_tables_are_what_the_results_say() -> None:
     assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]
 
 
+def test_figures_are_drawn_from_the_results(tmp_path: Path) -> None:
+    space: dict[str, Any] = {"__name__": "make_figures", "__file__": str(ROOT / "docs" / "make_figures.py")}
+    exec((ROOT / "docs" / "make_figures.py").read_text(encoding="utf-8"), space)
+    space["IMAGES"] = tmp_path
+    space["main"]()
+    assert {image.name for image in tmp_path.iterdir()} == set(space["FIGURES"])
+    page = (ROOT / "docs" / "explanation" / "spectroscopy.md").read_text(encoding="utf-8")
+    assert all(f"../images/{name}" in page and (ROOT / "docs" / "images" / name).exists() for name in space["FIGURES"])
+
+
 def test_the_how_to_of_spectra_finds_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {}

@@ -24,10 +24,10 @@ GENERIC = Method("parscope, only rendered", "spectroscopy/ours.py", settings={"t
 
 BGLIB = Method("BGlib 0.0.6", "spectroscopy/peers/run_bglib.py", "bglib", {"mode": "call", "count": 2000})
 CURVE_FIT = Method(
-    "SciPy curve_fit, as sidpy calls it", "spectroscopy/peers/run_sidpy.py", "bglib", {"mode": "call", "count": 500}
+    "SciPy curve_fit, as sidpy calls it", "spectroscopy/peers/run_sidpy.py", "bglib", {"mode": "call", "count": 2000}
 )
 REPAIRED = Method(
-    "SciPy least_squares, all residuals", "spectroscopy/peers/run_scipy.py", "bglib", {"mode": "call", "count": 1000}
+    "SciPy least_squares, all residuals", "spectroscopy/peers/run_scipy.py", "bglib", {"mode": "call", "count": 2000}
 )
 BGLIB_CLASS = Method(
     "BGlib 0.0.6, its class", "spectroscopy/peers/run_bglib.py", "bglib", {"mode": "class", "count": 320}

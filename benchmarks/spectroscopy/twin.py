@@ -19,7 +19,7 @@ NOISE = (2, 4, 6, 8)
 PUBLISHED = Path(__file__).with_name("published.json")
 """Medians that others have published; figures of theirs, not of this run."""
 
-PLAIN = Method("parscope", "spectroscopy/ours.py", settings={"task": "fit"})
+PLAIN = Method("parscope", "spectroscopy/ours.py", settings={"task": "fit", "repeats": 0})
 PRIOR = Method("parscope, prior", "spectroscopy/ours.py", settings={"task": "prior"})
 
 _UNITS = {"resonance": ("Hz", 1.0), "quality": ("1", 1.0), "amplitude": ("1e-6", 1e6), "phase": ("rad", 1.0)}

@@ -33,8 +33,8 @@ METRICS: Mapping[str, Metric] = {
     "determination_fitted": Metric("R², median of those that have a fit", "1", comparable=False),
     "fitted": Metric("loops that have a fit", "%", 100.0, more_is_better=True),
     "sample": Metric("R², median of a sample of 200", "1", more_is_better=True),
-    "not_worse": Metric("R² better than fit_loop's or equal", "%", 100.0, comparable=False),
-    "not_worse_fitted": Metric("the same, where both have a fit", "%", 100.0, comparable=False),
+    "not_worse": Metric("R² better than the other's or equal", "%", 100.0, more_is_better=True),
+    "not_worse_fitted": Metric("the same, where both have a fit", "%", 100.0, more_is_better=True),
     "unmoved": Metric("fits equal to their first guess, bit for bit", "%", 100.0, more_is_better=True),
     "speed": Metric("loops per CPU second", "1/s", more_is_better=True),
 }
@@ -92,8 +92,11 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
                 "sample": float(np.median(described[sample])),
             }
         records.append(record(CASE, method, answer, found[method.name]))
-    ours = found[OURS.name] | beside(fits[OURS.name][sample], fits[SEARCH.name])
+    mine, theirs = fits[OURS.name][sample], fits[SEARCH.name]
+    ours = found[OURS.name] | beside(mine, theirs)
     peers = {method.name: found[method.name] for method in (SEARCH, SHIPPED) if found[method.name]}
+    if SEARCH.name in peers:
+        peers[SEARCH.name] |= beside(theirs, mine)
     return lines(CASE, PROMISED, METRICS, ours, peers, {}), records
 
 
@@ -123,7 +126,7 @@ def scores_of(answer: Answer, fits: Array) -> Scores:
 
 
 def beside(ours: Array, theirs: Array, equal: float = EQUAL) -> Scores:
-    """How often our R² is better or equal: a loop that only one has a fit of counts for that one; and where both have.
+    """How often one R² is better than another or equal; a loop that only one has a fit of counts for that one.
 
     Parameters
     ----------

@@ -54,11 +54,11 @@ METRICS: Mapping[str, Metric] = {
     "coverage_resonance": Metric("resonance inside its 95 % interval", "%", 100.0, ideal=0.95),
     "coverage_quality": Metric("quality inside its 95 % interval", "%", 100.0, ideal=0.95),
     "speed": Metric("fits per CPU second", "1/s", more_is_better=True),
-    "over_bglib": Metric("speed, BGlib = 1", "1", comparable=False),
-    "over_bglib_class": Metric("speed, BGlib's class = 1", "1", comparable=False),
-    "over_sidpy": Metric("speed, sidpy's SidFitter = 1", "1", comparable=False),
-    "over_curve_fit": Metric("speed, curve_fit as sidpy calls it = 1", "1", comparable=False),
-    "over_repaired": Metric("speed, least_squares on all residuals = 1", "1", comparable=False),
+    "over_bglib": Metric("speed, BGlib = 1", "1", more_is_better=True),
+    "over_bglib_class": Metric("speed, BGlib's class = 1", "1", more_is_better=True),
+    "over_sidpy": Metric("speed, sidpy's SidFitter = 1", "1", more_is_better=True),
+    "over_curve_fit": Metric("speed, curve_fit as sidpy calls it = 1", "1", more_is_better=True),
+    "over_repaired": Metric("speed, least_squares on all residuals = 1", "1", more_is_better=True),
     "unmoved": Metric("fits equal to their first guess, bit for bit", "%", 100.0, more_is_better=True),
     "setup": Metric("set-up, once in a process", "s", comparable=False),
     "one_median": Metric("one spectrum, warm call, median", "µs", 1e6, comparable=False),
@@ -210,9 +210,10 @@ def rows_of(case: Case, found: Mapping[str, Scores]) -> list[Row]:
     ours, single, generic = found[OURS.name], found.get(ONE.name, {}), found.get(GENERIC.name, {})
     ours = ours | {name: single[name] for name in ("one_median", "one_late") if single}
     ours |= {f"generic_{name}": generic[name] for name in ("speed", "away") if generic}
+    peers = {method.name: dict(found[method.name]) for method in PEERS if found[method.name]}
     for key, method in TIMED.items():
         if "speed" in ours and "speed" in found.get(method.name, {}):
             ours[f"over_{key}"] = ours["speed"] / found[method.name]["speed"]
-    peers = {method.name: found[method.name] for method in PEERS if found[method.name]}
+            peers.setdefault(method.name, {})[f"over_{key}"] = 1.0
     bounds = {**dict.fromkeys(_EFFICIENCY, 1.0), "reconstruction": 1.0}
     return lines(case.name, case.metrics, METRICS, ours, peers, bounds)

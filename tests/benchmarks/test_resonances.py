@@ -120,7 +120,7 @@ def test_speeds_are_compared_with_those_who_gave_one() -> None:
     case = resonances.Case(10, {"speed": None, "over_bglib": Target(at_least=50), "over_sidpy": Target(at_least=1000)})
     speed, bglib, sidpy = resonances.rows_of(case, found)
     assert (speed.value, speed.peer_value) == (6000, 100)
-    assert (bglib.value, bglib.met) == (60, True)
+    assert (bglib.value, bglib.peer_value, bglib.met) == (60, 1, True)
     assert (sidpy.value, sidpy.met) == (None, False)
 
 

@@ -20,7 +20,6 @@ from parscope.io import write_spectra
 COLUMNS, STEPS = 60, 384
 NOISE = 0.5
 """Half width of the noise over the standard deviation of the clean spectra: peaks about 13 times the noise."""
-ROW_BYTES = COLUMNS * STEPS * FILM_FREQUENCY.size * 8
 
 
 def rows(count: int) -> Iterator[NDArray[np.complex64]]:
@@ -31,8 +30,9 @@ def rows(count: int) -> Iterator[NDArray[np.complex64]]:
 
 
 def large_scan(path: Path, size: float) -> tuple[str, int]:
-    """Write a scan of at least `size` bytes, one row at least; what it is, and how many spectra."""
-    count = max(1, round(size / ROW_BYTES))
+    """Write a scan of about `size` bytes, one row at least; what it is, and how many spectra."""
+    row = COLUMNS * STEPS * FILM_FREQUENCY.size * 8
+    count = max(1, round(size / row))
     step = float(FILM_FREQUENCY[1] - FILM_FREQUENCY[0])
     axes = (
         Axis("y", count),
@@ -41,7 +41,7 @@ def large_scan(path: Path, size: float) -> tuple[str, int]:
         Axis("frequency", FILM_FREQUENCY.size, "Hz", step, float(FILM_FREQUENCY[0])),
     )
     write_spectra(path, rows(count), axes)
-    what = f"scan of {count} x {COLUMNS} x {STEPS} spectra, {count * ROW_BYTES / 1e9:.1f} GB"
+    what = f"scan of {count} x {COLUMNS} x {STEPS} spectra, {count * row / 1e9:.1f} GB"
     return what, count * COLUMNS * STEPS
 
 

@@ -29,8 +29,9 @@ test: $(VENV)/.torch  ## run the tests: units, docstring examples, contracts
 
 check: format lint types imports dead changes docs wheel-check cover  ## all that is asked of a change, tests included
 
-bench: $(VENV)/.run  ## measure speed and accuracy, and redraw the tables; one case: make bench ONLY=strain
-	$(BIN)/python -m benchmarks $(ONLY); kept=$$?; $(BIN)/python docs/make_tables.py; exit $$kept
+bench: $(VENV)/.torch  ## measure speed and accuracy, and redraw the tables; one of them: make bench ONLY=strain
+	$(BIN)/python -m benchmarks $(ONLY); kept=$$?; \
+	  $(BIN)/python docs/make_tables.py && $(BIN)/python docs/make_figures.py && exit $$kept
 
 docs: $(VENV)/.docs  ## build the documentation into site/; a warning is an error
 	$(BIN)/python docs/make_tables.py --check

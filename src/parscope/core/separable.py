@@ -54,7 +54,7 @@ class Piece:
     ----------
     physics : Separable
         Makes that part of a signal; its non-linear parameters are some of those of the whole, in their order.
-    samples : ndarray of int
+    samples : ndarray of int, shape (n,)
         Which samples.
     """
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from parscope.core.physics import Parameter
 from parscope.core.separable import Linear, Piece, Separable
 
-# Widths of a transition usually lie about this share of the largest bias, within two factors of e either way.
-_WIDTH, _SPREAD = 0.1, 2.0
+# Widths of a transition lie about this share of the largest bias, within this power of e either way: only what a loop
+# does not tell at all is held.
+_WIDTH, _SPREAD = 0.07, 2.5
 # Widths from this share of a step to this multiple of the whole sweep can be fitted.
 _NARROWEST, _WIDEST = 0.1, 4.0
 
@@ -72,8 +73,8 @@ class Branch(Separable):
 class HysteresisLoop(Separable):
     """Piezoresponse against bias: two transitions at the coercive biases, between the same two levels.
 
-    A signal that a straight line explains as well is no loop and is ABSENT. Widths are drawn softly towards a tenth
-    of the largest bias, so that those which the loop does not tell have an error instead of running away. Do not use it
+    A signal that a straight line explains as well is no loop and is ABSENT. Widths are drawn softly towards 7 % of
+    the largest bias, so that those which the loop does not tell have an error instead of running away. Do not use it
     for loops of which the bias does not reach both coercive biases.
 
     Parameters
@@ -156,7 +157,7 @@ class HysteresisLoop(Separable):
 
     @property
     def usual(self) -> tuple[tuple[float, float], ...]:
-        """Coercive biases inside the sweep, widths of a tenth of it."""
+        """Coercive biases inside the sweep, widths of 7 % of it."""
         most = float(np.abs(self.bias).max())
         width = (float(np.log(_WIDTH * most)), _SPREAD)
         return ((0.0, most), width, width) * 2

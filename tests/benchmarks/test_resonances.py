@@ -126,15 +126,15 @@ def test_speeds_are_compared_with_those_who_gave_one() -> None:
 
 def test_a_loop_that_only_one_describes_counts_for_that_one() -> None:
     mine, theirs = np.array([0.9, 0.9, np.nan, 0.5, np.nan]), np.array([0.90005, np.nan, 0.2, 0.6, np.nan])
-    assert loops.beside(mine, theirs) == {"not_worse": 3 / 5, "not_worse_fitted": 1 / 2}
+    assert loops.beside(mine, theirs) == {"not_worse": 3 / 5, "near": 3 / 5}
 
 
-def test_determination_is_one_for_a_perfect_curve_and_that_of_a_line_is_less() -> None:
-    bias = np.cos(np.linspace(0, 2 * np.pi, 32, endpoint=False))
-    curves = np.stack([bias**3, 2 * bias + 1])
-    assert loops.determination(curves, curves) == pytest.approx(1)
-    cubic, straight = loops.determination(loops.line(bias, curves), curves)
-    assert cubic < 0.95 and straight == pytest.approx(1)
+def test_determination_is_one_for_a_perfect_curve_and_what_is_left_lowers_it() -> None:
+    curves = np.cos(np.linspace(0, 2 * np.pi, 32, endpoint=False))[None] ** np.array([[3], [1]])
+    assert loops.determination(Answer("key", {"fitted": curves}), curves) == pytest.approx(1)
+    left = 0.2 * curves.var(axis=1) * 32
+    assert loops.determination(Answer("key", {"left": left}), curves) == pytest.approx(0.8)
+    assert np.isnan(loops.determination(Answer("key", {}), curves)).all()
 
 
 @pytest.mark.parametrize("task", ["fit", "prior", "one", "generic"])

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from parscope.cli.progress import progress_bar
+from parscope.cli.technique import FIELDS, TechniqueCommand
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=TechniqueCommand)
 def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
+    context: typer.Context,
     technique: Annotated[str, typer.Argument(help="What made the spectra, such as be-sho.")],
     spectra: Annotated[Path, typer.Argument(help="The spectra: any format that parscope reads.")],
     output: Annotated[
@@ -21,7 +23,6 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False,
     prior: Annotated[bool, typer.Option("--prior", help="Help weak spectra by the distribution of all.")] = False,
-    background: Annotated[bool, typer.Option(help="Fit a constant background too.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
 ) -> None:
@@ -29,7 +30,7 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     from parscope.workflows.fit import map_spectra
 
     where = output or Path(f"{spectra}.fit.nc")
-    options: dict[str, Any] = {"prior": prior, "background": background, "dataset": dataset, "dask": dask}
+    options: dict[str, Any] = {"prior": prior, "dataset": dataset, "dask": dask, **context.meta[FIELDS]}
     with progress_bar("set-up") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     print(sentence(result, where))

@@ -129,7 +129,9 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
         if taken.sound[s]:
             strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
             foreign = strange and taken.energy[s] - residual < _EXPLAINED * taken.energy[s]
-            verdict.status[s] = _status(fits.end[s], verdict.detection[s], foreign, _leans(model, fits.found[s]))
+            # Without a search there is no wrong place to end in, however weak the signal.
+            detected = verdict.detection[s] if model.lower.size else math.inf
+            verdict.status[s] = _status(fits.end[s], detected, foreign, _leans(model, fits.found[s]))
         if verdict.status[s] == _OK:
             to_units(model, fits.found[s], fits.covariance[s], variance)
         elif verdict.status[s] != _WEAK:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from parscope.cli.progress import progress_bar
-from parscope.cli.technique import FIELDS, TechniqueCommand
+from parscope.cli.technique import TechniqueCommand, options_of_technique
 
 app = typer.Typer(add_completion=False)
 
@@ -30,7 +30,7 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     from parscope.workflows.fit import map_spectra
 
     where = output or Path(f"{spectra}.fit.nc")
-    options: dict[str, Any] = {"prior": prior, "dataset": dataset, "dask": dask, **context.meta[FIELDS]}
+    options: dict[str, Any] = {"prior": prior, "dataset": dataset, "dask": dask, **options_of_technique(context)}
     with progress_bar("set-up") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     print(sentence(result, where))

@@ -10,8 +10,24 @@ from typer.core import TyperCommand
 
 from parscope.core.errors import OptionError
 
-FIELDS = "parscope.cli.technique"
-"""Under which name the options of the technique are kept in the context."""
+_OPTIONS = "parscope.technique"
+
+
+def options_of_technique(context: Any) -> dict[str, Any]:
+    """What was set of the technique.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of a `TechniqueCommand`.
+
+    Returns
+    -------
+    dict
+        Values, by the names of the fields.
+    """
+    taken: dict[str, Any] = context.meta[_OPTIONS]
+    return taken
 
 
 class TechniqueCommand(TyperCommand):
@@ -35,7 +51,7 @@ class TechniqueCommand(TyperCommand):
             if not equals:
                 value = "true" if kinds[name] is bool else next(words, "")
             taken[name[2:].replace("-", "_")] = read(value, kinds[name], name)
-        ctx.meta[FIELDS] = taken
+        ctx.meta[_OPTIONS] = taken
         return super().parse_args(ctx, rest)
 
 

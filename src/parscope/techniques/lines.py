@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.axes import Axis
 from parscope.core.physics import Parameter
 from parscope.core.separable import Linear, Separable
 
@@ -43,11 +44,13 @@ class Lines(Separable):
     """
 
     position: NDArray[np.float64]
-    ranges: tuple[tuple[float, float], ...]
+    ranges: tuple[tuple[float, float], ...] = ()
     degree: int = 1
     unit: str = "1/cm"
 
     noise = "gaussian"
+    usual_axis = Axis("shift", 200, "1/cm", 1.0, 400.0)
+    any_unit = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted."""
@@ -55,7 +58,7 @@ class Lines(Separable):
         if position.ndim != 1 or len(position) < 2 or not np.all(np.diff(position) > 0):
             raise ValueError("position: not one-dimensional and rising")
         if not self.ranges:
-            raise ValueError("ranges: no line")
+            object.__setattr__(self, "ranges", ((float(position[0]), float(position[-1])),))
         position.setflags(write=False)
         object.__setattr__(self, "position", position)
 
@@ -81,8 +84,8 @@ class Lines(Separable):
     @property
     def linear(self) -> tuple[Linear, ...]:
         """Height of each line, and the coefficients of the background."""
-        heights = tuple(Linear(f"height_{n}", "1") for n in range(1, len(self.ranges) + 1))
-        return heights + tuple(Linear(f"background_{n}", "1") for n in range(self.degree + 1))
+        heights = tuple(Linear(f"height_{n}", "signal") for n in range(1, len(self.ranges) + 1))
+        return heights + tuple(Linear(f"background_{n}", "signal") for n in range(self.degree + 1))
 
     def columns(self, xp: Any, x: Any, /, *theta: Any) -> tuple[Any, ...]:
         """Lines of unit height, then powers of the scaled position."""

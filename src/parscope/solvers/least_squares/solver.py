@@ -80,6 +80,13 @@ class LeastSquares:
         engine = self._engine
         return Bank(engine.basis, self._grid(engine.loss), engine.moving, engine.positive)
 
+    def prepare(self) -> None:
+        """Make the templates now, before several threads ask for them."""
+        for _, solver in self._pieces:
+            solver.prepare()
+        if not self._pieces:
+            _ = self.bank
+
     @cached_property
     def posterior(self) -> Posterior:
         """Posterior of weak signals."""

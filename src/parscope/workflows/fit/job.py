@@ -108,8 +108,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     # Data in memory have no fingerprint by which the next run could know them again.
     key = (mark, path.stat().st_mtime_ns, version("parscope"), settings, plan) if mark else None
     parts = Parts(target, key) if target and key else None
-    # Made before the threads share it.
-    _ = plan.solver.bank
+    plan.solver.prepare()
     found = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, progress or silent)
     elapsed = time.perf_counter() - began
     provenance = Provenance(spectra.source, mark, version("parscope"), settings)

@@ -14,6 +14,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "be_sho": "parscope.techniques.band_excitation:BandExcitation",
         "be_loop": "parscope.techniques.hysteresis:HysteresisLoop",
         "lines": "parscope.techniques.lines:Lines",
+        "raman": "parscope.techniques.lines:Lines",
         "current_voltage": "parscope.techniques.current_voltage:CurrentVoltage",
     },
     "parscope.readers": {

@@ -80,8 +80,6 @@ class Separable(Physics):
     on it. None where there is no such thing."""
     any_unit: ClassVar[bool] = False
     """Whether an axis of any unit will do."""
-    quantities: ClassVar[tuple[Parameter, ...]] = ()
-    """What `derive` returns: quantities a person asks for that are functions of the parameters."""
     dispensable: ClassVar[bool] = False
     """Whether signals may lack the columns that are searched: these get NO_MODEL unless Bayes' criterion asks for
     them (Schwarz, doi:10.1214/aos/1176344136)."""
@@ -141,6 +139,11 @@ class Separable(Physics):
         tuple of array, shape (n, bins)
             One column for each of `linear`; a number stands for a constant column.
         """
+
+    @property
+    def quantities(self) -> tuple[Parameter, ...]:
+        """What `derive` returns: quantities a person asks for that are functions of the parameters; none by default."""
+        return ()
 
     def derive(self, theta: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Quantities of the parameters.

@@ -82,10 +82,8 @@ class LeastSquares:
 
     def prepare(self) -> None:
         """Make the templates now, before several threads ask for them."""
-        for _, solver in self._pieces:
-            solver.prepare()
-        if not self._pieces:
-            _ = self.bank
+        for solver in [solver for _, solver in self._pieces] or [self]:
+            _ = solver.bank
 
     @cached_property
     def posterior(self) -> Posterior:

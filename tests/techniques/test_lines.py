@@ -111,8 +111,9 @@ def test_many_bins_and_spectra_that_cannot_be_used_do_not_matter() -> None:
     rng, physics = np.random.default_rng(0), Lines(x, ANYWHERE * 2)
     signals = np.repeat(physics.render(TWO), 40, axis=0) + rng.normal(0, 0.1, (40, 1500))
     signals[3], signals[4, 7] = 1.0, np.nan
-    physics = Lines.for_spectra(Axis.from_values("shift", x, "nm"), lambda: signals)
-    assert [round(sum(place) / 2) for place in physics.ranges] == [506, 521]
+    for sample in (signals, 1e200 * signals, signals.astype(np.float32)):
+        physics = Lines.for_spectra(Axis.from_values("shift", x, "nm"), lambda sample=sample: sample)
+        assert [round(sum(place) / 2) for place in physics.ranges] == [506, 521]
 
 
 def test_ranges_and_number_can_be_given() -> None:

@@ -48,10 +48,11 @@ def find_ranges(make: Callable[[Array, int], Separable], position: Array, spectr
     tuple of tuple of float
         In rising order; empty where no spectrum can be used.
     """
-    chosen = _choose(spectra[np.isfinite(spectra).all(axis=1) & (np.ptp(spectra, axis=1) > 0)])
-    if not len(chosen):
+    usable = spectra[np.isfinite(spectra).all(axis=1) & (np.ptp(spectra, axis=1) > 0)]
+    if not len(usable):
         return ()
-    x, chosen = _averaged(position, chosen)
+    # In units of the largest value, so that no square overflows.
+    x, chosen = _averaged(position, _choose(usable / np.abs(usable).max()))
     one = make(x, 1)
     anywhere = np.array([[p.between() for p in one.nonlinear]])
     flat = np.linalg.qr(np.stack(one.basis(anywhere), -1)[0][:, ~searched_columns(one)])[0]

@@ -129,7 +129,7 @@ class Lines(Separable):
             def anywhere(position: NDArray[np.float64], count: int) -> Lines:
                 return cls(position, **options, ranges=((float(position[0]), float(position[-1])),) * count)
 
-            ranges = find_ranges(anywhere, axis.values, spectra, lines)
+            ranges = find_ranges(anywhere, axis.values, spectra.astype(np.float64), lines)
         else:
             edges = np.linspace(axis.values[0], axis.values[-1], (lines or 1) + 1).tolist()
             ranges = tuple(pairwise(edges))

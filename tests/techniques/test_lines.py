@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,9 @@ def test_maps_need_no_setting(technique: str) -> None:
     assert maps["centre_2"].attrs["units"] == "nm"
     assert abs(float((maps["centre_2"] - truth[:, 2].reshape(15, 20)).median())) < 0.01
     assert maps["area_1"].attrs["units"] == "1 nm"
+    kept = json.loads(maps.attrs["settings"])
+    assert (kept["shape"], kept["degree"], kept["unit"]) == ("lorentz", 1, "nm")
+    assert [round(sum(place) / 2) for place in kept["ranges"]] == [506, 521]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,24 @@ def settable(kind: type[Separable]) -> dict[str, Any]:
     return {field.name: own[field.name] for field in fields(kind)[1:]} | {name: adapts[name] for name in names}  # type: ignore[arg-type]
 
 
+def decided(physics: Separable) -> dict[str, Any]:
+    """What was set of a technique or found from the data, as far as it can be written down in words and numbers.
+
+    Parameters
+    ----------
+    physics : Separable
+        That is fitted.
+
+    Returns
+    -------
+    dict
+        Values of its fields but the axis, with which `adapt` makes it again.
+    """
+    values = {field.name: getattr(physics, field.name) for field in fields(physics)[1:]}  # type: ignore[arg-type]
+    plain = (bool, int, float, str, tuple, type(None))
+    return {name: value for name, value in values.items() if isinstance(value, plain)}
+
+
 def adapt(
     technique: str,
     axis: Axis,

@@ -25,7 +25,7 @@ from parscope.workflows.fit.block import Plan, fit_block
 from parscope.workflows.fit.result import maps_dataset
 from parscope.workflows.parts import Parts
 from parscope.workflows.save import check_result, save
-from parscope.workflows.technique import adapt, find
+from parscope.workflows.technique import adapt, decided, find
 
 # Spectra from which a prior is learnt, spread over the scan.
 _SAMPLE = 1000
@@ -111,7 +111,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     plan.solver.prepare()
     found = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, progress or silent)
     elapsed = time.perf_counter() - began
-    provenance = Provenance(spectra.source, mark, version("parscope"), settings)
+    provenance = Provenance(spectra.source, mark, version("parscope"), {**settings, **decided(plan.physics)})
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
     result = maps_dataset(plan, found, {**provenance.attributes(), **timing})
     if target is not None:

@@ -85,6 +85,13 @@ def test_shapes_between_gauss_and_lorentz_are_fitted_at_the_bound(share: float) 
     assert np.abs(np.mean(away, axis=0)).max() < 0.25
 
 
+@pytest.mark.parametrize("distance", [9.0, 12.0])
+def test_overlapping_lines_of_other_shapes_are_not_more_than_they_are(distance: float) -> None:
+    theta = np.array([[510.0, 7.0, 0.5, 510.0 + distance, 7.0, 0.2, 1.0, 0.6, 1.0, 0.5]])
+    _, signals = measured(theta, 0.01, shape="voigt")
+    assert len(found(signals, shape="voigt").ranges) == 2
+
+
 def test_five_lines_are_five() -> None:
     lines = [(488.0, 3.0, 1.0), (500.0, 3.0, 0.4), (512.0, 5.0, 0.6), (530.0, 4.0, 0.5), (548.0, 6.0, 0.4)]
     shapes = [number for centre, width, _ in lines for number in (centre, width)]

@@ -56,18 +56,17 @@ def find_ranges(make: Callable[[Array, int], Separable], position: Array, spectr
     one = make(x, 1)
     anywhere = np.array([[p.between() for p in one.nonlinear]])
     flat = np.linalg.qr(np.stack(one.basis(anywhere), -1)[0][:, ~searched_columns(one)])[0]
-    found, left, best = np.empty((len(chosen), 0)), chosen - chosen @ flat @ flat.T, np.inf
+    each = len(one.nonlinear)
+    found, left, score = np.empty((len(chosen), 0)), chosen - chosen @ flat @ flat.T, np.inf
     for number in range(1, (count or _MOST) + 1):
-        physics, line = make(x, number), _next_line(one, flat, left)
-        # Shapes start anew: those of one line that stood for two are at the end of their range.
-        found.reshape(len(chosen), -1, len(line))[:, :, 2:] = line[2:]
-        fits = [_fit(physics, np.append(start, line), y) for start, y in zip(found, chosen, strict=True)]
-        rest = np.stack([residual for _, residual in fits])
-        score = _schwarz(rest, len(physics.parameters))
-        if count is None and number > 1 and score >= best:
+        physics, line = make(x, number), np.tile(_next_line(one, flat, left), (len(chosen), 1))
+        starts = [np.concatenate([found, line], axis=1), *([_split(found, each)] if number > 1 else [])]
+        trial, rest = _best(physics, each, starts, chosen)
+        reached = _schwarz(rest, len(physics.parameters))
+        if count is None and number > 1 and reached >= score:
             break
-        found, left, best = np.stack([theta for theta, _ in fits]), rest, score
-    return _around(found.reshape(len(chosen), -1, len(one.nonlinear)), x)
+        found, left, score = trial, rest, reached
+    return _around(found.reshape(len(chosen), -1, each), x)
 
 
 def _choose(spectra: Array) -> Array:
@@ -89,26 +88,49 @@ def _averaged(position: Array, spectra: Array) -> tuple[Array, Array]:
     return rows[0], rows[1:]
 
 
-def _fit(physics: Separable, start: Array, spectrum: Array) -> tuple[Array, Array]:
-    """Best centres and widths for one spectrum, and its residual; heights and background in closed form."""
-    low, high = np.array([(p.lower, p.upper) for p in physics.nonlinear]).T
-    logarithmic = np.array([p.kind == "log" for p in physics.nonlinear])
-    # What is searched is of about the size of one: steps of the axis, logarithms, shares.
-    scale = np.where(
-        [p.unit == physics.nonlinear[0].unit for p in physics.nonlinear], np.mean(np.diff(physics.axis)), 1.0
-    )
+def _split(found: Array, each: int) -> Array:
+    """Lines of which the widest has become two: of two that overlap, a single one makes one broad line at first."""
+    lines = found.reshape(len(found), -1, each)
+    widest = int(np.argmax(np.median(lines[:, :, 1], axis=0)))
+    halves = np.repeat(lines[:, [widest]], 2, axis=1)
+    halves[:, :, 0] += np.array([-1, 1]) * halves[:, :, 1] / 3
+    halves[:, :, 1] /= 2
+    return np.concatenate([np.delete(lines, widest, axis=1), halves], axis=1).reshape(len(found), -1)
 
-    def theta(at: Array) -> Array:
-        return np.clip(np.where(logarithmic, np.exp(np.clip(at, -50.0, 50.0)), at * scale), low, high)
+
+def _best(physics: Separable, each: int, starts: list[Array], spectra: Array) -> tuple[Array, Array]:
+    """The lines that explain each spectrum best, from any of the starts, in rising order; and what is left of it."""
+    found, left = np.empty_like(starts[0]), np.empty_like(spectra)
+    for row, spectrum in enumerate(spectra):
+        fits = [_fit(physics, start[row].reshape(-1, each), spectrum) for start in starts]
+        lines, left[row] = min(fits, key=lambda fit: float(np.sum(fit[1] ** 2)))
+        found[row] = lines[np.argsort(lines[:, 0])].ravel()
+    return found, left
+
+
+def _fit(physics: Separable, start: Array, spectrum: Array) -> tuple[Array, Array]:
+    """Best lines for one spectrum, and its residual; heights and background in closed form.
+
+    Searched are centres in steps of the axis, logarithms of widths, and shapes by a function that keeps their bounds
+    without a corner in which a search would be caught; these start in the middle.
+    """
+    low, high = np.array([(p.lower, p.upper) for p in physics.nonlinear]).reshape(*start.shape, 2).transpose(2, 0, 1)
+    step = float(np.mean(np.diff(physics.axis)))
+
+    def lines(at: Array) -> Array:
+        made = at.reshape(start.shape)
+        centre, width = made[:, :1] * step, np.exp(np.clip(made[:, 1:2], -50.0, 50.0))
+        shape = (low + high)[:, 2:] / 2 + (high - low)[:, 2:] / 2 * np.tanh(made[:, 2:])
+        return np.asarray(np.clip(np.concatenate([centre, width, shape], axis=1), low, high))
 
     def residual(at: Array) -> Array:
-        columns = np.stack(physics.basis(theta(at)[None]), axis=-1)[0]
+        columns = np.stack(physics.basis(lines(at).reshape(1, -1)), axis=-1)[0]
         return np.asarray(spectrum - columns @ np.linalg.lstsq(columns, spectrum, rcond=1e-10)[0])
 
-    begin = start / scale
-    begin[logarithmic] = np.log(start[logarithmic])
-    end = least_squares(residual, begin, method="lm", ftol=1e-6, xtol=1e-6, max_nfev=40 * len(begin))
-    return theta(end.x), end.fun
+    begin = np.zeros(start.shape)
+    begin[:, 0], begin[:, 1] = start[:, 0] / step, np.log(start[:, 1])
+    end = least_squares(residual, begin.ravel(), method="lm", ftol=1e-6, xtol=1e-6, max_nfev=40 * begin.size)
+    return lines(end.x), end.fun
 
 
 def _next_line(one: Separable, flat: Array, left: Array) -> Array:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
+from typer.testing import CliRunner
 
-from parscope.core import Reader
+from parscope.cli.main import app
+from parscope.core import Reader, registry
 from parscope.core.errors import TruncatedError
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +101,62 @@ def test_figures_are_drawn_from_the_results(tmp_path: Path) -> None:
     assert {image.name for image in tmp_path.iterdir()} == set(space["FIGURES"])
     page = (ROOT / "docs" / "explanation" / "spectroscopy.md").read_text(encoding="utf-8")
     assert all(f"../images/{name}" in page and (ROOT / "docs" / "images" / name).exists() for name in space["FIGURES"])
+
+
+def commands(page: str) -> list[tuple[str, str]]:
+    """Command lines of a page with what it says they print; those that write what others read come first."""
+    blocks = "".join(examples(page, "console"))
+    found = re.findall(r"^\$ parscope (.*)\n((?:(?!\$).*\n)*)", blocks, re.MULTILINE)
+    return sorted(found, key=lambda pair: not pair[0].startswith("simulate"))
+
+
+def run(line: str) -> str:
+    answer = CliRunner().invoke(app, shlex.split(line))
+    assert (answer.exit_code, answer.stderr) == (0, ""), line
+    return "\n".join(shown.rstrip() for shown in answer.stdout.splitlines())
+
+
+def test_the_commands_of_the_how_to_of_spectra_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line, printed in commands("docs/how-to/fit-spectra.md"):
+        shown = run(line)
+        if not line.startswith("fit"):
+            assert printed.strip() in ("", shown.strip())
+    for name in ("spectra.h5.fit.nc", "given.nc"):
+        with xr.open_dataset(name, engine="h5netcdf") as maps:
+            assert {"centre_1", "centre_2"} <= set(maps)
+            assert "centre_3" not in maps
+            assert float((maps["status"] == 0).mean()) > 0.9
+
+
+def test_the_technique_of_the_how_to_is_fitted_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = "docs/how-to/declare-a-technique.md"
+    declared, used = examples(page)
+    (tmp_path / "relaxation.py").write_text(declared)
+    info = tmp_path / "relaxation-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: relaxation\nVersion: 1.0\n")
+    named = tomllib.loads(examples(page, "toml")[0])["project"]["entry-points"]["parscope.techniques"]
+    lines = [f"{name} = {target}" for name, target in named.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[parscope.techniques]", *lines]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.names.cache_clear()
+    try:
+        printed = [run(line) for line, _ in commands(page)]
+    finally:
+        registry.names.cache_clear()
+        sys.modules.pop("relaxation", None)
+    assert "decay.nc: 320 of 320 spectra fitted" in printed[1]
+    assert "time_constant to" in printed[2]
+    with xr.open_dataset("decay.nc", engine="h5netcdf") as maps, xr.open_dataset("decay.truth.nc") as truth:
+        away = (maps["time_constant"] - truth["time_constant"]) / maps["time_constant_std"]
+        assert float(np.sqrt((away**2).mean())) == pytest.approx(1.0, abs=0.15)
+        assert maps["rate"].attrs["units"] == "Hz"
+    space: dict[str, Any] = {}
+    exec(declared, space)
+    exec(used.replace("print(", "reached = ("), space)
+    assert space["reached"] == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_how_to_of_spectra_finds_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from parscope.io import open_spectra as open_spectra
     from parscope.techniques.diffraction import DiffractionPattern as DiffractionPattern
     from parscope.workflows.fit import map_spectra as map_spectra
+    from parscope.workflows.forecast import forecast as forecast
     from parscope.workflows.simulate import simulate_scan as simulate_scan
     from parscope.workflows.strain import map_strain as map_strain
 
@@ -25,6 +26,7 @@ _HOME = {
     "Frames": "parscope.core.frames",
     "Spectra": "parscope.core.spectra",
     "Status": "parscope.core.solver",
+    "forecast": "parscope.workflows.forecast",
     "map_spectra": "parscope.workflows.fit",
     "map_strain": "parscope.workflows.strain",
     "open_frames": "parscope.io",
@@ -40,6 +42,7 @@ __all__ = [
     "Spectra",
     "Status",
     "__version__",
+    "forecast",
     "map_spectra",
     "map_strain",
     "open_frames",

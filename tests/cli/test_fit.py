@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from parscope.cli.main import app
 from parscope.techniques.band_excitation import BandExcitation
+from parscope.workflows.technique import techniques
 
 FREQUENCY = np.linspace(280e3, 359e3, 80)
 SIGNALS = BandExcitation(FREQUENCY).render(np.tile([322e3, 120.0, 0.0, 1.0], (6, 1)))
@@ -59,6 +60,9 @@ def test_a_picture_that_exists_is_refused_before_the_work_or_left_out() -> None:
         ("be-sho", "scan.npz", "-o", "maps.txt"),
         ("be-sho", "scan.npz", "-o", "scan.npz", "--overwrite"),
         ("be-sho", "scan.npz", "--dask", "tcp://127.0.0.1:9"),
+        ("be-sho", "scan.npz", "--temperature", "300"),
+        ("be-sho", "scan.npz", "--quality-range", "80"),
+        ("be-sho", "scan.npz", "--quality-range", "80:20"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
@@ -75,3 +79,22 @@ def test_a_result_that_exists_is_replaced_only_when_asked() -> None:
     assert fit("be-sho", "scan.npz").exit_code == 2
     assert Path("scan.npz.fit.nc").stat().st_mtime_ns == before
     assert fit("be-sho", "scan.npz", "--overwrite").exit_code == 0
+
+
+def test_options_of_a_technique_stand_anywhere_behind_its_name() -> None:
+    for words in (("--quality-range", "50:300", "scan.npz"), ("scan.npz", "--quality-range=50:300", "--overwrite")):
+        assert fit("be-sho", *words).exit_code == 0
+        with xr.open_dataset("scan.npz.fit.nc", engine="h5netcdf", chunks=None) as maps:
+            assert '"quality_range": [50.0, 300.0]' in maps.attrs["settings"]
+
+
+def test_the_help_names_the_techniques_and_their_options() -> None:
+    shown = fit("--help").stdout
+    assert all(name in shown for name in techniques())
+    assert "diffraction" not in shown
+    assert "--quality-range LOW:HIGH" in " ".join(fit("be-sho", "--help").stdout.split())
+
+
+def test_a_wrong_name_is_answered_with_those_of_spectra() -> None:
+    said = fit("be-shoe", "scan.npz").stderr
+    assert said == f"parscope: be-shoe: is no technique of spectra; choose one of {', '.join(techniques())}\n"

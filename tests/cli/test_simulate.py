@@ -76,3 +76,22 @@ def test_sizes_are_written_with_a_comma_or_an_x(text: str, sizes: tuple[int, int
 def test_other_sizes_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="--scan"):
         shape(text, "--scan")
+
+
+def test_a_technique_of_spectra_is_a_command_with_its_own_options() -> None:
+    words = ["simulate", "be-sho", "--snr", "30", "--scan", "3,4", "--background", "--at", "quality=90"]
+    answer = CliRunner().invoke(app, words)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout.splitlines() == ["be-sho.h5: 3 x 4 spectra of be-sho, SNR 30", "be-sho.truth.nc: the truth"]
+    fitted = CliRunner().invoke(app, ["fit", "be-sho", "be-sho.h5", "--background"])
+    assert fitted.stdout.startswith("be-sho.h5.fit.nc: 12 of 12 spectra fitted")
+
+
+@pytest.mark.parametrize(
+    "words", [["be-shoe"], ["be-sho", "--snr", "0"], ["be-sho", "--scan", "3"], ["be-sho", "-o", "nowhere/scan.h5"]]
+)
+def test_spectra_that_cannot_be_simulated_are_refused_in_one_line(words: list[str], tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["simulate", *words])
+    assert answer.exit_code == 2, answer.output
+    assert len(answer.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

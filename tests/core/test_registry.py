@@ -45,7 +45,7 @@ def test_a_taken_name_stays_with_the_built_in() -> None:
 
 
 def test_a_built_in_technique_is_imported_when_asked_for() -> None:
-    assert registry.load("parscope.techniques", "diffraction").__name__ == "DiffractionPattern"
+    assert registry.load("parscope.techniques", "lines").__name__ == "Lines"
 
 
 @pytest.mark.parametrize("group", [GROUP, "parscope.unheard-of"])

@@ -135,13 +135,34 @@ def test_what_cannot_be_fitted_is_not_a_number() -> None:
     [
         (Spectra.from_array(SIGNALS, np.arange(80), "channel", "1"), "channels"),
         (Spectra.from_array(SIGNALS.real, FREQUENCY), "complex"),
-        (Spectra.from_array(SIGNALS, FREQUENCY, unit="px"), "'px'"),
+        (Spectra.from_array(SIGNALS, FREQUENCY, unit="px"), "'px', not in Hz"),
         (Spectra.from_array(SIGNALS, FREQUENCY[::-1]), "rising"),
     ],
 )
 def test_what_is_not_of_the_technique_is_refused(spectra: Spectra, word: str) -> None:
     with pytest.raises(InputError, match=word):
         map_spectra(spectra, "be-sho")
+
+
+@pytest.mark.parametrize(("unit", "size"), [("kHz", 1e3), ("MHz", 1e6), ("mHz", 1e-3)])
+def test_an_axis_in_another_prefix_of_the_unit_is_converted(unit: str, size: float) -> None:
+    maps = map_spectra(Spectra.from_array(SIGNALS, FREQUENCY / size, unit=unit), "be-sho")
+    assert maps["resonance"].attrs["units"] == "Hz"
+    here = map_spectra(Spectra.from_array(SIGNALS, FREQUENCY), "be-sho")
+    away = (maps["resonance"] - here["resonance"]) / here["resonance_std"]
+    assert abs(away).max() < 1e-3
+
+
+def test_maps_of_the_signal_are_in_its_unit() -> None:
+    axes = (Axis("y", 6), Axis("x", 5), Axis.from_values("frequency", FREQUENCY, "Hz"))
+    maps = map_spectra(Spectra(SIGNALS, axes, unit="pm"), "be-sho", background=True)
+    units = {name: maps[name].attrs["units"] for name in ("amplitude", "background_re", "quality", "phase")}
+    assert units == {"amplitude": "pm", "background_re": "pm", "quality": "1", "phase": "rad"}
+
+
+def test_an_option_the_technique_does_not_have_is_refused() -> None:
+    with pytest.raises(OptionError, match="has no temperature; it has background, "):
+        map_spectra(Spectra.from_array(SIGNALS, FREQUENCY), "be-sho", temperature=300.0)
 
 
 @pytest.mark.parametrize("technique", ["be-shoe", "diffraction"])

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from parscope.cli.progress import progress_bar
+from parscope.cli.technique import TechniqueCommand, options_of_technique
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(cls=TechniqueCommand)
 def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
+    context: typer.Context,
     technique: Annotated[str, typer.Argument(help="What made the spectra, such as be-sho.")],
     spectra: Annotated[Path, typer.Argument(help="The spectra: any format that parscope reads.")],
     output: Annotated[
@@ -21,7 +23,6 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False,
     prior: Annotated[bool, typer.Option("--prior", help="Help weak spectra by the distribution of all.")] = False,
-    background: Annotated[bool, typer.Option(help="Fit a constant background too.")] = False,
     report: Annotated[bool, typer.Option(help="Write OUTPUT.png beside the result.")] = True,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
@@ -34,7 +35,7 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     picture = where.with_suffix(".png")
     if report:
         check_place(picture, overwrite, (spectra,))
-    options: dict[str, Any] = {"prior": prior, "background": background, "dataset": dataset, "dask": dask}
+    options: dict[str, Any] = {"prior": prior, "dataset": dataset, "dask": dask, **options_of_technique(context)}
     with progress_bar("set-up") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     if report:

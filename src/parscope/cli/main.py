@@ -18,7 +18,8 @@ from parscope.core.errors import ParscopeError
 VERBS = {
     "strain": "Map strain and rotation from a 4D-STEM scan.",
     "fit": "Fit spectra, and map the parameters of a technique.",
-    "simulate": "Simulate a 4D-STEM scan whose strain is known.",
+    "forecast": "Forecast how well the parameters of a technique can be known.",
+    "simulate": "Simulate a scan whose truth is known.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
     "view": "Look at the maps of a fit in the browser: click a pixel, see its spectrum with the fit.",
 }

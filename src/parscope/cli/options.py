@@ -1,4 +1,4 @@
-"""Reads options that are pairs of numbers."""
+"""Reads options that are pairs, or lists, of numbers."""
 
 from __future__ import annotations
 
@@ -77,3 +77,74 @@ def shape(text: str | None, option: str) -> tuple[int, int] | None:
     if min(y, x) < 1:
         raise OptionError(f"{text!r} is not above zero", option, "write it as 64,64")
     return y, x
+
+
+def span(text: str | None, option: str) -> tuple[float, float] | None:
+    """Read where an axis starts and stops.
+
+    Parameters
+    ----------
+    text : str or None
+        ``START:STOP``.
+    option : str
+        Where it was given.
+
+    Returns
+    -------
+    tuple of float, or None
+
+    Raises
+    ------
+    OptionError
+        If it is not two numbers.
+
+    Examples
+    --------
+    >>> span("280e3:360e3", "--axis")
+    (280000.0, 360000.0)
+    """
+    if text is None:
+        return None
+    try:
+        start, stop = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise OptionError(f"{text!r} is not two numbers", option, "write it as 280e3:360e3") from None
+    return start, stop
+
+
+def assignments(text: str | None, option: str, share: bool = False) -> dict[str, str]:
+    """Read numbers with names.
+
+    Parameters
+    ----------
+    text : str or None
+        ``NAME=NUMBER,NAME=NUMBER``.
+    option : str
+        Where it was given.
+    share : bool, default False
+        Whether numbers may be shares, as ``5%``.
+
+    Returns
+    -------
+    dict of str
+        The numbers, as they were typed.
+
+    Raises
+    ------
+    OptionError
+        If a name or a number is missing.
+
+    Examples
+    --------
+    >>> assignments("resonance=50,quality=5%", "--want", share=True)
+    {'resonance': '50', 'quality': '5%'}
+    """
+    found = {}
+    for part in text.split(",") if text else []:
+        name, _, number = part.strip().partition("=")
+        try:
+            float(number.removesuffix("%") if share else number)
+        except ValueError:
+            raise OptionError(f"{part!r} is not a name and a number", option, "write it as quality=150") from None
+        found[name] = number
+    return found

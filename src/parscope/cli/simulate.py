@@ -1,24 +1,41 @@
-"""The verb `simulate`: scans whose strain is known, in any format that is written."""
+"""The verb `simulate`: scans whose truth is known, of patterns or of spectra."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from parscope.cli.options import shape
+from parscope.cli.options import assignments, shape, span
 from parscope.cli.progress import progress_bar
+from parscope.cli.technique import TechniqueCommand, options_of_technique
 from parscope.techniques.diffraction.simulate_design import FIELDS, KINDS, Detector, ScanDesign
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
 DEFAULT = ScanDesign()
+_SPECTRA = "TECHNIQUE"
+
+
+class Scans(TyperGroup):
+    """What can be simulated: the technique of spectra that is named stands for the command of all."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command of a technique."""
+        from parscope.workflows.technique import techniques
+
+        if args and args[0].replace("_", "-") in techniques():
+            return args[0], self.commands[_SPECTRA], args[1:]
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(cls=Scans, no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def simulate() -> None:
-    """Simulate a 4D-STEM scan whose strain is known."""
+    """Simulate a scan whose truth is known."""
 
 
 @app.command("4dstem")
@@ -82,4 +99,41 @@ def _write(out: Path, design: ScanDesign, format_: str | None, overwrite: bool) 
             out, design, format=format_, overwrite=overwrite, progress=lambda done, rows: show("simulate", done, rows)
         )
     print(f"{made}: {design.scan[0]} x {design.scan[1]} patterns of {design.pattern[0]} x {design.pattern[1]} pixels")
+    print(f"{truth_path(out)}: the truth")
+
+
+@app.command(_SPECTRA, cls=TechniqueCommand)
+def simulate_spectra(  # noqa: PLR0913 - every option of a command line is an argument
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write, .h5 [TECHNIQUE.h5].")] = None,
+    snr: Annotated[float, typer.Option(help="Peak of the signal over the noise of a sample.")] = 20.0,
+    scan: Annotated[str, typer.Option(help="Scan positions, Y,X.")] = "48,64",
+    bins: Annotated[int | None, typer.Option(help="Samples of a spectrum [as usual].")] = None,
+    axis: Annotated[str | None, typer.Option(help="START:STOP of the spectrum, in the technique's unit.")] = None,
+    at: Annotated[str | None, typer.Option(help="Means of parameters, as resonance=320e3,quality=150.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Simulate spectra of a technique, such as be-sho, and write their truth beside them as NAME.truth.nc.
+
+    The names, units and axes of the truth are those of the result of `parscope fit`.
+    """
+    from parscope.workflows.simulate import truth_path
+    from parscope.workflows.simulate_spectra import simulate_spectra as simulate_into
+
+    technique = str(context.info_name)
+    out = output or Path(f"{technique}.h5")
+    places = {name: float(value) for name, value in assignments(at, "--at").items()}
+    positions = shape(scan, "--scan")
+    options: dict[str, Any] = {
+        "bins": bins,
+        "span": span(axis, "--axis"),
+        "at": places,
+        **options_of_technique(context),
+    }
+    with progress_bar("simulate") as show:
+        made = simulate_into(
+            out, technique, snr, scan=positions, seed=seed, overwrite=overwrite, progress=show, **options
+        )
+    print(f"{made}: {positions[0]} x {positions[1]} spectra of {technique}, SNR {snr:g}")
     print(f"{truth_path(out)}: the truth")

@@ -50,6 +50,30 @@ class Parameter:
         if not self.lower < self.upper:
             raise ValueError(f"{self.name}: bounds {self.lower} and {self.upper} are not ordered")
 
+    def between(self, share: float = 0.5) -> float:
+        """Value part of the way from the lower bound to the upper one, in the sense of `kind`.
+
+        Parameters
+        ----------
+        share : float, default 0.5
+            How far, [1].
+
+        Returns
+        -------
+        float
+            In `unit`; between 0 and 2 where there are no bounds.
+
+        Examples
+        --------
+        >>> Parameter("quality", "1", 10.0, 1000.0, "log").between()
+        100.0
+        """
+        low = self.lower if np.isfinite(self.lower) else min(self.upper, 2.0) - 2.0
+        high = self.upper if np.isfinite(self.upper) else max(low, 0.0) + 2.0
+        if self.kind == "log":
+            return float(low ** (1 - share) * high**share)
+        return float(low + share * (high - low))
+
 
 class Physics(ABC):
     """The forward model of one technique: parameters in, expected signal out.

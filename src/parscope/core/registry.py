@@ -11,10 +11,11 @@ from parscope.core.errors import OptionError
 
 _BUILT_IN: dict[str, dict[str, str]] = {
     "parscope.techniques": {
-        "diffraction": "parscope.techniques.diffraction:DiffractionPattern",
         "be_sho": "parscope.techniques.band_excitation:BandExcitation",
         "be_loop": "parscope.techniques.hysteresis:HysteresisLoop",
         "lines": "parscope.techniques.lines:Lines",
+        "raman": "parscope.techniques.lines:Lines",
+        "current_voltage": "parscope.techniques.current_voltage:CurrentVoltage",
     },
     "parscope.readers": {
         name: f"parscope.io.{module}:{cls}"

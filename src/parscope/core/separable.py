@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.axes import Axis
 from parscope.core.physics import Parameter, Physics
 
 # Of the standard library, element by element: used for templates and simulation, not in the compiled search.
@@ -39,11 +41,15 @@ class Linear:
     name : str
         The field's standard term; a complex factor is stored as ``name_re`` and ``name_im``.
     unit : str
-        Unit of the factor.
+        Unit of the factor; ``signal`` in it stands for that of the samples, as in ``signal/V``.
+    typical : float, optional
+        What forecasts and simulations take it to be, in `unit`. Default: 1 for a column that depends on what is
+        searched, 0 for others.
     """
 
     name: str
     unit: str
+    typical: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +75,33 @@ class Separable(Physics):
     They are complex where `noise` is ``complex gaussian``, and so are the factors.
     """
 
-    quantities: ClassVar[tuple[Parameter, ...]] = ()
-    """What `derive` returns: quantities a person asks for that are functions of the parameters."""
+    usual_axis: ClassVar[Axis | None] = None
+    """What spectra are usually measured on: its unit is the one that is needed, and forecasts and simulations are made
+    on it. None where there is no such thing."""
+    any_unit: ClassVar[bool] = False
+    """Whether an axis of any unit will do."""
     dispensable: ClassVar[bool] = False
     """Whether signals may lack the columns that are searched: these get ABSENT unless Bayes' criterion asks for
     them (Schwarz, doi:10.1214/aos/1176344136)."""
+
+    @classmethod
+    def for_spectra(cls, axis: Axis, sample: Callable[[], NDArray[Any]], /, **options: Any) -> Self:
+        """Physics for measured spectra: the one place where a technique may adapt to data; most do not.
+
+        Parameters
+        ----------
+        axis : Axis
+            Of the spectra, in the unit of the technique.
+        sample : callable
+            Reads spectra that are spread over the measurement, shape (n, bins), some of which may be NaN.
+        **options
+            Fields of the class, and keywords that a subclass adds.
+
+        Returns
+        -------
+        Separable
+        """
+        return cls(axis.values, **options)  # type: ignore[call-arg]  # the first field of a technique is its axis
 
     @property
     @abstractmethod
@@ -112,6 +140,11 @@ class Separable(Physics):
             One column for each of `linear`; a number stands for a constant column.
         """
 
+    @property
+    def quantities(self) -> tuple[Parameter, ...]:
+        """What `derive` returns: quantities a person asks for that are functions of the parameters; none by default."""
+        return ()
+
     def derive(self, theta: NDArray[np.float64], /) -> NDArray[np.float64]:
         """Quantities of the parameters.
 
@@ -131,7 +164,8 @@ class Separable(Physics):
     def pieces(self) -> tuple[Piece, ...]:
         """Parts from which a search starts, where a grid over all parameters would be too coarse; none by default.
 
-        Their non-linear parameters, one piece after the other, are those of the whole.
+        Their non-linear parameters, one piece after the other, are those of the whole. Pieces whose factors are those
+        of the whole too are tried together.
         """
         return ()
 
@@ -172,7 +206,7 @@ class Separable(Physics):
         library = import_module(type(theta).__module__.partition(".")[0])
         x = library.asarray(np.array(self.axis), dtype=theta.dtype)
         given = (theta[:, j, None] for j in range(len(self.nonlinear)))
-        level = 0 * theta[:, :1] + 0 * x
+        level = 0 * theta.sum(-1)[:, None] + 0 * x
         return tuple(level + column for column in self.columns(_functions(library), x, *given))
 
     def render(self, theta: Any, /) -> Any:

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from parscope.core.physics import Physics
 
+GATE = 40.0
+"""Explained energy over twice the variance of the noise below which errors are those of the posterior: about a peak
+signal to noise ratio of 5 to 7 for lines of few bins, [1]."""
+
 
 class Status(IntEnum):
     """Why a signal has a value, or why it has none; the sentence a person reads is `Status.sentence`."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.axes import Axis
 from parscope.core.physics import Parameter
 from parscope.core.separable import Linear, Separable
 
@@ -54,8 +55,9 @@ class BandExcitation(Separable):
     quality_range: tuple[float, float] | None = None
 
     noise = "complex gaussian"
+    usual_axis = Axis("frequency", 80, "Hz", 1e3, 280e3)
     quantities = (
-        Parameter("amplitude", "V", 0.0),
+        Parameter("amplitude", "signal", 0.0),
         Parameter("phase", "rad", -np.pi, np.pi, "circular"),
     )
 
@@ -83,9 +85,9 @@ class BandExcitation(Separable):
 
     @property
     def linear(self) -> tuple[Linear, ...]:
-        """Complex drive amplitude A exp(i phi) [V], and the background [V]."""
-        response = Linear("response", "V")
-        return (response, Linear("background", "V")) if self.background else (response,)
+        """Complex drive amplitude A exp(i phi), and the background, in the unit of the signal."""
+        response = Linear("response", "signal")
+        return (response, Linear("background", "signal")) if self.background else (response,)
 
     def columns(self, xp: Any, x: Any, /, *theta: Any) -> tuple[Any, ...]:
         """The oscillator of unit drive; (f - f0)(f + f0) keeps single precision where f^2 - f0^2 does not."""
@@ -94,6 +96,6 @@ class BandExcitation(Separable):
         return (oscillator, 1) if self.background else (oscillator,)
 
     def derive(self, theta: NDArray[np.float64], /) -> NDArray[np.float64]:
-        """Drive amplitude A [V] and phase phi [rad]."""
+        """Drive amplitude A, in the unit of the signal, and phase phi [rad]."""
         re, im = theta[:, 2], theta[:, 3]
         return np.stack([np.hypot(re, im), np.arctan2(im, re)], axis=1)

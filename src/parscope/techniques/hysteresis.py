@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.axes import Axis
 from parscope.core.physics import Parameter
 from parscope.core.separable import Linear, Piece, Separable
 
@@ -97,6 +98,7 @@ class HysteresisLoop(Separable):
     bias: NDArray[np.float64]
 
     noise = "gaussian"
+    usual_axis = Axis.from_values("bias", 8.0 * np.cos(np.linspace(0, 2 * np.pi, 64, endpoint=False)), "V")
     dispensable = True
     quantities = (
         Parameter("imprint", "V"),

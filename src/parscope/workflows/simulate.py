@@ -85,7 +85,7 @@ def simulate_scan(
     truth = truth_path(target)
     blocks = _blocks(simulation, None if overwrite else truth, progress)
     made = write_frames(target, blocks, simulation.frames, format=format, overwrite=overwrite)
-    _write_truth(truth_dataset(simulation), truth)
+    write_truth(truth_dataset(simulation), truth)
     return made
 
 
@@ -169,8 +169,21 @@ def _blocks(simulation: Simulation, new: Path | None, progress: Progress | None)
             progress(done, simulation.shape[0])
 
 
-def _write_truth(dataset: xr.Dataset, path: Path) -> None:
-    """Write the truth beside its place, and put it there when it is complete."""
+def write_truth(dataset: xr.Dataset, path: Path) -> None:
+    """Write the truth beside its place, and put it there when it is complete.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The truth.
+    path : Path
+        Where to; replaced if it exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.part")
     encoding = {name: {"zlib": True, "complevel": 1} for name in dataset.data_vars}
     try:

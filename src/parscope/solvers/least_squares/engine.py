@@ -55,7 +55,8 @@ class Compiled:
         self._columns = generate(physics)
         self.range, logarithmic = limits(physics.nonlinear)
         self.parts, self.samples, self.size = 2 if physics.complex else 1, len(physics.axis), len(physics.parameters)
-        self.moving = np.unique(self._columns.factor)
+        # Where nothing is searched, all columns explain the signal.
+        self.moving = np.unique(self._columns.factor) if physics.nonlinear else np.arange(len(physics.linear))
         self.model = model(physics.nonlinear, self.range, logarithmic)._replace(
             address=self._columns.address,
             axis=np.array(physics.axis, np.float64),

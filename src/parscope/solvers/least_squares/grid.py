@@ -97,7 +97,9 @@ def _nest(physics: Basis, lower: Array, upper: Array, moving: NDArray[np.int64],
             break
     if nodes.shape[1] < count:
         return Grid(np.zeros((_MOST + 1, count)), np.ones(_MOST + 1), np.ones((_MOST + 1, count)))
-    metric = np.stack([density(physics, nodes, moving, j, upper[j] - lower[j]) for j in range(count)], axis=1)
+    metric = np.empty(nodes.shape)
+    for j in range(count):
+        metric[:, j] = density(physics, nodes, moving, j, upper[j] - lower[j])
     return Grid(nodes, volume, metric)
 
 

@@ -9,14 +9,11 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.solver import Status
+from parscope.core.solver import GATE, Status
 from parscope.solvers.least_squares.bank import Taken
 from parscope.solvers.least_squares.kernel import fit
 from parscope.solvers.least_squares.layout import CONVERGED, FAST, SINGULAR, Array, Fits, Model, Prior
 
-# Explained energy over twice the variance of the noise below which the posterior is given: about a peak signal to
-# noise ratio of 5 to 7 for lines of few bins.
-GATE = 40.0
 # A signal of which less than this share is explained, and whose misfit is this many standard deviations from one,
 # does not follow the model.
 _EXPLAINED, _UNLIKELY = 0.5, 6.0
@@ -129,7 +126,9 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
         if taken.sound[s]:
             strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
             foreign = strange and taken.energy[s] - residual < _EXPLAINED * taken.energy[s]
-            verdict.status[s] = _status(fits.end[s], verdict.detection[s], foreign, _leans(model, fits.found[s]))
+            # Without a search there is no wrong place to end in, however weak the signal.
+            detected = verdict.detection[s] if model.lower.size else math.inf
+            verdict.status[s] = _status(fits.end[s], detected, foreign, _leans(model, fits.found[s]))
         if verdict.status[s] == _OK:
             to_units(model, fits.found[s], fits.covariance[s], variance)
         elif verdict.status[s] != _WEAK:

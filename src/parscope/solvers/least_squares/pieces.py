@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from parscope.core.separable import Separable
 from parscope.solvers.least_squares.algebra import factorise, substitute
-from parscope.solvers.least_squares.bank import as_filters
+from parscope.solvers.least_squares.bank import Bank, as_filters, take
 from parscope.solvers.least_squares.engine import Compiled
-from parscope.solvers.least_squares.grid import lay_out, stack
+from parscope.solvers.least_squares.grid import lay_out, stack, still
 from parscope.solvers.least_squares.layout import FAST, Array, Integers, Prior
 
 # Nodes of a piece that are tried with those of the others.
@@ -32,7 +32,66 @@ class _Nodes(NamedTuple):
     gram: Array
 
 
-class Pieces:
+def of_pieces(physics: Separable) -> Together | Apart | None:
+    """How the pieces of a physics find a start: together where they share its factors; None where there are none.
+
+    Parameters
+    ----------
+    physics : Separable
+        Declares its pieces.
+
+    Returns
+    -------
+    Together, Apart or None
+    """
+    if not physics.pieces:
+        return None
+    shared = all(piece.physics.linear == physics.linear for piece in physics.pieces)
+    return Together(physics) if shared else Apart(physics)
+
+
+class Apart:
+    """The best node of every piece of a signal by itself.
+
+    Parameters
+    ----------
+    physics : Separable
+        Declares its pieces.
+    """
+
+    def __init__(self, physics: Separable) -> None:
+        self._parts, self._banks = 1 + physics.complex, []
+        for piece in physics.pieces:
+            engine = Compiled(piece.physics)
+            grid = lay_out(piece.physics, *engine.range, engine.moving, engine.loss)
+            level = as_filters(still(piece.physics, engine.moving), np.float64)
+            self._banks.append((piece.samples, level, Bank(piece.physics, grid, engine.moving)))
+
+    def start(self, rows: Array, prior: Prior | None) -> Array:
+        """Where a search starts; a prior is not asked.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, parts * bins)
+            Signals, real before imaginary parts.
+        prior : Prior, optional
+            Of what is searched.
+
+        Returns
+        -------
+        ndarray, shape (n, k)
+            As it is searched.
+        """
+        real, *imaginary = np.split(rows, self._parts, axis=1)
+        signals = real + 1j * imaginary[0] if imaginary else real
+        starts = []
+        for samples, level, bank in self._banks:
+            taken = take(np.ascontiguousarray(signals[:, samples]), self._parts, level)
+            starts.append(bank.start(taken.unit))
+        return np.concatenate(starts, axis=1)
+
+
+class Together:
     """The best node of every piece of a signal, when all pieces share the factors of the whole.
 
     Parameters

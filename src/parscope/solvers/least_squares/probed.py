@@ -39,7 +39,7 @@ class Probed:
         for parameter in self.nonlinear:
             if not np.isfinite([parameter.lower, parameter.upper]).all():
                 raise ValueError(f"{parameter.name}: has no finite bounds, between which a start could be looked for")
-        self.axis = np.arange(self.rows(np.array([[_typical(p) for p in physics.parameters]])).shape[1], dtype=float)
+        self.axis = np.arange(self.rows(np.array([[p.between() for p in physics.parameters]])).shape[1], dtype=float)
 
     @property
     def factors(self) -> int:
@@ -88,7 +88,7 @@ class Probed:
         parameters = self.physics.parameters
         theta = np.array(
             [
-                [_typical(p, share) for p, share in zip(parameters, row, strict=True)]
+                [p.between(share) for p, share in zip(parameters, row, strict=True)]
                 for row in rng.uniform(0.1, 0.9, (_TRIALS, len(parameters)))
             ]
         )
@@ -110,12 +110,3 @@ class Probed:
             ends = 0.5 * (self.rows(start) + self.rows(end))
             middle = self.rows(0.5 * (start + end))
         return bool(np.abs(middle - ends).max() <= _EXACT * np.abs(ends).max())
-
-
-def _typical(parameter: Parameter, share: float = 0.5) -> float:
-    """A value inside the bounds of a parameter, about 1 where there are none."""
-    low = parameter.lower if np.isfinite(parameter.lower) else min(parameter.upper, 2.0) - 2.0
-    high = parameter.upper if np.isfinite(parameter.upper) else max(low, 0.0) + 2.0
-    if parameter.kind == "log":
-        return float(low ** (1 - share) * high**share)
-    return float(low + share * (high - low))

@@ -17,7 +17,7 @@ from parscope.solvers.least_squares.engine import Compiled, Engine, Generic
 from parscope.solvers.least_squares.grid import Grid, lay_out, still
 from parscope.solvers.least_squares.judge import Verdict, to_units
 from parscope.solvers.least_squares.layout import Prior, part_of
-from parscope.solvers.least_squares.pieces import Pieces
+from parscope.solvers.least_squares.pieces import Apart, Together, of_pieces
 from parscope.solvers.least_squares.posterior import Posterior
 from parscope.solvers.least_squares.soft import refuse_absent, soft_bounds
 
@@ -141,9 +141,9 @@ class LeastSquares:
         _ = self._pieces or self.bank
 
     @cached_property
-    def _pieces(self) -> Pieces | None:
+    def _pieces(self) -> Together | Apart | None:
         """Starts from the pieces that the physics declares."""
-        return Pieces(self.physics) if isinstance(self.physics, Separable) and self.physics.pieces else None
+        return of_pieces(self.physics) if isinstance(self.physics, Separable) else None
 
     def _start(self, taken: Taken, prior: Prior | None) -> Array:
         """Best node of the bank, or of the pieces, given the prior of what is searched."""

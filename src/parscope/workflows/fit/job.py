@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from parscope.core import registry
 from parscope.core.axes import Axis
-from parscope.core.errors import InputError, OptionError
+from parscope.core.errors import InputError
 from parscope.core.record import Provenance, fingerprint
 from parscope.core.separable import Separable
 from parscope.core.spectra import Spectra
@@ -25,8 +25,8 @@ from parscope.workflows.fit.block import Plan, fit_block
 from parscope.workflows.fit.result import maps_dataset
 from parscope.workflows.parts import Parts
 from parscope.workflows.save import check_result, save
+from parscope.workflows.technique import adapt, decided, find
 
-_GROUP = "parscope.techniques"
 # Spectra from which a prior is learnt, spread over the scan.
 _SAMPLE = 1000
 
@@ -46,7 +46,7 @@ def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
     Plan
     """
     options = {n: _tuples(value) for n, value in settings.items() if n not in ("technique", "prior", "dataset")}
-    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), **options)
+    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), options)
 
 
 def _tuples(value: Any) -> Any:
@@ -63,8 +63,8 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     dask: str | None = None,
     progress: Progress | None = None,
     prior: bool = False,
-    background: bool = False,
     dataset: str | None = None,
+    **options: Any,
 ) -> xr.Dataset:
     """Fit every spectrum of a measurement, and map the parameters with their standard errors.
 
@@ -85,10 +85,10 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
         Called with the name of the phase, the rows done, and all of them.
     prior : bool, default False
         Whether weak spectra are helped by the distribution of all: see `EmpiricalBayes` for when not to.
-    background : bool, default False
-        Whether a constant background is fitted too.
     dataset : str, optional
         Which data set of a file of several.
+    **options
+        What the technique lets a person set, such as ``background=True`` for `BandExcitation`: fields of its class.
 
     Returns
     -------
@@ -119,21 +119,22 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     """
     began = time.perf_counter()
     target = None if output is None else Path(output)
+    # Said before anything is read.
+    find(technique)
     spectra = source if isinstance(source, Spectra) else open_spectra(source, dataset=dataset)
     if target is not None:
         check_result(target, overwrite, (spectra.source,))
-    settings = {"technique": technique, "prior": prior, "background": background, "dataset": dataset}
-    plan = _plan(spectra, technique, prior, background)
+    settings = {"technique": technique, "prior": prior, "dataset": dataset, **options}
+    plan = _plan(spectra, technique, prior, options)
     path = Path(spectra.source)
     mark = fingerprint(path) if path.exists() else ""
     # Data in memory have no fingerprint by which the next run could know them again.
     key = (mark, path.stat().st_mtime_ns, version("parscope"), settings, plan) if mark else None
     parts = Parts(target, key) if target and key else None
-    # Made before the threads share it.
     plan.solver.prepare()
     found = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, progress or silent)
     elapsed = time.perf_counter() - began
-    provenance = Provenance(spectra.source, mark, version("parscope"), settings)
+    provenance = Provenance(spectra.source, mark, version("parscope"), {**settings, **decided(plan.physics)})
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
     result = maps_dataset(plan, found, {**provenance.attributes(), **timing})
     if target is not None:
@@ -145,49 +146,36 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     return result
 
 
-def _plan(spectra: Spectra, technique: str, prior: bool, background: bool) -> Plan:
+def _plan(spectra: Spectra, technique: str, prior: bool, options: Mapping[str, Any]) -> Plan:
     """What is fitted, to what, and under which prior."""
-    physics = _physics(spectra, technique, background)
     if not spectra.navigation_shape:
         # One spectrum is a scan of one position.
         alone = np.asarray(spectra.data[:])[None]
         spectra = replace(spectra, data=alone, axes=(Axis("position", 1), spectra.axis))
-    plan = Plan(spectra, physics, prior)
+    plan = Plan(spectra, _physics(spectra, technique, options), prior)
     if not prior:
         return plan
     return replace(plan, population=EmpiricalBayes(plan.solver).learn(_sample(spectra)))
 
 
-def _physics(spectra: Spectra, technique: str, background: bool) -> Separable:
+def _physics(spectra: Spectra, technique: str, options: Mapping[str, Any]) -> Separable:
     """The declared physics on the axis of the spectra."""
-    name = technique.replace("-", "_")
-    kind = registry.load(_GROUP, {n.replace("-", "_"): n for n in registry.names(_GROUP)}.get(name, technique))
-    if not issubclass(kind, Separable):
-        raise OptionError("is no technique of spectra", technique, "choose another, such as be-sho")
     if spectra.axis.name == "channel":
         raise InputError("holds channels, not spectra", spectra.source, "name spectra with --dataset")
-    options = {"background": True} if background else {}
-    if background and "background" not in {field.name for field in fields(kind)}:
-        raise OptionError(f"{technique} has no background to fit", "--background", "leave it out")
     try:
-        physics: Separable = kind(spectra.axis.values, **options)
+        physics = adapt(technique, spectra.axis, lambda: _sample(spectra), options)
     except ValueError as error:
-        raise InputError(
-            f"not spectra of {technique}: {error}", spectra.source, "name others with --dataset"
-        ) from error
+        advice = "name others with --dataset, or check the options of the technique"
+        raise InputError(f"not spectra of {technique}: {error}", spectra.source, advice) from error
     is_complex = np.dtype(spectra.data.dtype).kind == "c"
     if is_complex != physics.complex:
         one, other = ("complex", "real") if is_complex else ("real", "complex")
         advice = f"name {other} spectra with --dataset"
         raise InputError(f"holds {one} spectra, and {technique} needs {other} ones", spectra.source, advice)
-    units = {parameter.unit for parameter in physics.nonlinear}
-    if units and spectra.axis.unit not in units:
-        what = f"its axis {spectra.axis.name} is in {spectra.axis.unit!r}, and {technique} needs {sorted(units)[-1]}"
-        raise InputError(what, spectra.source, "give the axis in that unit")
     return physics
 
 
-def _sample(spectra: Spectra) -> np.ndarray[tuple[int, ...], np.dtype[np.complex128]]:
+def _sample(spectra: Spectra) -> NDArray[Any]:
     """Spectra spread over the scan, read row by row."""
     shape = spectra.navigation_shape
     rows = np.unique(np.linspace(0, shape[0] - 1, min(shape[0], 32)).astype(int))

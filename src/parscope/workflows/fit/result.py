@@ -45,7 +45,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
 
     variables = {"misfit": variable(found["misfit"], "1", "mean squared residual over the variance of the noise")}
     for k, parameter in enumerate((*plan.physics.parameters, *plan.physics.quantities)):
-        name, unit = parameter.name, _unit(plan, parameter.unit)
+        name, unit = parameter.name, parameter.unit.replace("signal", plan.spectra.unit)
         variables[name] = variable(found["value"][..., k], unit, name.replace("_", " "))
         variables[name][2].update(role=_role(plan, k), kind=parameter.kind)
         variables[f"{name}_std"] = variable(found["std"][..., k], unit, f"standard error of {name}")
@@ -62,9 +62,3 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
     status = (dimensions, found["status"].reshape(shape), flags)
     coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in plan.spectra.axes}
     return xr.Dataset({"status": status, **variables}, coordinates, {"Conventions": "CF-1.10", **attributes})
-
-
-def _unit(plan: Plan, declared: str) -> str:
-    """Factors are in the unit of the samples, whatever the technique takes them to be."""
-    sampled = plan.physics.linear[0].unit if plan.physics.linear else ""
-    return plan.spectra.unit if declared == sampled != plan.spectra.axis.unit else declared

@@ -79,17 +79,17 @@ class EmpiricalBayes:
             None where no signal could be fitted.
         """
         some = signals[:: max(len(signals) // _SAMPLE, 1)]
-        first = self.solver(some)
+        first = self.solver(some, posterior=False)
         usable = np.isfinite(first.theta).all(axis=1)
         if usable.sum() <= first.theta.shape[1]:
             return None
         some, noise = some[usable], first.extra["noise"][usable]
         at, _ = self.solver.searched(first.theta[usable], first.covariance[usable])
         found = Population(np.median(at, axis=0), at.std(axis=0), np.zeros(0), np.zeros((0, 0)), True)
-        fits = self.solver(some, prior=self._prior(found, noise, first.theta[usable, at.shape[1] :]))
+        fits = self.solver(some, prior=self._prior(found, noise, first.theta[usable, at.shape[1] :]), posterior=False)
         found = distribution(*self._moments(fits))
         for _ in range(_REFRESHED):
-            fits = self.solver(some, prior=self._prior(found, noise, fits.theta[:, at.shape[1] :]))
+            fits = self.solver(some, prior=self._prior(found, noise, fits.theta[:, at.shape[1] :]), posterior=False)
             good = np.isfinite(fits.theta).all(axis=1)
             fitted = self.solver.searched(fits.theta[good], fits.covariance[good])
             trials = Trials.around(self.physics, some[good], noise[good], fitted, found)
@@ -119,32 +119,35 @@ class EmpiricalBayes:
         -------
         Estimate
         """
-        first = self.solver(signals)
         if population is None:
-            first.extra["prior_share"] = np.zeros_like(first.theta)
-            return first
+            estimate = self.solver(signals)
+            estimate.extra["prior_share"] = np.zeros_like(estimate.theta)
+            return estimate
+        first = self.solver(signals, posterior=False)
         noise = first.extra["noise"]
         shape = replace(population, factor_mean=np.zeros(0))
-        signs = self.solver(signals, prior=self._prior(shape, noise, first.theta[:, len(population.mean) :]))
+        signs = self.solver(
+            signals, prior=self._prior(shape, noise, first.theta[:, len(population.mean) :]), posterior=False
+        )
         prior = self._prior(population, noise, signs.theta[:, len(population.mean) :])
         estimate = self.solver(signals, prior=prior)
         rate = self.solver.rates(estimate.theta)
         # of the variance that the prior was weighed with, which is that of the fit without it
         scale = prior.variance / np.square(estimate.extra["noise"])
         searched = np.diagonal(estimate.covariance, axis1=1, axis2=2) / np.square(rate) * scale[:, None]
-        estimate.extra["prior_share"] = searched / np.diagonal(np.linalg.inv(prior.precision))
+        estimate.extra["prior_share"] = searched / np.diagonal(np.linalg.inv(prior.precision), axis1=1, axis2=2)
         return estimate
 
     def _prior(self, population: Population, noise: Array, factors: Array) -> Prior:
         """Prior of each signal; of its factors too, on their side, where their distribution is known."""
         size, k = len(self.physics.parameters), len(population.mean)
-        precision = np.zeros((size, size))
-        precision[:k, :k] = np.diag(population.std**-2.0)
+        precision = np.zeros((1, size, size))
+        precision[0, :k, :k] = np.diag(population.std**-2.0)
         mean = np.zeros((len(noise), size))
         mean[:, :k] = population.mean
         if len(population.factor_mean):
             inverse = np.linalg.inv(population.factor_covariance)
-            precision[k:, k:] = inverse
+            precision[0, k:, k:] = inverse
             side = np.nan_to_num(factors) @ inverse @ population.factor_mean
             sign = np.where((side < 0) & population.two_signs, -1.0, 1.0)
             mean[:, k:] = sign[:, None] * population.factor_mean

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from parscope.cli.progress import progress_bar
+
+
+class _Prior(StrEnum):
+    """What may help weak spectra."""
+
+    SCAN = "scan"
+    NEIGHBOURS = "neighbours"
+
 
 app = typer.Typer(add_completion=False)
 
@@ -20,7 +29,9 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
         Path | None, typer.Option("-o", "--output", help="Result, .nc or .zarr [SPECTRA.fit.nc].")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False,
-    prior: Annotated[bool, typer.Option("--prior", help="Help weak spectra by the distribution of all.")] = False,
+    prior: Annotated[
+        _Prior | None, typer.Option(help="Help weak spectra by the distribution of all (scan), or of their neighbours.")
+    ] = None,
     background: Annotated[bool, typer.Option(help="Fit a constant background too.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
@@ -29,7 +40,12 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     from parscope.workflows.fit import map_spectra
 
     where = output or Path(f"{spectra}.fit.nc")
-    options: dict[str, Any] = {"prior": prior, "background": background, "dataset": dataset, "dask": dask}
+    options: dict[str, Any] = {
+        "prior": prior and prior.value,
+        "background": background,
+        "dataset": dataset,
+        "dask": dask,
+    }
     with progress_bar("set-up") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     print(sentence(result, where))

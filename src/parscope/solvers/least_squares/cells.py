@@ -71,7 +71,7 @@ def lay_cells(physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Arr
         _cell(grid),
         solution,
         own,
-        np.linalg.inv(own),
+        np.asarray(np.linalg.inv(own), np.float64),
         size,
         period,
         strength,

@@ -124,14 +124,15 @@ def _see(
     # The most promising node first: most others need not be looked at then.
     order, top = np.arange(count), np.argmax(seen.power)
     order[0], order[top] = top, 0
-    best = top
+    best = int(top)
     for at in order:
         if at != top and seen.power[at] < seen.power[best] + LEAST:
             continue
         for i in range(flat.size, size):
             product[i] = products[(i - flat.size) * count + at] * largest
         _look(cells, at, prior, 0.5 * explained[at] / noise, product, seen)
-        best = at if seen.power[at] > seen.power[best] else best
+        if seen.power[at] > seen.power[best]:
+            best = int(at)
     return explained * largest**2, best
 
 

@@ -8,6 +8,7 @@ over the logarithm of the strength. The most probable part of it is kept, as an 
 from __future__ import annotations
 
 import math
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray

@@ -14,13 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.bank import Bank, Taken
-from parscope.solvers.least_squares.cells import Cells, add_node, distance, fit_factors, lay_cells, likely, one_peak
+from parscope.solvers.least_squares.cells import (
+    LEAST,
+    Cells,
+    add_node,
+    distance,
+    fit_factors,
+    lay_cells,
+    likely,
+    one_peak,
+)
 from parscope.solvers.least_squares.grid import Basis, Grid
 from parscope.solvers.least_squares.informed import spread_informed
 from parscope.solvers.least_squares.layout import FAST, Array, Prior, part_of
+from parscope.solvers.least_squares.sieve import Sieve
 
 # Signals at a time: products with all templates are kept.
 _CHUNK = 128
+# Halvings of the energy below which nodes are improbable; and the logarithm of the probability of those.
+_HALVINGS = 8
+_NEVER = -1e300
 
 
 class Posterior:
@@ -36,14 +49,23 @@ class Posterior:
         Columns that depend on what is searched.
     period : ndarray, shape (k,)
         Of what is searched, 0 where it does not repeat.
+    coarse : Bank, optional
+        Templates that tell which nodes need to be looked at, where signals have narrow peaks. Default: all are.
     positive : bool, default False
         Whether factors, of which there is one, cannot be negative.
     """
 
     def __init__(
-        self, physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Array, positive: bool = False
+        self,
+        physics: Basis,
+        grid: Grid,
+        moving: NDArray[np.int64],
+        period: Array,
+        coarse: Bank | None = None,
+        positive: bool = False,
     ) -> None:
         self.bank = Bank(physics, grid, moving, positive)
+        self._sieve = Sieve(self.bank, coarse) if coarse is not None else None
         self._strengths = (2 if physics.complex else 1) * len(moving)
         self._cells = lay_cells(physics, grid, moving, period)
 
@@ -79,30 +101,60 @@ class Posterior:
         for first in range(0, len(found), _CHUNK):
             part = slice(first, first + _CHUNK)
             some = part_of(taken, part)
-            products = self.bank.products(some.unit)
             if prior is None:
+                products = self._products(some.unit, variance[part] / np.square(some.largest))
                 single[part] = _spread(products, some, cells, variance[part], found[part], moments[part])
             else:
+                products = self.bank.products(some.unit)
                 single[part] = spread_informed(products, some, cells, prior.of(part), found[part], moments[part])
         return moments, single
 
+    def _products(self, unit: NDArray[np.float32], noise: Array) -> NDArray[np.float32]:
+        """Signals times templates, those left out that do not matter."""
+        return self.bank.products(unit) if self._sieve is None else self._sieve.products(unit, noise)
+
 
 @nb.njit(**FAST)
-def _probabilities(products: NDArray[np.float32], cells: Cells, variance: float, energy: float) -> tuple[Array, Array]:
+def _logarithm(cells: Cells, explained: float, noise: float, energy: float) -> float:
+    """Logarithm of the probability of a node, volume apart; strengths below the noise are not told apart."""
+    value = max(explained, 2 * cells.strength * noise)
+    # Where the noise is not known it is integrated over, which leaves Student's distribution.
+    if cells.freedom > 0:
+        likelihood = -0.5 * cells.freedom * math.log(max(1.0 - value / energy, 1e-12))
+    else:
+        likelihood = 0.5 * value / noise
+    return likelihood - cells.strength * math.log(value)
+
+
+@nb.njit(**FAST)
+def _least_energy(cells: Cells, wanted: float, most: float, noise: float, energy: float) -> float:
+    """Energy, up to `most`, below which no node has a logarithm of `wanted`: probability rises with energy."""
+    low, high = 0.0, most
+    if _logarithm(cells, low, noise, energy) >= wanted:
+        return low
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        if _logarithm(cells, middle, noise, energy) < wanted:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@nb.njit(**FAST)
+def _probabilities(products: NDArray[np.float32], cells: Cells, noise: float, energy: float) -> tuple[Array, Array]:
     """Explained energy and logarithm of the probability of each node, both for a signal whose largest value is 1."""
     count = cells.prior.size
-    explained, power = np.zeros(count), np.empty(count)
+    explained, power = np.zeros(count), np.full(count, _NEVER)
     for b in range(products.size // count):
         for t in range(count):
             explained[t] += products[b * count + t] ** 2
+    top = np.argmax(explained)
+    best = _logarithm(cells, explained[top], noise, energy) + cells.prior[top]
+    least = _least_energy(cells, best + LEAST - cells.prior.max(), explained[top], noise, energy)
     for t in range(count):
-        value = max(explained[t], 1e-30)
-        # Where the noise is not known it is integrated over, which leaves Student's distribution.
-        if cells.freedom > 0:
-            likelihood = -0.5 * cells.freedom * math.log(max(1.0 - value / energy, 1e-12))
-        else:
-            likelihood = 0.5 * value / variance
-        power[t] = likelihood - cells.strength * math.log(value) + cells.prior[t]
+        if explained[t] >= least:
+            power[t] = _logarithm(cells, explained[t], noise, energy) + cells.prior[t]
     return explained, power
 
 

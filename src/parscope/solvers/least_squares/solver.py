@@ -84,9 +84,12 @@ class LeastSquares:
     @cached_property
     def posteriors(self) -> tuple[Posterior, ...]:
         """Posterior of weak signals, on a grid for each level of weakness: halved energy, half as many nodes."""
-        engine = self._engine
-        grids = [self._grid(_FINE_LOSS * 2**level) for level in range(_LEVELS)]
-        return tuple(Posterior(engine.basis, g, engine.moving, engine.model.period, engine.positive) for g in grids)
+        return tuple(self._posterior(level) for level in range(_LEVELS))
+
+    def _posterior(self, level: int) -> Posterior:
+        engine, coarse = self._engine, self.bank if level == 0 else None
+        grid = self._grid(_FINE_LOSS * 2**level)
+        return Posterior(engine.basis, grid, engine.moving, engine.model.period, coarse, engine.positive)
 
     def _grid(self, loss: float) -> Grid:
         engine = self._engine

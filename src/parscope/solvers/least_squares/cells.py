@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.grid import Basis, Grid, stack, still, templates
-from parscope.solvers.least_squares.layout import FAST, Array
+from parscope.solvers.least_squares.layout import FAST, Array, Integers
 
 # Probability of the nodes that are kept; and the logarithm of the least probability, relative to the best node.
-_KEPT, LEAST = 0.95, -12.0
-_HALVINGS = 20
+_KEPT, LEAST = 0.95, -9.0
+_HALVINGS = 12
 # Squared ratio of the width of the posterior to that of its best peak beyond which there are several peaks.
 _SEVERAL = 4.0
 
@@ -29,6 +29,7 @@ class Cells(NamedTuple):
 
     nodes: Array
     prior: Array
+    most: float
     metric: Array
     cell: Array
     solution: Array
@@ -67,6 +68,7 @@ def lay_cells(physics: Basis, grid: Grid, moving: NDArray[np.int64], period: Arr
     return Cells(
         grid.nodes,
         np.log(grid.volume),
+        float(np.log(grid.volume).max()),
         grid.metric,
         _cell(grid),
         solution,
@@ -122,20 +124,6 @@ def likely(power: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 @nb.njit(**FAST)
-def add_node(moments: Array, away: Array, cell: Array, own: Array, variance: float, weight: float) -> None:
-    """Add one node to the moments: its distance from the best fit, and its own spread."""
-    k = cell.size
-    for i in range(away.size):
-        for j in range(i + 1):
-            moments[i, j] += weight * away[i] * away[j]
-    for j in range(k):
-        moments[j, j] += weight * cell[j]
-    for i in range(own.shape[0]):
-        for j in range(i + 1):
-            moments[k + i, k + j] += weight * variance * own[i, j]
-
-
-@nb.njit(**FAST)
 def fit_factors(cells: Cells, at: int, product: Array, factors: Array) -> None:
     """Factors that fit best at a node, in place."""
     for i in range(product.size):
@@ -145,15 +133,40 @@ def fit_factors(cells: Cells, at: int, product: Array, factors: Array) -> None:
 
 
 @nb.njit(**FAST)
-def distance(cells: Cells, place: Array, factors: Array, found: Array, away: Array) -> None:
-    """Distance of a place and its factors from the best fit, in place."""
-    k = place.size
+def distances(places: Array, nodes: Integers, found: Array, period: Array, away: Array) -> None:
+    """Distances of nodes from the best fit, shape (k, nodes), in place; the loops over nodes are the inner ones."""
+    for j in range(period.size):
+        for n in range(nodes.size):
+            away[j, n] = places[nodes[n], j] - found[j]
+        if period[j] > 0:
+            for n in range(nodes.size):
+                away[j, n] -= period[j] * round(away[j, n] / period[j])
+
+
+@nb.njit(**FAST)
+def add_products(moments: Array, away: Array, weights: Array) -> None:
+    """Add mean products of distances from the best fit, in place, below the diagonal."""
+    for i in range(moments.shape[0]):
+        for j in range(i + 1):
+            total = 0.0
+            for n in range(weights.size):
+                total += weights[n] * away[i, n] * away[j, n]
+            moments[i, j] += total
+
+
+@nb.njit(**FAST)
+def add_spread(moments: Array, nodes: Integers, weights: Array, cell: Array, own: Array, scale: float) -> None:
+    """Add the mean spread inside the cells, and that of the factors at each node times `scale`, below the diagonal."""
+    k = cell.shape[1]
     for j in range(k):
-        away[j] = place[j] - found[j]
-        if cells.period[j] > 0:
-            away[j] -= cells.period[j] * round(away[j] / cells.period[j])
-    for i in range(factors.size):
-        away[k + i] = factors[i] - found[k + i]
+        for n in range(weights.size):
+            moments[j, j] += weights[n] * cell[nodes[n], j]
+    for i in range(own.shape[1]):
+        for j in range(i + 1):
+            total = 0.0
+            for n in range(weights.size):
+                total += weights[n] * own[nodes[n], i, j]
+            moments[k + i, k + j] += total * scale
 
 
 @nb.njit(**FAST)

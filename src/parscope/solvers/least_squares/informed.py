@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.algebra import factorise, invert, substitute
 from parscope.solvers.least_squares.bank import Taken
-from parscope.solvers.least_squares.cells import LEAST, Cells, add_node, distance, fit_factors, likely, one_peak
+from parscope.solvers.least_squares.cells import (
+    LEAST,
+    Cells,
+    add_products,
+    add_spread,
+    distances,
+    fit_factors,
+    likely,
+    one_peak,
+)
 from parscope.solvers.least_squares.layout import FAST, Array, Prior
 
 # Narrower cells, in standard deviations of the prior, are flat; a cell that holds less of the prior holds none.
@@ -145,7 +154,7 @@ def spread_informed(
     The parameters that are searched are independent in the prior, of each other and of the factors.
     """
     (count, k), size = cells.nodes.shape, cells.solution.shape[1]
-    away, single = np.empty(k + size), np.empty(found.shape[0], np.bool_)
+    away, single = np.empty((k + size, count)), np.empty(found.shape[0], np.bool_)
     seen = _Seen(
         np.empty(count),
         np.empty((count, k)),
@@ -161,9 +170,11 @@ def spread_informed(
         )
         explained, best = _see(products[s], cells, own, taken.largest[s], taken.flat[s], seen)
         nodes, weights = likely(seen.power)
-        for n in range(nodes.size):
-            at = nodes[n]
-            distance(cells, seen.place[at], seen.factors[at], found[s], away)
-            add_node(moments[s], away, seen.spread[at], seen.inverse[at], 1.0, weights[n])
+        distances(seen.place, nodes, found[s], cells.period, away)
+        for i in range(size):
+            for n in range(nodes.size):
+                away[k + i, n] = seen.factors[nodes[n], i] - found[s, k + i]
+        add_products(moments[s], away, weights)
+        add_spread(moments[s], nodes, weights, seen.spread, seen.inverse, 1.0)
         single[s] = one_peak(cells, best, own.variance[0] / explained[best], own.precision[0], moments[s])
     return single

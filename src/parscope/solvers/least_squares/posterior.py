@@ -17,23 +17,22 @@ from parscope.solvers.least_squares.bank import Bank, Taken
 from parscope.solvers.least_squares.cells import (
     LEAST,
     Cells,
-    add_node,
-    distance,
-    fit_factors,
+    add_products,
+    add_spread,
+    distances,
     lay_cells,
     likely,
     one_peak,
 )
 from parscope.solvers.least_squares.grid import Basis, Grid
 from parscope.solvers.least_squares.informed import spread_informed
-from parscope.solvers.least_squares.layout import FAST, Array, Prior, part_of
+from parscope.solvers.least_squares.layout import FAST, Array, Integers, Prior, part_of
 from parscope.solvers.least_squares.sieve import Sieve
 
 # Signals at a time: products with all templates are kept.
 _CHUNK = 128
-# Halvings of the energy below which nodes are improbable; and the logarithm of the probability of those.
+# Halvings of the energy below which nodes are improbable.
 _HALVINGS = 8
-_NEVER = -1e300
 
 
 class Posterior:
@@ -142,20 +141,49 @@ def _least_energy(cells: Cells, wanted: float, most: float, noise: float, energy
 
 
 @nb.njit(**FAST)
-def _probabilities(products: NDArray[np.float32], cells: Cells, noise: float, energy: float) -> tuple[Array, Array]:
-    """Explained energy and logarithm of the probability of each node, both for a signal whose largest value is 1."""
-    count = cells.prior.size
-    explained, power = np.zeros(count), np.full(count, _NEVER)
+def _energies(products: NDArray[np.float32], explained: NDArray[np.float32]) -> int:
+    """Write down the energy that each node explains, and return the node that explains most."""
+    count, most = explained.size, np.float32(0)
+    explained[:] = 0
     for b in range(products.size // count):
         for t in range(count):
             explained[t] += products[b * count + t] ** 2
-    top = np.argmax(explained)
-    best = _logarithm(cells, explained[top], noise, energy) + cells.prior[top]
-    least = _least_energy(cells, best + LEAST - cells.prior.max(), explained[top], noise, energy)
     for t in range(count):
-        if explained[t] >= least:
-            power[t] = _logarithm(cells, explained[t], noise, energy) + cells.prior[t]
-    return explained, power
+        most = max(most, explained[t])
+    for t in range(count):
+        if explained[t] == most:
+            return t
+    return 0
+
+
+@nb.njit(**FAST)
+def _probable(
+    explained: NDArray[np.float32], top: int, cells: Cells, noise: float, energy: float
+) -> tuple[NDArray[np.int64], Array]:
+    """Nodes that matter for a signal whose largest value is 1, and the logarithm of their probability."""
+    best = _logarithm(cells, explained[top], noise, energy) + cells.prior[top]
+    least = np.float32(_least_energy(cells, best + LEAST - cells.most, explained[top], noise, energy))
+    nodes = np.flatnonzero(explained >= least)
+    power = np.empty(nodes.size)
+    for n in range(nodes.size):
+        power[n] = _logarithm(cells, explained[nodes[n]], noise, energy) + cells.prior[nodes[n]]
+    return nodes, power
+
+
+@nb.njit(**FAST)
+def _add_factors(
+    products: NDArray[np.float32], nodes: Integers, cells: Cells, flat: Array, largest: float, away: Array
+) -> None:
+    """Add the factors that fit best at each node, in place; the loops over nodes are the inner ones."""
+    count = cells.prior.size
+    for i in range(away.shape[0]):
+        for h in range(flat.size):
+            for n in range(nodes.size):
+                away[i, n] += cells.solution[nodes[n], i, h] * flat[h]
+        for h in range(flat.size, away.shape[0]):
+            row = products[(h - flat.size) * count : (h - flat.size + 1) * count]
+            for n in range(nodes.size):
+                away[i, n] += cells.solution[nodes[n], i, h] * row[nodes[n]] * largest
 
 
 @nb.njit(**FAST)
@@ -169,22 +197,21 @@ def _spread(
 ) -> NDArray[np.bool_]:
     """Moments of each signal about its best fit, in place; return whether there is one peak."""
     count, k = cells.nodes.shape
-    size, flat = cells.solution.shape[1], taken.flat.shape[1]
-    away, product, factors, flatly = np.empty(k + size), np.empty(size), np.empty(size), np.zeros((k, k))
-    single = np.empty(found.shape[0], np.bool_)
+    size = cells.solution.shape[1]
+    away, flatly = np.empty((k + size, count)), np.zeros((k, k))
+    single, explained = np.empty(found.shape[0], np.bool_), np.empty(count, np.float32)
     for s in range(found.shape[0]):
         largest = taken.largest[s]
         noise, energy = variance[s] / largest**2, taken.energy[s] / largest**2
-        explained, power = _probabilities(products[s], cells, noise, energy)
-        nodes, weights = likely(power)
-        product[:flat] = taken.flat[s]
-        for n in range(nodes.size):
-            at = nodes[n]
-            for i in range(flat, size):
-                product[i] = products[s, (i - flat) * count + at] * largest
-            fit_factors(cells, at, product, factors)
-            distance(cells, cells.nodes[at], factors, found[s], away)
-            add_node(moments[s], away, cells.cell[at], cells.own[at], variance[s], weights[n])
-        best = np.argmax(power)
+        nodes, power = _probable(explained, _energies(products[s], explained), cells, noise, energy)
+        kept, weights = likely(power)
+        kept = nodes[kept]
+        distances(cells.nodes, kept, found[s], cells.period, away)
+        for i in range(k, k + size):
+            away[i, : kept.size] = -found[s, i]
+        _add_factors(products[s], kept, cells, taken.flat[s], largest, away[k:])
+        add_products(moments[s], away, weights)
+        add_spread(moments[s], kept, weights, cells.cell, cells.own, variance[s])
+        best = nodes[np.argmax(power)]
         single[s] = one_peak(cells, best, noise / explained[best], flatly, moments[s])
     return single

@@ -15,7 +15,7 @@ from parscope.core.solver import Estimate, Status
 from parscope.solvers.least_squares.bank import Bank, Taken, as_filters, take
 from parscope.solvers.least_squares.engine import Compiled, Engine, Generic
 from parscope.solvers.least_squares.grid import Grid, lay_out, still
-from parscope.solvers.least_squares.judge import GATE, Verdict, to_units
+from parscope.solvers.least_squares.judge import GATE, Verdict, settle
 from parscope.solvers.least_squares.layout import Prior, part_of
 from parscope.solvers.least_squares.posterior import Posterior
 from parscope.solvers.least_squares.soft import refuse_absent, soft_bounds, start_from_pieces
@@ -150,7 +150,7 @@ class LeastSquares:
         if weak.size:
             if posterior and (informed or prior is None):
                 self._spread(taken, verdict, weak, prior)
-            self._settle(verdict, weak)
+            settle(engine.model, verdict, weak)
         found, covariance = engine.order(verdict.found, verdict.covariance)
         extra |= {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
         return Estimate(found, covariance, verdict.misfit, verdict.status, extra)
@@ -218,11 +218,6 @@ class LeastSquares:
             )
             verdict.covariance[some] = moments / variance[:, None, None]
             verdict.status[some[~single]] = Status.AMBIGUOUS
-
-    def _settle(self, verdict: Verdict, weak: NDArray[np.int64]) -> None:
-        """Bring weak signals to the units of the physics."""
-        for s in weak:
-            to_units(self._engine.model, verdict.found[s], verdict.covariance[s], verdict.variance[s])
 
 
 def nothing(n: int, k: int) -> Estimate:

@@ -23,8 +23,9 @@ class Cells(NamedTuple):
 
     ``cell`` is the variance inside the cell of a node, ``solution`` leads from products to factors, ``own`` is the
     covariance of the factors at a node for unit noise, ``information`` its inverse, and ``size`` the logarithm of the
-    root of its determinant. ``strength`` is the power of the energy that the prior takes
-    out, ``freedom`` the number of samples that tell the noise, 0 where it is known.
+    root of its determinant. ``prior`` is the logarithm of the volume of a node, ``most`` the largest of them;
+    ``strength`` is the power of the energy that the prior takes out, ``freedom`` the number of samples that tell the
+    noise, 0 where it is known.
     """
 
     nodes: Array
@@ -103,6 +104,16 @@ def _solutions(physics: Basis, nodes: Array, moving: NDArray[np.int64], parts: i
     )
     size = 2 * columns.shape[2]
     return np.ascontiguousarray(blocks.reshape(len(nodes), size, size))
+
+
+@nb.njit(**FAST)
+def fill_energies(products: NDArray[np.float32], explained: NDArray[np.float32]) -> None:
+    """Write down the energy that each template explains."""
+    count = explained.size
+    explained[:] = 0
+    for b in range(products.size // count):
+        for t in range(count):
+            explained[t] += products[b * count + t] ** 2
 
 
 @nb.njit(**FAST)

@@ -21,6 +21,7 @@ from parscope.solvers.least_squares.cells import (
     add_products,
     add_spread,
     distances,
+    fill_energies,
     fit_factors,
     likely,
     one_peak,
@@ -67,13 +68,13 @@ def _inside(cells: Cells, at: int, j: int, prior: Prior) -> tuple[float, float, 
 
 
 @nb.njit(**FAST)
-def _promise(products: NDArray[np.float32], cells: Cells, prior: Prior, noise: float, power: Array) -> Array:
+def _promise(
+    products: NDArray[np.float32], cells: Cells, prior: Prior, noise: float, power: Array
+) -> NDArray[np.float32]:
     """Write down a logarithm that the probability of each node does not exceed; return the energy it explains."""
     count, k = cells.nodes.shape
-    explained = np.zeros(count)
-    for b in range(products.size // count):
-        for t in range(count):
-            explained[t] += products[b * count + t] ** 2
+    explained = np.empty(count, np.float32)
+    fill_energies(products, explained)
     scale = 0.5 * cells.solution.shape[1] * math.log(prior.variance[0])
     for t in range(count):
         power[t] = 0.5 * explained[t] / noise + cells.prior[t] + cells.size[t] + scale

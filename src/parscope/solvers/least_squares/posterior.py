@@ -20,6 +20,7 @@ from parscope.solvers.least_squares.cells import (
     add_products,
     add_spread,
     distances,
+    fill_energies,
     lay_cells,
     likely,
     one_peak,
@@ -141,26 +142,11 @@ def _least_energy(cells: Cells, wanted: float, most: float, noise: float, energy
 
 
 @nb.njit(**FAST)
-def _energies(products: NDArray[np.float32], explained: NDArray[np.float32]) -> int:
-    """Write down the energy that each node explains, and return the node that explains most."""
-    count, most = explained.size, np.float32(0)
-    explained[:] = 0
-    for b in range(products.size // count):
-        for t in range(count):
-            explained[t] += products[b * count + t] ** 2
-    for t in range(count):
-        most = max(most, explained[t])
-    for t in range(count):
-        if explained[t] == most:
-            return t
-    return 0
-
-
-@nb.njit(**FAST)
 def _probable(
-    explained: NDArray[np.float32], top: int, cells: Cells, noise: float, energy: float
+    explained: NDArray[np.float32], cells: Cells, noise: float, energy: float
 ) -> tuple[NDArray[np.int64], Array]:
     """Nodes that matter for a signal whose largest value is 1, and the logarithm of their probability."""
+    top = np.argmax(explained)
     best = _logarithm(cells, explained[top], noise, energy) + cells.prior[top]
     least = np.float32(_least_energy(cells, best + LEAST - cells.most, explained[top], noise, energy))
     nodes = np.flatnonzero(explained >= least)
@@ -203,7 +189,8 @@ def _spread(
     for s in range(found.shape[0]):
         largest = taken.largest[s]
         noise, energy = variance[s] / largest**2, taken.energy[s] / largest**2
-        nodes, power = _probable(explained, _energies(products[s], explained), cells, noise, energy)
+        fill_energies(products[s], explained)
+        nodes, power = _probable(explained, cells, noise, energy)
         kept, weights = likely(power)
         kept = nodes[kept]
         distances(cells.nodes, kept, found[s], cells.period, away)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.bank import Bank
-from parscope.solvers.least_squares.cells import LEAST
+from parscope.solvers.least_squares.cells import LEAST, fill_energies
 from parscope.solvers.least_squares.layout import FAST, Array
 
 # What noise may take from a coarse template while it adds to a fine one inside its cell, in standard deviations.
@@ -59,11 +59,14 @@ class Sieve:
 def _parents(rows: NDArray[np.float32], count: int, coarse: Bank) -> tuple[NDArray[np.int64], float]:
     """The coarse template that explains most of each fine one; and the least share of its energy so explained."""
     parent, least = np.empty(count, np.int64), 1.0
+    blocks = rows.reshape(-1, count, rows.shape[1])
     for first in range(0, count, _CHUNK):
-        some = rows[first : min(first + _CHUNK, count)]
-        energy = np.square(coarse.products(some)).reshape(len(some), -1, len(coarse.nodes)).sum(axis=1)
-        parent[first : first + len(some)] = energy.argmax(axis=1)
-        least = min(least, float(energy.max(axis=1).min()))
+        some = blocks[:, first : first + _CHUNK]
+        products = np.square([coarse.products(block) for block in some])
+        energy = products.reshape(*some.shape[:2], -1, len(coarse.nodes)).sum(axis=2)
+        best = energy.sum(axis=0).argmax(axis=1)
+        parent[first : first + _CHUNK] = best
+        least = min(least, float(energy[:, np.arange(len(best)), best].min()))
     return parent, least
 
 
@@ -74,16 +77,6 @@ def _dot(one: NDArray[np.float32], other: NDArray[np.float32]) -> np.float32:
     for i in range(one.size):
         total += one[i] * other[i]
     return total
-
-
-@nb.njit(**FAST)
-def _energies(products: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Energy that each coarse template explains."""
-    energy = np.zeros(count, np.float32)
-    for b in range(products.size // count):
-        for t in range(count):
-            energy[t] += products[b * count + t] ** 2
-    return energy
 
 
 @nb.njit(**FAST)
@@ -98,10 +91,11 @@ def _fill(
     """Products with the children of every coarse template whose energy is enough for one of them to matter."""
     rows, start, children = tree
     cells, count = start.size - 1, children.size
+    energy = np.empty(cells, np.float32)
     for s in range(unit.shape[0]):
-        energy = _energies(coarse[s], cells)
-        likely = math.sqrt(max(energy.max() / noise[s] + 2 * LEAST, 0.0))
-        needed = max(math.sqrt(overlap) * likely - _NOISE * math.sqrt(1 - overlap), 0.0) ** 2 * noise[s]
+        fill_energies(coarse[s], energy)
+        reach = math.sqrt(max(energy.max() / noise[s] + 2 * LEAST, 0.0))
+        needed = max(math.sqrt(overlap) * reach - _NOISE * math.sqrt(1 - overlap), 0.0) ** 2 * noise[s]
         for c in range(cells):
             if energy[c] < needed:
                 continue

@@ -87,7 +87,8 @@ class LeastSquares:
         return tuple(self._posterior(level) for level in range(_LEVELS))
 
     def _posterior(self, level: int) -> Posterior:
-        engine, coarse = self._engine, self.bank if level == 0 else None
+        engine = self._engine
+        coarse = self.bank if level == 0 and not engine.positive else None
         grid = self._grid(_FINE_LOSS * 2**level)
         return Posterior(engine.basis, grid, engine.moving, engine.model.period, coarse, engine.positive)
 

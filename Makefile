@@ -29,8 +29,9 @@ test: $(VENV)/.torch  ## run the tests: units, docstring examples, contracts
 
 check: format lint types imports dead changes docs wheel-check cover  ## all that is asked of a change, tests included
 
-bench: $(VENV)/.run  ## measure speed and accuracy, and redraw the tables; one case: make bench ONLY=strain
-	$(BIN)/python -m benchmarks $(ONLY); kept=$$?; $(BIN)/python docs/make_tables.py; exit $$kept
+bench: $(VENV)/.torch  ## measure speed and accuracy, and redraw the tables; one of them: make bench ONLY=strain
+	$(BIN)/python -m benchmarks $(ONLY); kept=$$?; \
+	  $(BIN)/python docs/make_tables.py && $(BIN)/python docs/make_figures.py && exit $$kept
 
 docs: $(VENV)/.docs  ## build the documentation into site/; a warning is an error
 	$(BIN)/python docs/make_tables.py --check
@@ -76,9 +77,9 @@ wheel-check: $(VENV)/.check
 	sed -nE 's/^([A-Za-z0-9._-]+==[^ ]+)( ;[^\\]*)?.*/\1\2/p' requirements/run.txt > build/wheel/constraints.txt
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check -qq install --no-compile \
-	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[dask,em]"
+	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[dask,em,view]"
 	cd build/wheel && venv/bin/parscope --version
-	cd build/wheel && for verb in strain simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
+	cd build/wheel && for verb in strain fit view simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed
 
 # The parts of the virtual environment.

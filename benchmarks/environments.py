@@ -94,6 +94,15 @@ ENVIRONMENTS = {
             (("torch==2.13.0",), ("torch==2.13.0", "quantem==0.1.10", "libertem-blobfinder==0.6.1", "libertem")),
             ("quantem", "torch", "libertem-blobfinder", "libertem", "numpy", "numba"),
         ),
+        Environment(
+            "bglib",
+            (
+                ("numpy==1.26.4", "scipy<1.15", "pyarrow<18", "sidpy==0.12.3", "BGlib==0.0.6"),
+                # BGlib asks for a release of numpy_groupies that cannot be imported with this NumPy.
+                ("numpy==1.26.4", "numpy_groupies>=0.11"),
+            ),
+            ("BGlib", "sidpy", "pyUSID", "scipy", "numpy"),
+        ),
         Environment("abtem", (("abtem==1.0.11",),), ("abtem", "ase", "numpy")),
     )
 }

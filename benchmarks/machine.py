@@ -39,7 +39,7 @@ def now() -> str:
 def commit() -> str:
     """Commit of the work tree; ``+changes`` when the sources differ from it."""
     head = _git("rev-parse", "--short=12", "HEAD")
-    changed = _git("status", "--porcelain", "--", "src", "benchmarks/strain", "benchmarks/dynamical")
+    changed = _git("status", "--porcelain", "--", "src", "benchmarks", ":!benchmarks/results")
     return f"{head}+changes" if changed else head
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -21,8 +22,10 @@ COLUMNS = ("case", "quantity", "unit", "parscope", "best other tool", "limit", "
 NONE_YET = "Nothing has been measured yet; `make bench` does it.\n"
 INTRODUCTION = """# Benchmarks
 
-Every figure on this page comes from `make bench`, which runs parscope and its peers on the same patterns of the same
-run. The limit is the Cramér-Rao bound: no unbiased method can do better. A missed aim stays in the table.
+Every figure on this page comes from `make bench`, which runs parscope and its peers on the same data of the same run;
+figures of a tool called *published* are its authors'. The limit is the Cramér-Rao bound: no unbiased method can do
+better. Where a prior is used, it is that bound for one who knows the distribution of the truth. A missed aim stays in
+the table.
 """
 
 
@@ -94,8 +97,34 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(parts if results else [*parts, NONE_YET])
 
 
+def effort(row: dict[str, Any]) -> float:
+    """How much of what its aim allows a row uses up: 1 at the limit, more where the aim is missed."""
+    value, low, high = row["value"], row["target"].get("at_least"), row["target"].get("at_most")
+    if value is None:
+        return math.inf
+    if low is not None and high is not None:
+        return abs(value - (low + high) / 2) / ((high - low) / 2)
+    if low is not None:
+        return low / value if value > 0 else math.inf
+    if not high:
+        return 1.0 if value <= 0 else math.inf
+    return float(value / high)
+
+
+def hardest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each quantity the row that is nearest to missing its aim, or misses it most; in their order."""
+    chosen: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["metric"] not in chosen or effort(row) > effort(chosen[row["metric"]]):
+            chosen[row["metric"]] = row
+    return [row for row in rows if row is chosen[row["metric"]]]
+
+
 def summary(results: dict[str, dict[str, Any]]) -> str:
-    """The region of the README: promises that others can be compared with, or, where nobody can, all promises."""
+    """The region of the README: promises that others can be compared with, or, where nobody can, all promises.
+
+    Of each quantity only the hardest case, which says how far to trust the rest.
+    """
     parts = []
     for made in results.values():
         promised = [row for row in made["rows"] if row["target"] is not None]
@@ -103,8 +132,9 @@ def summary(results: dict[str, dict[str, Any]]) -> str:
         if not rows:
             continue
         counted = [row["met"] for row in made["rows"] if row["met"] is not None]
-        score = f"All figures, {sum(counted)} of {len(counted)} aims kept: docs/reference/benchmarks.md.\n"
-        parts += [table(rows), origin(made["head"]) + score]
+        kept = f"{sum(counted)} of {len(counted)} aims kept"
+        score = f"Of each quantity the case nearest to missing its aim; all, {kept}: docs/reference/benchmarks.md.\n"
+        parts += [table(hardest(rows)), origin(made["head"]) + score]
     return "\n".join(parts or [NONE_YET])
 
 

@@ -77,9 +77,24 @@ def test_tables_are_what_the_results_say() -> None:
     short = space["summary"](results)  # type: ignore[operator]
     assert "| memory |" in short
     assert short.count("| case |") == 2
+    near = {**row, "case": "near", "value": 0.00129}
+    short_of_it = {**missed, "case": "slow", "value": 100.0}
+    between = {**row, "metric": "spread", "target": {"at_least": 0.9, "at_most": 1.1}}
+    rows = [row, near, missed, short_of_it, {**between, "value": 1.0}, {**between, "case": "wide", "value": 1.08}]
+    assert [r["case"] for r in space["hardest"](rows)] == ["near", "slow", "wide"]  # type: ignore[operator]
     once = space["renewed"]("# parscope\n", short)  # type: ignore[operator]
     assert "1 of 2 aims kept" in once
     assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]
+
+
+def test_figures_are_drawn_from_the_results(tmp_path: Path) -> None:
+    space: dict[str, Any] = {"__name__": "make_figures", "__file__": str(ROOT / "docs" / "make_figures.py")}
+    exec((ROOT / "docs" / "make_figures.py").read_text(encoding="utf-8"), space)
+    space["IMAGES"] = tmp_path
+    space["main"]()
+    assert {image.name for image in tmp_path.iterdir()} == set(space["FIGURES"])
+    page = (ROOT / "docs" / "explanation" / "spectroscopy.md").read_text(encoding="utf-8")
+    assert all(f"../images/{name}" in page and (ROOT / "docs" / "images" / name).exists() for name in space["FIGURES"])
 
 
 def test_the_how_to_of_spectra_finds_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,19 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.report import Target
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a score is shown: its name, unit, factor, and whether more is better."""
-
-    name: str
-    unit: str
-    factor: float = 1.0
-    more_is_better: bool = False
-    comparable: bool = True
-    """Whether the peers have it too."""
-
+from benchmarks.scores import Metric
 
 METRICS: Mapping[str, Metric] = {
     "strain_rms": Metric("strain RMS", "1e-3", 1e3),

@@ -6,53 +6,32 @@ is cheap to write and small on disk, while a reader has to decompress and stream
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import hdf5plugin
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.environments import CACHE
-from benchmarks.report import RESULTS, Row, Target, table, text, write
+from benchmarks.memory import Large
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 
-SIZE = 20e9
 COLUMNS, TILE, RUN = 800, 16, 32
 """Scan columns; simulated rows; patterns in a chunk."""
 ELECTRONS = 2_000.0
-LIMIT = Target(at_most=1.0)
-TIME_LIMIT = 3 * 3600.0
 SPARE = 4e9
 """Disk space that is left alone, [bytes]."""
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What a command took: peak memory of all its processes [bytes], wall and CPU time [s]."""
-
-    memory: float
-    wall: float
-    cpu: float
-
-
-def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
+def write_scan(path: Path, size: float) -> tuple[int, int]:
     """Write a scan of at least `size` bytes of patterns.
 
     Parameters
     ----------
     path : Path
         HDF5 file to make.
-    size : float, default 20e9
+    size : float
         Bytes of uint16 patterns after decompression.
 
     Returns
@@ -86,91 +65,23 @@ def write_scan(path: Path, size: float = SIZE) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def measure(command: list[str], time_limit: float = TIME_LIMIT) -> Usage:
-    """Run a command and watch the memory of all its processes.
-
-    Parameters
-    ----------
-    command : list of str
-        Program and arguments.
-    time_limit : float, default 3 h
-        After which it is stopped, [s].
-
-    Returns
-    -------
-    Usage
-        The peak is the sum over all processes of the most each has held, looked at ten times a second.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the command fails or is stopped.
-    """
-    start, peak, done = time.monotonic(), 0.0, 0
-    process = subprocess.Popen(command, start_new_session=True)
-    try:
-        while not done:
-            peak = max(peak, _resident(process.pid))
-            if time.monotonic() - start > time_limit:
-                os.killpg(process.pid, signal.SIGKILL)
-            time.sleep(0.1)
-            done, status, usage = os.wait4(process.pid, os.WNOHANG)
-    except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Usage(peak, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
+def large_scan(path: Path, size: float) -> tuple[str, int]:
+    """Write a scan; what it is, and how many patterns."""
+    rows, columns = write_scan(path, size)
+    return f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB", rows * columns
 
 
-def _resident(group: int) -> float:
-    """The most resident bytes that the processes of a group have held, each at its own peak."""
-    total = 0.0
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[2]) == group:
-                peaks = [line for line in (entry / "status").read_text().splitlines() if line.startswith("VmHWM")]
-                total += sum(float(line.split()[1]) * 1024 for line in peaks)
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
-    return total
-
-
-def main() -> int:
-    """Make the scan, map its strain in a process of its own, write the row, delete the scan."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--size", type=float, default=SIZE / 1e9, help="GB of patterns; below 20 nothing is published")
-    size = parser.parse_args().size * 1e9
-    name = f"{machine.now().replace(':', '')}-{machine.commit()}"
-    head = {"date": machine.now(), "load_start": machine.load()}
-    CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="memory-") as folder:
-        file = Path(folder) / "scan.h5"
-        rows, columns = write_scan(file, size)
-        parscope = Path(sys.executable).with_name("parscope")
-        command = [str(parscope), "strain", str(file), "--output", str(Path(folder) / "result.nc")]
-        usage = measure(command)
-    case = f"scan of {rows} x {columns} patterns, {rows * columns * 32768 / 1e9:.1f} GB"
-    head |= {
-        "run": name,
-        "versions": machine.versions("parscope", "numpy", "numba", "h5py", "hdf5plugin"),
-        "machine": machine.machine(),
-        "load_end": machine.load(),
-        "commit": machine.commit(),
-        "seeds": {"simulation": ScanDesign().seed},
-        "commands": ["python -m benchmarks.strain.memory", "parscope strain scan.h5 --output result.nc"],
-    }
-    lines = [
-        Row(case, "peak memory, whole command", usage.memory / 1e9, "GB", target=LIMIT),
-        Row(case, "patterns per second, whole command", rows * columns / usage.wall, "1/s"),
-        Row(case, "patterns per CPU second, whole command", rows * columns / usage.cpu, "1/s"),
-    ]
-    made = table(head, lines, [])
-    write(made, (RESULTS if size >= SIZE else CACHE) / "strain_memory.json")
-    print(text(made))
-    return int(lines[0].met is False)
+LARGE = Large(
+    name="strain_memory",
+    module="benchmarks.strain.memory",
+    gigabytes=20,
+    limit=1.0,
+    write=large_scan,
+    command=lambda scan, folder: ["strain", str(scan), "--output", str(folder / "result.nc")],
+    signals="patterns",
+    seeds={"simulation": ScanDesign().seed},
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(LARGE.main())

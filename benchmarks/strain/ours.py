@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 
@@ -78,8 +77,6 @@ def lattices(found: Any) -> Array:
 
 def main() -> None:
     """Map the strain; the first call gives set-up time and result, the following ones the speed when all is warm."""
-    # One core, as for the peers: threads on the two halves of a core would slow each other down.
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     job = Job.from_command()
     frames, chosen = Frames.from_array(job.patterns), settings(job)
     first = Stopwatch()

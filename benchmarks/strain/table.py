@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import Row, rounded
+from benchmarks.exchange import Answer, Method, Run
+from benchmarks.report import Row
+from benchmarks.scores import Scores, lines, record
 from benchmarks.strain import methods, scenes
 from benchmarks.strain.cases import METRICS, Case
-from benchmarks.strain.exchange import Answer, Method, Run
 from benchmarks.strain.polycrystal import polycrystal_scores
 from benchmarks.strain.score import Measured, disk_scores, score
-
-TOLERABLE = 0.05
-"""A peer that fails more often is not called the most precise."""
-
-Scores = dict[str, float]
 
 
 def measure(run: Run, cases: Iterable[Case]) -> tuple[list[Row], list[dict[str, Any]]]:
@@ -47,8 +43,7 @@ def measure(run: Run, cases: Iterable[Case]) -> tuple[list[Row], list[dict[str, 
         for method in entrants(case, scene):
             answer = run.answer(folder, method)
             found[method.name] = _scores(answer, scene, case)
-            records.append(_record(case, method, answer, found[method.name]))
-            print(f"{case.name}: {method.name}: {answer.error or records[-1]['scores']}", flush=True)
+            records.append(record(case.name, method, answer, found[method.name]))
         rows += rows_of(case, found, scene.bounds(case.electrons))
     return rows, records
 
@@ -66,7 +61,7 @@ def entrants(case: Case, scene: scenes.Scene) -> Sequence[Method]:
 def _lay_out(run: Run, case: Case, scene: scenes.Scene) -> Path:
     """Draw the patterns of a case and put them where the runners look."""
     name = f"{case.phantom}-{case.electrons}" + (f"-{case.pool}x{case.pool}" if case.pool > 1 else "")
-    return run.case(name, scene.draw(case.electrons), scene.probe_image, scene.given)
+    return run.case(name, scene.given, patterns=scene.draw(case.electrons), probe=scene.probe_image)
 
 
 def _scores(answer: Answer, scene: scenes.Scene, case: Case) -> Scores:
@@ -88,18 +83,6 @@ def _scores(answer: Answer, scene: scenes.Scene, case: Case) -> Scores:
         disks = np.split(arrays["disks"], np.cumsum(arrays["disk_counts"])[:-1])
         scores |= disk_scores(disks, scene.truth)
     return scores
-
-
-def _record(case: Case, method: Method, answer: Answer, scores: Scores) -> dict[str, Any]:
-    """Everything a reader may want to look up afterwards."""
-    return {
-        "case": case.name,
-        "method": method.name,
-        "settings": method.settings,
-        "key": answer.key,
-        "error": answer.error,
-        "scores": {name: rounded(value) for name, value in scores.items()},
-    }
 
 
 def rows_of(case: Case, found: dict[str, Scores], bounds: Scores) -> list[Row]:
@@ -125,47 +108,4 @@ def rows_of(case: Case, found: dict[str, Scores], bounds: Scores) -> list[Row]:
         ours["automatic"] = ours["strain_rms"] / given
     peers = {name: scores for name, scores in found.items() if not name.startswith(methods.OURS.name) and scores}
     limits = {} if case.pool > 1 else {**bounds, "ratio": 1.0} if "strain_rms" in bounds else bounds
-    rows = []
-    for key, target in case.metrics.items():
-        metric = METRICS[key]
-        name = best(key, peers) if metric.comparable else None
-        value, limit = ours.get(key), limits.get(key)
-        rows.append(
-            Row(
-                case=case.name,
-                metric=metric.name,
-                value=None if value is None else value * metric.factor,
-                unit=metric.unit,
-                peer=name,
-                peer_value=None if name is None else peers[name][key] * metric.factor,
-                bound=None if limit is None else limit * metric.factor,
-                target=target,
-            )
-        )
-    return rows
-
-
-def best(key: str, peers: dict[str, Scores]) -> str | None:
-    """The peer to beat in one score; precision counts only for those that seldom fail, if there are any.
-
-    Parameters
-    ----------
-    key : str
-        The score.
-    peers : dict of dict
-        Scores by peer.
-
-    Returns
-    -------
-    str or None
-        None when nobody has the score.
-    """
-    having = {name: s for name, s in peers.items() if np.isfinite(s.get(key, np.nan))}
-    if not having:
-        return None
-    if METRICS[key].more_is_better:
-        return max(having, key=lambda name: having[name][key])
-    if key != "failures":
-        fewest = min(s["failures"] for s in having.values())
-        having = {name: s for name, s in having.items() if s["failures"] <= max(TOLERABLE, fewest)}
-    return min(having, key=lambda name: having[name][key])
+    return lines(case.name, case.metrics, METRICS, ours, peers, limits)

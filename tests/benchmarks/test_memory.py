@@ -11,7 +11,10 @@ import hdf5plugin  # noqa: F401  its filters read the file back
 import numpy as np
 import pytest
 
+from benchmarks.spectroscopy import memory as spectroscopy_memory
 from benchmarks.strain import memory
+from benchmarks.watch import watch
+from parscope import open_spectra
 
 
 def test_the_scan_is_as_large_as_asked_and_repeats_its_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,16 +36,26 @@ def data_bytes(scan: tuple[int, int]) -> int:
     return scan[0] * scan[1] * 128 * 128 * 2
 
 
+def test_no_two_spectra_of_the_large_scan_are_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectroscopy_memory, "COLUMNS", 4)
+    monkeypatch.setattr(spectroscopy_memory, "STEPS", 5)
+    case, count = spectroscopy_memory.large_scan(tmp_path / "scan.h5", size=3 * 4 * 5 * 165 * 8)
+    assert (case, count) == ("scan of 3 x 4 x 5 spectra, 0.0 GB", 60)
+    spectra = open_spectra(tmp_path / "scan.h5")
+    assert spectra.data.shape == (3, 4, 5, 165)
+    assert len(np.unique(np.asarray(spectra.data[:])[..., 0])) == 60
+
+
 def test_a_command_is_watched_with_its_children() -> None:
     child = "x = bytearray(60_000_000); import time; time.sleep(0.5)"
     parent = f"import subprocess, sys; x = bytearray(60_000_000); subprocess.run([sys.executable, '-c', {child!r}])"
-    usage = memory.measure([sys.executable, "-c", parent])
+    usage = watch([sys.executable, "-c", parent])
     assert 120e6 < usage.memory < 250e6
     assert usage.wall > 0.5
 
 
 def test_a_failing_command_is_an_error_and_a_slow_one_is_stopped() -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        memory.measure([sys.executable, "-c", "raise SystemExit(3)"])
+        watch([sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(subprocess.CalledProcessError):
-        memory.measure([sys.executable, "-c", "import time; time.sleep(60)"], time_limit=0.3)
+        watch([sys.executable, "-c", "import time; time.sleep(60)"], time_limit=0.3)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.report import Target
+from benchmarks.scores import Metric, best
 from benchmarks.strain.cases import CASES, METRICS, Case
 from benchmarks.strain.peers.job import neighbour_sums
-from benchmarks.strain.table import best, rows_of
+from benchmarks.strain.table import rows_of
 
 PEERS = {
     "careless": {"strain_rms": 0.001, "failures": 0.42, "speed": 9000.0},
@@ -17,14 +18,19 @@ PEERS = {
 
 
 def test_precision_counts_only_for_those_that_seldom_fail() -> None:
-    assert best("strain_rms", PEERS) == "careful"
-    assert best("failures", PEERS) == "careful"
-    assert best("speed", PEERS) == "careless"
-    assert best("position_rms", PEERS) is None
+    assert best("strain_rms", METRICS["strain_rms"], PEERS) == "careful"
+    assert best("failures", METRICS["failures"], PEERS) == "careful"
+    assert best("speed", METRICS["speed"], PEERS) == "careless"
+    assert best("position_rms", METRICS["position_rms"], PEERS) is None
+
+
+def test_where_neither_more_nor_less_is_good_the_nearest_to_the_ideal_is_named() -> None:
+    coverage = {"wide": {"coverage": 1.0}, "right": {"coverage": 0.94}, "narrow": {"coverage": 0.4}}
+    assert best("coverage", Metric("coverage", "%", ideal=0.95), coverage) == "right"
 
 
 def test_when_all_fail_often_the_one_that_fails_least_is_named() -> None:
-    assert best("strain_rms", {"careless": PEERS["careless"]}) == "careless"
+    assert best("strain_rms", METRICS["strain_rms"], {"careless": PEERS["careless"]}) == "careless"
 
 
 def test_a_line_holds_value_peer_limit_and_verdict_in_its_unit() -> None:

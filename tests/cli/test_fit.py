@@ -38,6 +38,16 @@ def test_spectra_become_maps(name: str) -> None:
         assert abs(maps["resonance"] - 322e3).max() < 100
         assert {"amplitude_std", "background_re", "resonance_prior_share", "misfit"} <= set(maps)
     assert not Path(f"{name}.parts").exists()
+    assert Path("maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_that_exists_is_refused_before_the_work_or_left_out() -> None:
+    Path("maps.png").write_bytes(b"mine")
+    answer = fit("be-sho", "scan.npz", "-o", "maps.nc")
+    assert (answer.exit_code, "maps.png: exists" in answer.stderr) == (2, True)
+    assert not Path("maps.nc").exists()
+    assert fit("be-sho", "scan.npz", "-o", "maps.nc", "--no-report").exit_code == 0
+    assert Path("maps.png").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize(

@@ -10,57 +10,22 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.colors import Colormap, to_rgb
 from matplotlib.image import imread
 
 from parscope.core.errors import FormatError
 from parscope.core.solver import Status
 from parscope.report.maps import nice_length
-from parscope.report.palette import DIVERGING, FAILED_FACE, FAILED_LINE, INTENSITY, SEQUENTIAL, STATUS
+from parscope.report.palette import CYCLIC, DIVERGING, FAILED_FACE, FAILED_LINE, INTENSITY, SEQUENTIAL, STATUS
 from parscope.report.quality_figure import quality_figure, virtual_images
 from parscope.report.setup_figure import setup_figure
 from parscope.report.sheet import png
 from parscope.report.strain_figure import strain_figure, write_png
 from parscope.report.view import COMPONENTS, StrainView
 from parscope.report.worst_figure import residual, worst_figure
+from tests.report.figures import assert_drawn_within_its_sheet, colour_at, panel, pixels, words
 
 PANELS = (*COMPONENTS, *(f"{name}_std" for name in COMPONENTS))
-
-
-def panel(figure: Figure, name: str) -> Axes:
-    """The axes of one map."""
-    return next(axes for axes in figure.axes if axes.get_label() == name)
-
-
-def pixels(figure: Figure, dpi: float = 100) -> np.ndarray:
-    """The drawn figure, shape (height, width, 3), 0 to 1."""
-    figure.set_dpi(dpi)
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3] / 255.0
-
-
-def colour_at(drawn: np.ndarray, axes: Axes, y: float, x: float) -> np.ndarray:
-    """Colour drawn at a scan position."""
-    column, row = axes.transData.transform((x, y))
-    return drawn[drawn.shape[0] - 1 - int(row), int(column)]
-
-
-def words(figure: Figure) -> str:
-    """All words on a figure."""
-    found = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
-    return "\n".join(found)
-
-
-def assert_drawn_within_its_sheet(figure: Figure) -> None:
-    """Draw a figure; nothing may be clipped by its border."""
-    assert pixels(figure, 40).std() > 0.01
-    box = figure.get_tightbbox()
-    assert box.x0 >= 0, box
-    assert box.y0 >= 0, box
-    assert box.x1 <= figure.get_figwidth(), box
-    assert box.y1 <= figure.get_figheight(), box
 
 
 def test_strain_figure_of_every_odd_scan_is_drawn_whole(odd_map: xr.Dataset) -> None:
@@ -312,9 +277,9 @@ def seen(colours: np.ndarray, deficiency: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
-@pytest.mark.parametrize("name", [DIVERGING, SEQUENTIAL, INTENSITY])
-def test_colour_blind_readers_tell_failures_from_values(name: str, deficiency: str) -> None:
-    values = seen(colormaps[name](np.linspace(0, 1, 256))[:, :3], DEFICIENCIES[deficiency])
+@pytest.mark.parametrize("name", [DIVERGING, SEQUENTIAL, INTENSITY, CYCLIC])
+def test_colour_blind_readers_tell_failures_from_values(name: str | Colormap, deficiency: str) -> None:
+    values = seen(colormaps.get_cmap(name)(np.linspace(0, 1, 256))[:, :3], DEFICIENCIES[deficiency])
     for grey in np.linspace(FAILED_LINE[0], FAILED_FACE[0], 8):
         failed = seen(np.full(3, grey), DEFICIENCIES[deficiency])
         assert np.linalg.norm(values - failed, axis=-1).min() > 10

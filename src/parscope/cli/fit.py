@@ -33,13 +33,18 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
         _Prior | None, typer.Option(help="Help weak spectra by the distribution of all (scan), or of their neighbours.")
     ] = None,
     background: Annotated[bool, typer.Option(help="Fit a constant background too.")] = False,
+    report: Annotated[bool, typer.Option(help="Write OUTPUT.png beside the result.")] = True,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
 ) -> None:
     """Fit spectra, and map the parameters of a technique."""
     from parscope.workflows.fit import map_spectra
+    from parscope.workflows.save import check_place
 
     where = output or Path(f"{spectra}.fit.nc")
+    picture = where.with_suffix(".png")
+    if report:
+        check_place(picture, overwrite, (spectra,))
     options: dict[str, Any] = {
         "prior": prior and prior.value,
         "background": background,
@@ -48,6 +53,10 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     }
     with progress_bar("set-up") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
+    if report:
+        from parscope.report.fit_figure import write_fit_png
+
+        write_fit_png(result, picture)
     print(sentence(result, where))
 
 

@@ -20,6 +20,7 @@ VERBS = {
     "fit": "Fit spectra, and map the parameters of a technique.",
     "simulate": "Simulate a 4D-STEM scan whose strain is known.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
+    "view": "Look at the maps of a fit in the browser: click a pixel, see its spectrum with the fit.",
 }
 
 

@@ -54,12 +54,12 @@ class Piece:
     ----------
     physics : Separable
         Makes that part of a signal; its non-linear parameters are some of those of the whole, in their order.
-    samples : slice
+    samples : ndarray of int, shape (n,)
         Which samples.
     """
 
     physics: Separable
-    samples: slice
+    samples: NDArray[np.int64]
 
 
 class Separable(Physics):
@@ -72,7 +72,7 @@ class Separable(Physics):
     quantities: ClassVar[tuple[Parameter, ...]] = ()
     """What `derive` returns: quantities a person asks for that are functions of the parameters."""
     dispensable: ClassVar[bool] = False
-    """Whether signals may lack the columns that are searched: these get NO_MODEL unless Bayes' criterion asks for
+    """Whether signals may lack the columns that are searched: these get ABSENT unless Bayes' criterion asks for
     them (Schwarz, doi:10.1214/aos/1176344136)."""
 
     @property

@@ -26,6 +26,7 @@ class Status(IntEnum):
     UNREADABLE = 8
     NOT_DONE = 9
     AMBIGUOUS = 10
+    ABSENT = 11
 
     @property
     def sentence(self) -> str:
@@ -45,6 +46,7 @@ _SENTENCES = {
     Status.UNREADABLE: "this part of the file cannot be read",
     Status.NOT_DONE: "not reached before the work was stopped",
     Status.AMBIGUOUS: "several answers explain the signal",
+    Status.ABSENT: "nothing but a background in the signal",
 }
 
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from parscope.core.solver import Status
 from parscope.report.palette import DIVERGING, FAILED_FACE, FAILED_HATCH, FAILED_LINE, HALO, INK, LINES, STATUS
 from parscope.report.sheet import Sheet, wrapped
-from parscope.report.view import StrainView
+from parscope.report.view import Mapped, StrainView
 
 Entry = tuple[Artist | tuple[Artist, ...], str]
 
@@ -35,9 +35,9 @@ def map_entries(view: StrainView) -> list[Entry]:
     return entries + _line_entries(view)
 
 
-def status_entries(view: StrainView) -> list[Entry]:
+def status_entries(view: Mapped) -> list[Entry]:
     """The colours of the status map."""
-    total = view.status.size
+    total = sum(view.counts.values())
     swatches = {s: Patch(facecolor=STATUS[s], edgecolor=INK, linewidth=0.4) for s in view.counts}
     words = {s: "\n".join(wrapped(_count(s.sentence, number, total), 36)) for s, number in view.counts.items()}
     return [(swatches[s], words[s]) for s in words]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from parscope.report.palette import (
@@ -22,8 +22,8 @@ from parscope.report.palette import (
     QUIET,
     SEQUENTIAL,
 )
-from parscope.report.sheet import TIMES, Sheet
-from parscope.report.view import Array, StrainView
+from parscope.report.sheet import TIMES, Sheet, printable
+from parscope.report.view import Array, Mapped
 
 BELOW_MAP = 0.95
 """Room below a map for its scale bar, colour bar and label, [inch]."""
@@ -49,18 +49,21 @@ class Paint:
 
     Parameters
     ----------
-    colours : str
-        Name of the colour map.
+    colours : str or matplotlib.colors.Colormap
+        Colour map.
     low, high : float
         Values of its ends, [that of the label].
     label : str
         Quantity and unit, written at the colour bar; empty for a map without one.
+    ticks : tuple of float, optional
+        Where the colour bar has numbers, [that of the label]; default round ones.
     """
 
-    colours: str
+    colours: str | Colormap
     low: float
     high: float
     label: str = ""
+    ticks: tuple[float, ...] = ()
 
 
 def diverging(values: Array, label: str) -> Paint:
@@ -107,14 +110,14 @@ def sequential(values: Array, label: str, colours: str = SEQUENTIAL) -> Paint:
     return Paint(colours, low, high, label)
 
 
-def map_size(view: StrainView, longest: float) -> tuple[float, float]:
+def map_size(view: Mapped, longest: float) -> tuple[float, float]:
     """Width and height of a map whose longer side is `longest`, [inch]; never thinner than a quarter of it."""
     ratio = _ratio(view)
     drawn = min(max(ratio, 1 / _LONGEST), _LONGEST)
     return (longest, longest * drawn) if drawn <= 1 else (longest / drawn, longest)
 
 
-def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: Paint, name: str) -> Axes:
+def draw_map(sheet: Sheet, cell: Cell, view: Mapped, values: Array, paint: Paint, name: str) -> Axes:
     """Draw one map into the top of a cell, its scale bar and colour bar below it.
 
     Parameters
@@ -123,7 +126,7 @@ def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: P
         Where to draw.
     cell : Cell
         Place of the map; `BELOW_MAP` is needed below it.
-    view : StrainView
+    view : StrainView or FitView
         Scan axes.
     values : ndarray, shape (y, x)
         What to draw; NaN is drawn as failed, never as a value.
@@ -135,7 +138,8 @@ def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: P
     Returns
     -------
     matplotlib.axes.Axes
-        In units of scan positions: pixel (0, 0) has its centre at (0, 0).
+        In units of scan positions: pixel (0, 0) has its centre at (0, 0). Without ticks, and without a scale bar where
+        the axes have no unit of length in common.
     """
     width, height = map_size(view, max(cell.width, cell.height))
     shrink = min(1.0, cell.width / width, cell.height / height)
@@ -148,7 +152,8 @@ def draw_map(sheet: Sheet, cell: Cell, view: StrainView, values: Array, paint: P
     axes.set_xticks([])
     axes.set_yticks([])
     start = left if width > cell.width / 2 else cell.left
-    _scale_bar(sheet, Cell(start, cell.top + cell.height + 0.1, width, _SCALE_STRIP), view)
+    if view.unit:
+        _scale_bar(sheet, Cell(start, cell.top + cell.height + 0.1, width, _SCALE_STRIP), view)
     if shown.count() == 0:
         say(axes, "no value anywhere")
     elif paint.label:
@@ -198,7 +203,7 @@ def _rounded_up(value: float) -> float:
     return float(np.ceil(value / unit - 1e-9) * unit)
 
 
-def _ratio(view: StrainView) -> float:
+def _ratio(view: Mapped) -> float:
     """Height over width of the scanned area."""
     (rows, columns), (step_y, step_x) = view.shape, view.step
     return rows * step_y / (columns * step_x)
@@ -218,7 +223,7 @@ def _edges(labels: NDArray[np.int64], ignore: int | None = None) -> Array:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _scale_bar(sheet: Sheet, cell: Cell, view: StrainView) -> None:
+def _scale_bar(sheet: Sheet, cell: Cell, view: Mapped) -> None:
     """Draw a bar of a round length below the map, where it hides no data."""
     extent = view.shape[1] * view.step[1]
     length = nice_length(extent / 3)
@@ -229,7 +234,7 @@ def _scale_bar(sheet: Sheet, cell: Cell, view: StrainView) -> None:
     )
 
 
-def _stretch(view: StrainView) -> str:
+def _stretch(view: Mapped) -> str:
     """Warning for maps too long to be drawn to scale."""
     ratio = _ratio(view)
     if ratio < 1 / _LONGEST:
@@ -245,7 +250,7 @@ def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
     bar = sheet.figure.colorbar(image, cax=axes, orientation="horizontal", extend=extend, extendfrac=0.03)
     bar.outline.set_linewidth(0.5)
-    bar.locator = MaxNLocator(5)
+    bar.locator = FixedLocator(paint.ticks) if paint.ticks else MaxNLocator(5)
     bar.ax.tick_params(length=2, width=0.5, pad=1.5)
-    bar.set_label(paint.label, labelpad=1.5, color=QUIET)
+    bar.set_label(printable(paint.label), labelpad=1.5, color=QUIET, parse_math=False)
     bar.update_ticks()

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from parscope.core.solver import Status
 from parscope.report.legend import height as legend_height
-from parscope.report.legend import place, status_entries
-from parscope.report.maps import BELOW_MAP, Cell, Paint, draw_map, map_size, say, sequential
-from parscope.report.palette import INK, INTENSITY, LINES, MARK_G1, QUIET, STATUS, STROKES
+from parscope.report.legend import status_entries
+from parscope.report.maps import BELOW_MAP, Cell, draw_map, map_size, sequential
+from parscope.report.palette import INK, INTENSITY, LINES, STROKES
+from parscope.report.plots import histogram, name_axes, say_nothing, status_map, titled_axes
 from parscope.report.sheet import MINUS, Sheet, own_style
 from parscope.report.strain_figure import SYMBOL, subtitle
 from parscope.report.view import STRAINS, Array, StrainView
 
 _LEFT, _TOP, _SIDE, _GAP, _TITLE = 0.3, 0.78, 2.7, 0.38, 0.24
 _IMAGES, _IMAGE_SIDE = 6, 1.75
-_FOR_LABELS = 0.52
 
 
 @own_style
@@ -58,14 +57,14 @@ def quality_figure(dataset: xr.Dataset) -> Figure:
     plot = Cell(0, 0, _SIDE, max(height, 2.2))
     _strain_histogram(_plot(sheet, plot, 0, _TOP, "distribution of strain"), view)
     _error_against_dose(_plot(sheet, plot, 1, _TOP, "standard error against dose"), view)
-    _status_map(sheet, view, _place(plot, 2, _TOP), height)
+    status_map(sheet, replace(_place(plot, 2, _TOP), height=height), view, view.status)
     top = _TOP + first
     for column, (name, title, words) in enumerate(_JUDGES):
         cell = _place(plot, 2 * column, top)
         sheet.text(cell.left, cell.top - _TITLE, title, fontsize=9.5, fontweight="bold")
         values = view.raw(name)
         draw_map(sheet, Cell(cell.left, cell.top, _SIDE, height), view, values, sequential(values, words), name)
-        _histogram(_plot(sheet, plot, 2 * column + 1, top, f"distribution of {title}"), values, words)
+        histogram(_plot(sheet, plot, 2 * column + 1, top, f"distribution of {title}"), values, words)
     _virtual_images(sheet, view, top + row, image_height)
     return sheet.figure
 
@@ -125,11 +124,7 @@ def _place(cell: Cell, column: int, top: float) -> Cell:
 
 def _plot(sheet: Sheet, cell: Cell, column: int, top: float, title: str) -> Axes:
     """Axes of a plot, with room for its labels, and its title."""
-    cell = _place(cell, column, top)
-    sheet.text(cell.left, cell.top - _TITLE, title, fontsize=9.5, fontweight="bold")
-    axes = sheet.axes(cell.left + _FOR_LABELS, cell.top, cell.width - _FOR_LABELS, cell.height, title)
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled_axes(sheet, _place(cell, column, top), title)
 
 
 def _strain_histogram(axes: Axes, view: StrainView) -> None:
@@ -137,7 +132,7 @@ def _strain_histogram(axes: Axes, view: StrainView) -> None:
     values = {name: view.shown(name)[view.fitted] for name in STRAINS}
     together = np.concatenate(list(values.values()))
     if not together.size:
-        _nothing(axes)
+        say_nothing(axes)
         return
     low, high = np.percentile(together, (0.2, 99.8)).tolist()
     reach = max(high - low, 1e-3)
@@ -149,7 +144,7 @@ def _strain_histogram(axes: Axes, view: StrainView) -> None:
         axes.hist(np.clip(strain, bins[0], bins[-1]), bins=bins.tolist(), histtype="step", label=label, **style)  # type: ignore[arg-type]
     axes.set_ylim(0, 1.8 * axes.get_ylim()[1])
     axes.legend(loc="upper left", frameon=False, title="median ± scatter (%)", title_fontsize=8, alignment="left")
-    _label(axes, "strain (%)", "scan positions")
+    name_axes(axes, "strain (%)", "scan positions")
 
 
 def _error_against_dose(axes: Axes, view: StrainView) -> None:
@@ -158,7 +153,7 @@ def _error_against_dose(axes: Axes, view: StrainView) -> None:
     dose = view.where_fitted("electrons")
     use = np.isfinite(errors) & np.isfinite(dose) & (errors > 0) & (dose > 0)
     if not use.any():
-        _nothing(axes)
+        say_nothing(axes)
         return
     x, y = dose[use], errors[use]
     axes.set_xscale("log")
@@ -175,38 +170,7 @@ def _error_against_dose(axes: Axes, view: StrainView) -> None:
     axes.plot(line, through / np.sqrt(line), "--", color=INK, linewidth=1, label=r"∝ 1/$\sqrt{N}$")
     axes.legend(loc="upper right", frameon=False)
     _round_ticks(axes)
-    _label(axes, "electrons per pattern, N", r"standard error of $\varepsilon_{xx}$ (%)")
-
-
-def _status_map(sheet: Sheet, view: StrainView, cell: Cell, height: float) -> None:
-    """Draw why each position has a value or none, a colour each."""
-    sheet.text(cell.left, cell.top - _TITLE, "status", fontsize=9.5, fontweight="bold")
-    codes = view.status.astype(np.float64)
-    paint = Paint(INTENSITY, -0.5, len(Status) - 0.5)
-    axes = draw_map(sheet, Cell(cell.left, cell.top, _SIDE, height), view, codes, paint, "status")
-    image = axes.get_images()[0]
-    image.set_cmap(ListedColormap([STATUS[status] for status in Status]))
-    image.set_norm(BoundaryNorm(np.arange(len(Status) + 1) - 0.5, len(Status)))
-    place(sheet, status_entries(view), cell.left + _SIDE + 0.2, cell.top)
-
-
-def _histogram(axes: Axes, values: Array, words: str) -> None:
-    """Draw how often each value occurs; what lies beyond the plot is counted in the last bins."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        _nothing(axes)
-        return
-    low, high = np.percentile(finite, (0.2, 99.0)).tolist()
-    low, high = min(low, 1.0), max(high, 1.0)
-    reach = max(high - low, 1e-3)
-    bins = np.linspace(low - 0.08 * reach, high + 0.08 * reach, int(np.clip(finite.size**0.5, 8, 60)))
-    numbers, _, _ = axes.hist(np.clip(finite, bins[0], bins[-1]), bins=bins.tolist(), color="#7a9cc6")
-    peak, median = 1.05 * float(np.max(numbers)), float(np.median(finite))
-    axes.vlines(1, 0, peak, color=INK, linewidth=1.2, linestyle="--", label="perfect: 1")
-    axes.vlines(median, 0, peak, color=MARK_G1, linewidth=1.8, label=f"median: {median:.2f}")
-    axes.set_ylim(0, 1.2 * peak)
-    axes.legend(loc="upper right", frameon=False, ncols=2, columnspacing=1, handlelength=1.4)
-    _label(axes, words, "scan positions")
+    name_axes(axes, "electrons per pattern, N", r"standard error of $\varepsilon_{xx}$ (%)")
 
 
 def _virtual_images(sheet: Sheet, view: StrainView, top: float, height: float) -> None:
@@ -236,18 +200,3 @@ def _round_ticks(axes: Axes) -> None:
         thinned = places[:: max(1, round(len(places) / 4))]
         axis.set_ticks(thinned, [f"{place:,.6g}" for place in thinned])
         axis.set_ticks([], minor=True)
-
-
-def _label(axes: Axes, x: str, y: str) -> None:
-    """Name both axes."""
-    axes.set_xlabel(x, color=QUIET, labelpad=2)
-    axes.set_ylabel(y, color=QUIET, labelpad=2)
-    if axes.get_xscale() == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-
-
-def _nothing(axes: Axes) -> None:
-    """Say that there is nothing to plot."""
-    axes.set_axis_off()
-    say(axes, "no value anywhere")

@@ -171,6 +171,17 @@ def printable(words: str) -> str:
     return "".join(c if ord(c) in _glyphs() and c >= " " else "?" for c in words)
 
 
+def plain(words: str) -> str:
+    r"""Words of a file as a label, for which a dollar sign would begin a formula.
+
+    Examples
+    --------
+    >>> print(plain("$x$ (V)"))
+    \$x\$ (V)
+    """
+    return printable(words).replace("$", r"\$")
+
+
 def cut(words: str, length: int) -> str:
     """Shorten words to `length` characters by an ellipsis in the middle, where file names differ least.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -30,6 +30,26 @@ _DIMENSIONS = dict.fromkeys(_MAPS, ("y", "x")) | {
     "worst_pattern": ("worst", "q_y", "q_x"),
     "worst_fit": ("worst", "q_y", "q_x"),
 }
+
+
+class Mapped(Protocol):
+    """What it takes to draw a map and its status; a view of strain and one of a fit have it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of points (y, x)."""
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """Distance of the points (y, x), in `unit`."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of length of both axes; empty where they have none in common."""
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """How many points have each status."""
 
 
 @dataclass(frozen=True)

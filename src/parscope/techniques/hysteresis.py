@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from parscope.core.physics import Parameter
 from parscope.core.separable import Linear, Piece, Separable
 
-# Widths of a transition usually lie about this share of the largest bias, within this factor (of e) either way.
-_WIDTH, _SPREAD = 0.2, 1.0
+# Widths of a transition lie about this share of the largest bias, within this power of e either way: only what a loop
+# does not tell at all is held.
+_WIDTH, _SPREAD = 0.07, 2.5
 # Widths from this share of a step to this multiple of the whole sweep can be fitted.
 _NARROWEST, _WIDEST = 0.1, 4.0
 
@@ -72,20 +73,19 @@ class Branch(Separable):
 class HysteresisLoop(Separable):
     """Piezoresponse against bias: two transitions at the coercive biases, between the same two levels.
 
-    A signal that a straight line explains as well is no loop and gets NO_MODEL. Widths are drawn softly towards a fifth
-    of the largest bias, so that those which the loop does not tell have an error instead of running away. Do not use it
+    A signal that a straight line explains as well is no loop and is ABSENT. Widths are drawn softly towards 7 % of
+    the largest bias, so that those which the loop does not tell have an error instead of running away. Do not use it
     for loops of which the bias does not reach both coercive biases.
 
     Parameters
     ----------
-    bias : ndarray, shape (2 n,)
-        Bias of each sample, [V], from the highest to the lowest in the first half, and back in the second: as most
-        instruments start at zero, roll bias and signal by a quarter of a cycle first.
+    bias : ndarray, shape (n,)
+        Bias of each sample of one cycle, [V], starting anywhere in it.
 
     Raises
     ------
     ValueError
-        If the bias does not fall in its first half and rise in its second.
+        If the bias is not one cycle, which falls once and rises once.
 
     Examples
     --------
@@ -107,17 +107,27 @@ class HysteresisLoop(Separable):
     )
 
     def __post_init__(self) -> None:
-        """Refuse waveforms that are not one cycle from the highest bias."""
+        """Refuse waveforms that are not one cycle."""
         bias = np.array(self.bias, np.float64)
-        half = len(bias) // 2
-        if (
-            bias.ndim != 1
-            or len(bias) < 4
-            or not (np.all(np.diff(bias[:half]) < 0) and np.all(np.diff(bias[half:]) > 0))
-        ):
-            raise ValueError("bias: does not fall in its first half and rise in its second; roll it by a quarter")
+        if bias.ndim != 1 or len(bias) < 4 or not np.isfinite(bias).all():
+            raise ValueError("bias: not a row of four finite numbers or more")
+        branches = self._fall(bias), self._rise(bias)
+        steps = [np.diff(sign * bias[branch]) for sign, branch in zip((-1, 1), branches, strict=True)]
+        if any(len(step) == 0 or np.any(step < 0) for step in steps):
+            raise ValueError("bias: not one cycle, which falls once and rises once; give one cycle at a time")
         bias.setflags(write=False)
         object.__setattr__(self, "bias", bias)
+
+    @staticmethod
+    def _fall(bias: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Samples from the highest bias to before the lowest, wherever the waveform starts."""
+        top, count = int(np.argmax(bias)), len(bias)
+        return (top + np.arange((int(np.argmin(bias)) - top) % count)) % count
+
+    @staticmethod
+    def _rise(bias: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Samples from the lowest bias to before the highest."""
+        return HysteresisLoop._fall(-bias)
 
     @property
     def _apart(self) -> float:
@@ -126,15 +136,15 @@ class HysteresisLoop(Separable):
 
     @property
     def axis(self) -> NDArray[np.float64]:
-        """Bias, shape (2 n,), [V]; that of the rising branch beyond all others."""
-        half = len(self.bias) // 2
-        return np.concatenate([self.bias[:half], self.bias[half:] + self._apart])
+        """Bias, shape (n,), [V]; that of the rising branch beyond all others."""
+        axis = self.bias.copy()
+        axis[self._rise(self.bias)] += self._apart
+        return axis
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """The two branches."""
-        half = len(self.bias) // 2
-        falling, rising = slice(half), slice(half, None)
+        falling, rising = self._fall(self.bias), self._rise(self.bias)
         return (
             Piece(Branch(self.bias[falling], "falling"), falling),
             Piece(Branch(self.bias[rising], "rising"), rising),
@@ -147,7 +157,7 @@ class HysteresisLoop(Separable):
 
     @property
     def usual(self) -> tuple[tuple[float, float], ...]:
-        """Coercive biases inside the sweep, widths of a fifth of it."""
+        """Coercive biases inside the sweep, widths of 7 % of it."""
         most = float(np.abs(self.bias).max())
         width = (float(np.log(_WIDTH * most)), _SPREAD)
         return ((0.0, most), width, width) * 2

@@ -28,6 +28,9 @@ _MOST_STEPS = 200
 _CLOSE = 1e-6
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
+# or after steps in a row of which none gained what a tenth of a standard error does: so it is in valleys that are flat
+# between kinks, as those of a transition sharper than the samples are.
+_PATIENCE, _IDLE = 8, 1e-2
 # A parameter searched by its logarithm moves by at most a factor e in one step.
 _LONGEST = 1.0
 
@@ -96,7 +99,7 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
     cost = set_up(model, at, mean, weight, work)
     if not math.isfinite(cost):
         return SINGULAR
-    damping = _FIRST_DAMPING
+    damping, idle = _FIRST_DAMPING, 0
     for _ in range(_MOST_STEPS):
         if not _step(model, work, at, damping, step, room):
             damping *= _TIGHTEN
@@ -107,13 +110,14 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
         close = promised * freedom <= _CLOSE * max(energy + cost, 0.0) or promised <= _RESOLVED * energy
         _move(model, at, step, to)
         there = set_up(model, to, mean, weight, work)
+        idle = idle + 1 if (cost - there) * freedom <= _IDLE * (energy + cost) else 0
         if there <= cost:
             at[:] = to
             cost, damping = there, max(damping * _RELAX, _LEAST_DAMPING)
         else:
             set_up(model, at, mean, weight, work)
             damping *= _TIGHTEN
-        if close or damping > _MOST_DAMPING:
+        if close or idle == _PATIENCE or damping > _MOST_DAMPING:
             return CONVERGED
     return LOST
 

@@ -1,4 +1,4 @@
-"""Starts from pieces of a signal, soft bounds, and the question whether there is anything to fit."""
+"""Soft bounds, and the question whether there is anything to fit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from parscope.core.separable import Separable
 from parscope.core.solver import Status
-from parscope.solvers.least_squares.bank import take
 from parscope.solvers.least_squares.judge import Verdict
-from parscope.solvers.least_squares.layout import Array, Prior
+from parscope.solvers.least_squares.layout import Prior
 
 # Squared second differences of white noise are this many times its variance.
 _SECOND = 6.0
@@ -42,30 +41,8 @@ def soft_bounds(physics: Separable, signals: NDArray[Any]) -> Prior | None:
     return Prior(mean, precision, np.mean(np.square(change), axis=1) / (_SECOND * (1 + physics.complex)))
 
 
-def start_from_pieces(pieces: list[Any], signals: NDArray[Any]) -> Array:
-    """Best node of each piece.
-
-    Parameters
-    ----------
-    pieces : list of (slice, LeastSquares)
-        Samples, and the solver whose bank is asked.
-    signals : ndarray, shape (n, bins)
-        Measured signals.
-
-    Returns
-    -------
-    ndarray, shape (n, k)
-        As it is searched.
-    """
-    starts = []
-    for samples, solver in pieces:
-        taken = take(np.ascontiguousarray(signals[:, samples]), 1 + solver.physics.complex, solver.level)
-        starts.append(solver.bank.start(taken.unit))
-    return np.concatenate(starts, axis=1)
-
-
-def refuse_absent(verdict: Verdict, searched: int, samples: int, freedom: float) -> NDArray[np.bool_]:
-    """Give NO_MODEL, in place, to signals that Bayes' criterion wants explained without what is searched.
+def refuse_absent(verdict: Verdict, searched: int, samples: int, freedom: float) -> None:
+    """Give ABSENT, in place, to signals that Bayes' criterion wants explained without what is searched.
 
     Parameters
     ----------
@@ -77,17 +54,11 @@ def refuse_absent(verdict: Verdict, searched: int, samples: int, freedom: float)
         Real samples of a signal.
     freedom : float
         Samples less parameters where the noise is told by the fit; infinite where it is known, [1].
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-        Which signals.
     """
     gain = 2 * verdict.detection
     if np.isfinite(freedom):
         gain = samples * np.log1p(gain / freedom)
-    absent: NDArray[np.bool_] = (gain < searched * np.log(samples)) & (verdict.status != Status.BAD_INPUT)
-    verdict.status[absent] = Status.NO_MODEL
+    absent = (gain < searched * np.log(samples)) & (verdict.status != Status.BAD_INPUT)
+    verdict.status[absent] = Status.ABSENT
     verdict.found[absent] = np.nan
     verdict.covariance[absent] = np.nan
-    return absent

@@ -17,8 +17,9 @@ from parscope.solvers.least_squares.engine import Compiled, Engine, Generic
 from parscope.solvers.least_squares.grid import Grid, lay_out, still
 from parscope.solvers.least_squares.judge import GATE, Verdict, settle
 from parscope.solvers.least_squares.layout import Prior, part_of
+from parscope.solvers.least_squares.pieces import Pieces
 from parscope.solvers.least_squares.posterior import Posterior
-from parscope.solvers.least_squares.soft import refuse_absent, soft_bounds, start_from_pieces
+from parscope.solvers.least_squares.soft import refuse_absent, soft_bounds
 
 Array = NDArray[np.float64]
 
@@ -123,8 +124,7 @@ class LeastSquares:
         -------
         Estimate
             With `extra`: ``detection``, the explained energy over twice the variance of the noise, and ``noise``, its
-            standard deviation; and ``absent``, where the physics is dispensable: whether the background alone explains
-            the signal.
+            standard deviation.
 
         Raises
         ------
@@ -140,32 +140,35 @@ class LeastSquares:
         informed = prior is not None
         if prior is None and isinstance(self.physics, Separable):
             prior = soft_bounds(self.physics, flat)
-        begin = engine.searched(start) if start is not None else self._start(flat, taken, prior)
+        begin = engine.searched(start) if start is not None else self._start(taken, prior)
         verdict = engine.solve(taken, begin, self.noise or 0.0, prior)
-        extra: dict[str, NDArray[Any]] = {}
         if isinstance(self.physics, Separable) and self.physics.dispensable:
             samples = engine.parts * engine.samples
             freedom = np.inf if self.noise else samples - engine.size
-            extra["absent"] = refuse_absent(verdict, engine.size - self.level.shape[1], samples, freedom)
+            refuse_absent(verdict, engine.size - self.level.shape[1], samples, freedom)
         weak = np.flatnonzero(verdict.status == Status.WEAK)
         if weak.size:
-            if posterior and (informed or prior is None):
+            # Pieces are declared where no grid over all parameters is fine enough.
+            if posterior and self._pieces is None and (informed or prior is None):
                 self._spread(taken, verdict, weak, prior)
             settle(engine.model, verdict, weak)
         found, covariance = engine.order(verdict.found, verdict.covariance)
-        extra |= {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
+        extra = {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
         return Estimate(found, covariance, verdict.misfit, verdict.status, extra)
 
-    @cached_property
-    def _pieces(self) -> list[tuple[slice, LeastSquares]]:
-        """Solvers of the pieces that the physics declares."""
-        declared = self.physics.pieces if isinstance(self.physics, Separable) else ()
-        return [(piece.samples, LeastSquares(piece.physics)) for piece in declared]
+    def prepare(self) -> None:
+        """Make what calls share and threads must not make twice."""
+        _ = self._pieces or self.bank
 
-    def _start(self, flat: NDArray[Any], taken: Taken, prior: Prior | None) -> Array:
-        """Best node of the bank, or of those of the pieces, given the prior of what is searched."""
+    @cached_property
+    def _pieces(self) -> Pieces | None:
+        """Starts from the pieces that the physics declares."""
+        return Pieces(self.physics) if isinstance(self.physics, Separable) and self.physics.pieces else None
+
+    def _start(self, taken: Taken, prior: Prior | None) -> Array:
+        """Best node of the bank, or of the pieces, given the prior of what is searched."""
         if self._pieces:
-            return start_from_pieces(self._pieces, flat)
+            return self._pieces.start(taken.rows, prior)
         if prior is None:
             return self.bank.start(taken.unit)
         return self.bank.start(taken.unit, prior._replace(variance=prior.variance / taken.largest**2))

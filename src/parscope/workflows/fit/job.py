@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -31,6 +33,29 @@ _GROUP = "parscope.techniques"
 _SAMPLE = 1000
 # Axes of a scan, by name.
 _SCAN = ("y", "x", "position")
+
+
+def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
+    """What was decided before spectra were fitted, from the settings that their maps keep.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Those that were fitted.
+    settings : mapping
+        Of `map_spectra`.
+
+    Returns
+    -------
+    Plan
+    """
+    options = {n: _tuples(value) for n, value in settings.items() if n not in ("technique", "prior", "dataset")}
+    return _plan(spectra, str(settings["technique"]), settings.get("prior"), **options)
+
+
+def _tuples(value: Any) -> Any:
+    """What JSON made a list of is a tuple again."""
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
 def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with a default
@@ -117,7 +142,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
 
     report = progress or silent
     # Made before the threads share it.
-    _ = plan.solver.bank
+    plan.solver.prepare()
     if prior == "neighbours":
         beside = target and target.with_name(f"{target.name}.survey")
         told = run(Job(survey_block, plan), beside, lambda _, done, total: report("survey", done, total))

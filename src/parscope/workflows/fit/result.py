@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Status
 from parscope.workflows.fit.block import Plan
+from parscope.workflows.fit.curves import worst_spectra
+
+
+def _role(plan: Plan, number: int) -> str:
+    """What a parameter or quantity is, for those who choose which maps to show."""
+    searched, all_of_them = len(plan.physics.nonlinear), len(plan.physics.parameters)
+    return "searched" if number < searched else "factor" if number < all_of_them else "quantity"
 
 
 def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> xr.Dataset:
@@ -28,7 +35,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
     Returns
     -------
     xarray.Dataset
-        On the navigation axes; units as attributes.
+        On the navigation axes; units as attributes; the worst spectra with their fits beside.
     """
     axes = plan.spectra.axes[:-1]
     dimensions, shape = tuple(axis.name for axis in axes), plan.spectra.navigation_shape
@@ -40,18 +47,20 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
     for k, parameter in enumerate((*plan.physics.parameters, *plan.physics.quantities)):
         name, unit = parameter.name, _unit(plan, parameter.unit)
         variables[name] = variable(found["value"][..., k], unit, name.replace("_", " "))
+        variables[name][2].update(role=_role(plan, k), kind=parameter.kind)
         variables[f"{name}_std"] = variable(found["std"][..., k], unit, f"standard error of {name}")
         if "prior_share" in found and k < len(plan.physics.parameters):
             variables[f"{name}_prior_share"] = variable(
                 found["prior_share"][..., k], "1", f"share of the prior in {name}"
             )
+    variables |= worst_spectra(plan, found)
     flags = {
         "flag_values": np.array([s.value for s in Status], np.uint8),
         "flag_meanings": " ".join(s.name.lower() for s in Status),
         "long_name": "what became of the fit",
     }
     status = (dimensions, found["status"].reshape(shape), flags)
-    coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in axes}
+    coordinates = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in plan.spectra.axes}
     return xr.Dataset({"status": status, **variables}, coordinates, {"Conventions": "CF-1.10", **attributes})
 
 

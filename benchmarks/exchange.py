@@ -1,11 +1,14 @@
-"""One run of the strain benchmark: folders in which every method finds the same patterns and leaves its answer."""
+"""One run of a benchmark: folders in which every method finds the same measurement and leaves its answer."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +31,12 @@ class Method:
     ----------
     name : str
         As the table names it.
+    runner : str
+        File under ``benchmarks/``, such as ``strain/ours.py``.
     environment : str, optional
         Name of the peer's environment; None for the project's own.
     settings : dict
         Handed to the runner.
-    runner : str
-        File under ``peers/``, or ``ours.py``.
     """
 
     name: str
@@ -42,14 +45,16 @@ class Method:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def ours(self) -> bool:
-        """Whether this is parscope itself."""
-        return self.environment is None
-
-    @property
     def script(self) -> Path:
         """The runner."""
-        return HERE / self.runner if self.ours else HERE / "peers" / self.runner
+        return HERE / self.runner
+
+    @property
+    def command(self) -> list[str]:
+        """How it is started: a peer's as a file, since its environment does not know this project."""
+        if self.environment is not None:
+            return [str(ENVIRONMENTS[self.environment].python), str(self.script)]
+        return [sys.executable, "-m", ".".join(("benchmarks", *Path(self.runner).with_suffix("").parts))]
 
     @property
     def version(self) -> str:
@@ -99,19 +104,17 @@ class Run:
             raise FileNotFoundError(f"no run {name} under {self.folder.parent}")
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def case(self, name: str, patterns: NDArray[np.uint16], probe: NDArray[Any], given: dict[str, Any]) -> Path:
+    def case(self, name: str, given: dict[str, Any], **arrays: NDArray[Any]) -> Path:
         """Lay out one case for the runners.
 
         Parameters
         ----------
         name : str
             Folder name.
-        patterns : ndarray of uint16, shape (scan y, scan x, pattern y, pattern x)
-            The Poisson draw that every method gets.
-        probe : ndarray, shape (pattern y, pattern x)
-            Exact image of the probe, centred at half the length of each axis.
         given : dict
-            ``radius``, ``edge``, ``centre``, ``basis``, ``indices``: what a person could have told a program.
+            What a person could have told a program, as ``given.json``.
+        **arrays : ndarray
+            What every method gets, each as a file of its name.
 
         Returns
         -------
@@ -119,8 +122,8 @@ class Run:
         """
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        np.save(folder / "patterns.npy", patterns)
-        np.save(folder / "probe.npy", probe)
+        for array, values in arrays.items():
+            np.save(folder / f"{array}.npy", values)
         (folder / "given.json").write_text(json.dumps(given))
         return folder
 
@@ -140,7 +143,8 @@ class Run:
             With its `error` when the runner failed: a broken peer does not stop the table.
         """
         settings = json.dumps(method.settings, sort_keys=True)
-        parts = (folder.name, method.version, settings, _digest(method.script), _digest(folder / "patterns.npy"))
+        inputs = [_digest(file) for file in sorted(folder.glob("*.npy"))]
+        parts = (folder.name, method.version, settings, _digest(method.script), *inputs)
         key = f"{self.name}:{method.name}:{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
         result = folder / f"{_file_name(method.name)}.npz"
         note = result.with_suffix(".key")
@@ -153,21 +157,17 @@ class Run:
             return Answer(key, {name: stored[name] for name in stored.files})
 
     def clear(self) -> None:
-        """Delete the patterns; the answers stay for inspection."""
-        for file in self.folder.glob("*/patterns.npy"):
+        """Delete what was measured; the answers stay for inspection."""
+        for file in self.folder.glob("*/*.npy"):
             file.unlink()
 
 
 def _execute(method: Method, folder: Path, result: Path) -> str | None:
     """Run the program; the last line of its complaint when it fails."""
-    if method.environment is None:
-        command = [sys.executable, "-m", f"benchmarks.strain.{method.script.stem}"]
-    else:
-        command = [str(ENVIRONMENTS[method.environment].python), str(method.script)]
     log = result.with_suffix(".log")
-    command += [str(folder), str(result), json.dumps(method.settings)]
+    command = [*method.command, str(folder), str(result), json.dumps(method.settings)]
     try:
-        with log.open("w") as sink:
+        with log.open("w") as sink, _one_core():
             subprocess.run(
                 command,
                 check=True,
@@ -181,6 +181,17 @@ def _execute(method: Method, folder: Path, result: Path) -> str | None:
         said = log.read_text(errors="replace").strip().splitlines()
         return said[-1] if said else str(fault)
     return None
+
+
+@contextlib.contextmanager
+def _one_core() -> Iterator[None]:
+    """What is started meanwhile runs on one core: threads on the two halves of a core would slow each other down."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _digest(file: Path) -> str:

@@ -32,7 +32,7 @@ def fit(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("name", ["maps.nc", "maps.zarr"])
 def test_spectra_become_maps(name: str) -> None:
-    answer = fit("be-sho", "scan.npz", "-o", name, "--prior", "--background")
+    answer = fit("be-sho", "scan.npz", "-o", name, "--prior", "scan", "--background")
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert answer.stdout.startswith(f"{name}: 6 of 6 spectra fitted")
     with xr.open_dataset(name, engine="zarr" if name.endswith(".zarr") else "h5netcdf", chunks=None) as maps:
@@ -59,6 +59,7 @@ def test_a_picture_that_exists_is_refused_before_the_work_or_left_out() -> None:
         ("be-shoe", "scan.npz"),
         ("be-sho", "scan.npz", "-o", "maps.txt"),
         ("be-sho", "scan.npz", "-o", "scan.npz", "--overwrite"),
+        ("be-sho", "scan.npz", "--prior", "all"),
         ("be-sho", "scan.npz", "--dask", "tcp://127.0.0.1:9"),
         ("be-sho", "scan.npz", "--temperature", "300"),
         ("be-sho", "scan.npz", "--quality-range", "80"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from parscope.core.solver import Status
 from parscope.solvers.least_squares import LeastSquares
 from parscope.solvers.prior import EmpiricalBayes
 from parscope.techniques.band_excitation import BandExcitation
@@ -70,3 +71,15 @@ def test_signals_without_noise_are_left_alone() -> None:
     theta, signals = scan(0.0)
     estimate = EmpiricalBayes(LeastSquares(PHYSICS))(signals)
     np.testing.assert_allclose(estimate.theta, theta, rtol=1e-6)
+
+
+def test_below_the_gate_intervals_hold_what_they_promise_under_a_prior_too() -> None:
+    theta, signals = scan(0.6, 1500)
+    estimate = EmpiricalBayes(LeastSquares(PHYSICS))(signals)
+    assert np.mean(estimate.status == Status.OK) < 0.1
+    error = np.abs(estimate.theta - theta)[:, 0] / estimate.std[:, 0]
+    quality = estimate.theta[:, 1]
+    ratio = np.abs(np.log(quality / theta[:, 1])) * quality / estimate.std[:, 1]
+    assert 0.92 < np.mean(error < 1.96) < 0.98
+    # The spread of the quality over the scan is learnt too wide where it is far below the noise.
+    assert np.mean(ratio < 1.96) > 0.92

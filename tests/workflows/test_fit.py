@@ -16,6 +16,7 @@ from parscope.core.spectra import Spectra
 from parscope.io.usid_write import write_spectra
 from parscope.techniques.band_excitation import BandExcitation
 from parscope.workflows.fit import map_spectra
+from parscope.workflows.fit.block import Prior
 
 FREQUENCY = np.linspace(280e3, 359e3, 80)
 SHAPE = (6, 5)
@@ -74,23 +75,29 @@ def test_a_result_has_units_axes_and_provenance(scan: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("prior", [False, True])
-def test_stopped_and_resumed_is_the_same_to_the_last_bit(scan: Path, prior: bool) -> None:
+@pytest.mark.parametrize(
+    ("prior", "stopped_in"), [(None, "fit"), ("scan", "fit"), ("neighbours", "survey"), ("neighbours", "fit")]
+)
+def test_stopped_and_resumed_is_the_same_to_the_last_bit(scan: Path, prior: Prior | None, stopped_in: str) -> None:
     def stop(phase: str, done: int, total: int) -> None:
-        if done == 3:
+        if (phase, done) == (stopped_in, 3):
             raise KeyboardInterrupt
 
-    seen: list[int] = []
+    seen: list[tuple[str, int]] = []
     whole = map_spectra(scan, "be-sho", scan.with_name("whole.nc"), prior=prior)
     with pytest.raises(KeyboardInterrupt) as stopped:
         map_spectra(scan, "be-sho", scan.with_name("maps.nc"), prior=prior, progress=stop)
     assert "rows are kept" in "".join(stopped.value.__notes__)
     resumed = map_spectra(
-        scan, "be-sho", scan.with_name("maps.nc"), prior=prior, progress=lambda _, done, __: seen.append(done)
+        scan,
+        "be-sho",
+        scan.with_name("maps.nc"),
+        prior=prior,
+        progress=lambda phase, done, _: seen.append((phase, done)),
     )
-    assert seen[0] == 3
+    assert next(done for phase, done in seen if phase == stopped_in) == 3
     same(resumed, whole)
-    assert not scan.with_name("maps.nc.parts").exists()
+    assert not list(scan.parent.glob("*.parts"))
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -111,8 +118,14 @@ def test_other_settings_do_not_take_the_blocks_of_these(scan: Path) -> None:
 def test_a_cluster_gives_the_same_to_the_last_bit(scan: Path) -> None:
     distributed = pytest.importorskip("dask.distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as some:
-        there = map_spectra(scan, "be-sho", prior=True, dask=some.scheduler_address)
-    same(there, map_spectra(scan, "be-sho", prior=True))
+        there = map_spectra(scan, "be-sho", prior="neighbours", dask=some.scheduler_address)
+    same(there, map_spectra(scan, "be-sho", prior="neighbours"))
+
+
+def test_neighbours_need_a_scan() -> None:
+    axes = (Axis("bias", 30, "V"), AXES[-1])
+    with pytest.raises(OptionError, match="neighbours"):
+        map_spectra(Spectra(SIGNALS.reshape(30, 80), axes), "be-sho", prior="neighbours")
 
 
 def test_one_spectrum_is_a_scan_of_one() -> None:

@@ -60,7 +60,7 @@ def test_real_spectra_have_one_curve() -> None:
     physics = Lines(np.linspace(480, 560, 60), ((515, 526),))
     clean = physics.render(np.array([[520.0, 8.0, 10.0, 3.0, 1.0]]))
     noisy = clean + np.random.default_rng(0).normal(scale=0.1, size=(1, 60))
-    plan = Plan(Spectra.from_array(noisy, physics.axis, "shift", "1/cm"), physics, prior=False)
+    plan = Plan(Spectra.from_array(noisy, physics.axis, "shift", "1/cm"), physics, prior=None)
     seen = Look(xr.Dataset(), plan)((0,))
     assert seen["curve"].values.tolist() == ["response"]
     assert np.abs(seen["fit"].values - clean).max() < 0.2
@@ -72,7 +72,7 @@ def test_bands_are_as_wide_as_fits_of_the_same_spectrum_are_apart() -> None:
     physics = BandExcitation(FREQUENCY)
     clean = physics.render(np.array([[322e3, 120.0, 0.3, 0.4]]))
     noisy = clean + rng.normal(size=(400, 80, 2)).view(complex)[..., 0]
-    curves = fit_curves(Plan(Spectra.from_array(noisy, FREQUENCY), physics, prior=False), noisy)
+    curves = fit_curves(Plan(Spectra.from_array(noisy, FREQUENCY), physics, prior=None), noisy)
     along = np.conj(curves.fit) / np.abs(curves.fit)
     for turn, apart in (
         (1.0, curves.fit.real),

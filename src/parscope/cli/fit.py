@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,14 @@ import typer
 
 from parscope.cli.progress import progress_bar
 from parscope.cli.technique import TechniqueCommand, options_of_technique
+
+
+class _Prior(StrEnum):
+    """What may help weak spectra."""
+
+    SCAN = "scan"
+    NEIGHBOURS = "neighbours"
+
 
 app = typer.Typer(add_completion=False)
 
@@ -22,7 +31,9 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
         Path | None, typer.Option("-o", "--output", help="Result, .nc or .zarr [SPECTRA.fit.nc].")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a result that exists.")] = False,
-    prior: Annotated[bool, typer.Option("--prior", help="Help weak spectra by the distribution of all.")] = False,
+    prior: Annotated[
+        _Prior | None, typer.Option(help="Help weak spectra by the distribution of all (scan), or of their neighbours.")
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write OUTPUT.png beside the result.")] = True,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
@@ -35,7 +46,12 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     picture = where.with_suffix(".png")
     if report:
         check_place(picture, overwrite, (spectra,))
-    options: dict[str, Any] = {"prior": prior, "dataset": dataset, "dask": dask, **options_of_technique(context)}
+    options: dict[str, Any] = {
+        "prior": prior and prior.value,
+        "dataset": dataset,
+        "dask": dask,
+        **options_of_technique(context),
+    }
     with progress_bar("set-up") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     if report:

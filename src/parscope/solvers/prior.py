@@ -2,8 +2,8 @@
 
 Two passes (empirical Bayes; Robbins, Proc. 3rd Berkeley Symp. 1, 157 (1956)). The first finds how the parameters are
 distributed over the scan, by expectation and maximisation over a sample of its signals, so that the noise of single
-fits does not widen the distribution. The second fits every signal under that Gaussian. Amplitudes may have two signs,
-as domains of opposite polarisation do.
+fits does not widen the distribution. The second fits every signal under that Gaussian, or under one that its neighbours
+tell (`from_neighbours`). Amplitudes may have two signs, as domains of opposite polarisation do.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from parscope.solvers.least_squares.solver import LeastSquares
 from parscope.solvers.population import Population, Trials, distribution
 
 Array = NDArray[np.float64]
+Local = tuple[Array, Array]
 
 # Signals from which the distribution is learnt; a thousand tell the width to a few per cent.
 _SAMPLE = 1000
 # How often trial values are drawn anew; and when the distribution has settled, in standard deviations.
 _REFRESHED = 12
 _CLOSE = 0.05
+# A signal that tells less of a parameter than this, relative to the prior, says nothing of it to its neighbours.
+_TOLD = 1e-3
 
 
 class EmpiricalBayes:
@@ -79,17 +82,17 @@ class EmpiricalBayes:
             None where no signal could be fitted.
         """
         some = signals[:: max(len(signals) // _SAMPLE, 1)]
-        first = self.solver(some)
+        first = self.solver(some, posterior=False)
         usable = np.isfinite(first.theta).all(axis=1)
         if usable.sum() <= first.theta.shape[1]:
             return None
         some, noise = some[usable], first.extra["noise"][usable]
         at, _ = self.solver.searched(first.theta[usable], first.covariance[usable])
         found = Population(np.median(at, axis=0), at.std(axis=0), np.zeros(0), np.zeros((0, 0)), True)
-        fits = self.solver(some, prior=self._prior(found, noise, first.theta[usable, at.shape[1] :]))
+        fits = self.solver(some, prior=self._prior(found, noise, first.theta[usable, at.shape[1] :]), posterior=False)
         found = distribution(*self._moments(fits))
         for _ in range(_REFRESHED):
-            fits = self.solver(some, prior=self._prior(found, noise, fits.theta[:, at.shape[1] :]))
+            fits = self.solver(some, prior=self._prior(found, noise, fits.theta[:, at.shape[1] :]), posterior=False)
             good = np.isfinite(fits.theta).all(axis=1)
             fitted = self.solver.searched(fits.theta[good], fits.covariance[good])
             trials = Trials.around(self.physics, some[good], noise[good], fitted, found)
@@ -105,7 +108,32 @@ class EmpiricalBayes:
         k = at.shape[1]
         return at, np.diagonal(own, axis1=1, axis2=2), fits.theta[good, k:], fits.covariance[good, k:, k:]
 
-    def fit(self, signals: NDArray[Any], population: Population | None, /) -> Estimate:
+    def alone(self, estimate: Estimate, population: Population | None, /) -> tuple[Array, Array]:
+        """What signals say by themselves of what is searched: the prior is taken out of their fits again.
+
+        Parameters
+        ----------
+        estimate : Estimate
+            Fits under the population.
+        population : Population, optional
+            Of the scan; None where there is none, and nothing is told.
+
+        Returns
+        -------
+        value, variance : ndarray, shape (n, k)
+            In units in which the population has mean 0 and variance 1; infinite variance for what is not told.
+        """
+        at, covariance = self.solver.searched(estimate.theta, estimate.covariance)
+        if population is None:
+            return np.zeros_like(at), np.full_like(at, np.inf)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            told = np.square(population.std) / np.diagonal(covariance, axis1=1, axis2=2) - 1
+            value = (at - population.mean) / population.std * (1 + 1 / told)
+            variance = 1 / told
+        sure = np.isfinite(value) & (told > _TOLD)
+        return np.where(sure, value, 0.0), np.where(sure, variance, np.inf)
+
+    def fit(self, signals: NDArray[Any], population: Population | None, local: Local | None = None, /) -> Estimate:
         """Fit signals under a distribution.
 
         Parameters
@@ -114,37 +142,44 @@ class EmpiricalBayes:
             Measured signals.
         population : Population, optional
             None for no prior.
+        local : tuple of ndarray, shape (n, k), optional
+            Mean and variance of what is searched for each signal, in the units of `alone`, such as `from_neighbours`
+            finds them. Default: those of the population.
 
         Returns
         -------
         Estimate
         """
-        first = self.solver(signals)
         if population is None:
-            first.extra["prior_share"] = np.zeros_like(first.theta)
-            return first
+            estimate = self.solver(signals)
+            estimate.extra["prior_share"] = np.zeros_like(estimate.theta)
+            return estimate
+        first = self.solver(signals, posterior=False)
         noise = first.extra["noise"]
         shape = replace(population, factor_mean=np.zeros(0))
-        signs = self.solver(signals, prior=self._prior(shape, noise, first.theta[:, len(population.mean) :]))
-        prior = self._prior(population, noise, signs.theta[:, len(population.mean) :])
+        signs = self.solver(
+            signals, prior=self._prior(shape, noise, first.theta[:, len(population.mean) :], local), posterior=False
+        )
+        prior = self._prior(population, noise, signs.theta[:, len(population.mean) :], local)
         estimate = self.solver(signals, prior=prior)
-        rate = self.solver.rates(estimate.theta)
-        # of the variance that the prior was weighed with, which is that of the fit without it
-        scale = prior.variance / np.square(estimate.extra["noise"])
-        searched = np.diagonal(estimate.covariance, axis1=1, axis2=2) / np.square(rate) * scale[:, None]
-        estimate.extra["prior_share"] = searched / np.diagonal(np.linalg.inv(prior.precision))
+        own = np.diagonal(estimate.covariance, axis1=1, axis2=2) / np.square(self.solver.rates(estimate.theta))
+        # Distances from the best fit are larger than those from the mean, and may exceed the prior.
+        share = own / np.diagonal(np.linalg.inv(prior.precision), axis1=1, axis2=2)
+        estimate.extra["prior_share"] = np.minimum(share, 1.0)
         return estimate
 
-    def _prior(self, population: Population, noise: Array, factors: Array) -> Prior:
+    def _prior(self, population: Population, noise: Array, factors: Array, local: Local | None = None) -> Prior:
         """Prior of each signal; of its factors too, on their side, where their distribution is known."""
         size, k = len(self.physics.parameters), len(population.mean)
-        precision = np.zeros((size, size))
-        precision[:k, :k] = np.diag(population.std**-2.0)
+        away, spread = local or (np.zeros((1, k)), np.ones((1, k)))
+        centre, variance = population.mean + population.std * away, np.square(population.std) * spread
+        precision = np.zeros((len(variance), size, size))
+        precision[:, range(k), range(k)] = 1 / variance
         mean = np.zeros((len(noise), size))
-        mean[:, :k] = population.mean
+        mean[:, :k] = centre
         if len(population.factor_mean):
             inverse = np.linalg.inv(population.factor_covariance)
-            precision[k:, k:] = inverse
+            precision[:, k:, k:] = inverse
             side = np.nan_to_num(factors) @ inverse @ population.factor_mean
             sign = np.where((side < 0) & population.two_signs, -1.0, 1.0)
             mean[:, k:] = sign[:, None] * population.factor_mean

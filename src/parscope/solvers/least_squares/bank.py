@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.grid import Basis, Grid, templates
-from parscope.solvers.least_squares.layout import CAREFUL, FAST, Array
+from parscope.solvers.least_squares.layout import CAREFUL, FAST, Array, Prior
 
 # Signals at a time, so that the products stay in the cache of a core.
 _CHUNK = 256
@@ -18,6 +18,7 @@ _SATURATED = 0.125
 _FEWEST = 4
 # Squares of smaller numbers are not held by double precision.
 _SMALLEST = 1e-150
+_NO_PRIOR = Prior(np.zeros((1, 0)), np.zeros((1, 0, 0)), np.zeros(1))
 
 
 class Taken(NamedTuple):
@@ -99,23 +100,32 @@ def _look(row: Array) -> tuple[float, bool]:
 
 
 @nb.njit(**FAST)
-def _choose(
-    products: NDArray[np.float32], nodes: Array, favour: NDArray[np.float32], unit: Array, start: Array
-) -> None:
-    """For each signal the node whose template explains most of it, with what a prior says in units of its variance."""
+def _disfavour(energy: NDArray[np.float32], nodes: Array, mean: Array, precision: Array) -> None:
+    """Take from the energy that each node explains what a prior, in units of the noise, has against it."""
+    for t in range(nodes.shape[0]):
+        against = 0.0
+        for j in range(nodes.shape[1]):
+            for k in range(nodes.shape[1]):
+                against += precision[j, k] * (nodes[t, j] - mean[j]) * (nodes[t, k] - mean[k])
+        energy[t] -= np.float32(against)
+
+
+@nb.njit(**FAST)
+def _choose(products: NDArray[np.float32], nodes: Array, prior: Prior, first: int, start: Array) -> None:
+    """For each signal, of which `first` is the number of the first, the most probable node."""
     count = nodes.shape[0]
     energy = np.empty(count, np.float32)
     for s in range(products.shape[0]):
-        row = products[s]
-        scale = np.float32(2 * unit[min(s, unit.size - 1)])
+        row, at = products[s], first + s
         for t in range(count):
             energy[t] = row[t] * row[t]
         for b in range(1, row.size // count):
             for t in range(count):
                 energy[t] += row[b * count + t] * row[b * count + t]
-        if scale > 0:
-            for t in range(count):
-                energy[t] += scale * favour[t]
+        variance = prior.variance[min(at, prior.variance.size - 1)]
+        if variance > 0:
+            precision = variance * prior.precision[min(at, prior.precision.shape[0] - 1)]
+            _disfavour(energy, nodes, prior.mean[min(at, prior.mean.shape[0] - 1)], precision)
         start[s] = nodes[np.argmax(energy)]
 
 
@@ -156,30 +166,26 @@ class Bank:
             np.maximum(products, 0, out=products)
         return products
 
-    def start(self, unit: NDArray[np.float32], favour: Array | None = None, variance: Array | None = None) -> Array:
+    def start(self, unit: NDArray[np.float32], prior: Prior | None = None) -> Array:
         """Where in the grid a search starts.
 
         Parameters
         ----------
         unit : ndarray of float32, shape (n, parts * bins)
             Signals, real before imaginary parts, of any scale.
-        favour : ndarray, shape (t,), optional
-            Logarithm of the prior at each node.
-        variance : ndarray, shape (n,), optional
-            Variance of the noise at that scale; goes with `favour`.
+        prior : Prior, optional
+            With the variance of the noise at that scale; only what is searched is weighed.
 
         Returns
         -------
         ndarray, shape (n, k)
-            Node of the template that explains most of each signal.
+            Node of the template that explains most of each signal, or is most probable under the prior.
         """
         start = np.empty((len(unit), self.nodes.shape[1]))
-        if favour is None or variance is None:
-            favour, variance = np.zeros(len(self.nodes)), np.zeros(len(unit))
-        single = favour.astype(np.float32)
+        prior = prior or _NO_PRIOR
         for first in range(0, len(unit), _CHUNK):
             part = slice(first, first + _CHUNK)
-            _choose(self.products(unit[part]), self.nodes, single, variance[part], start[part])
+            _choose(self.products(unit[part]), self.nodes, prior, first, start[part])
         return start
 
 

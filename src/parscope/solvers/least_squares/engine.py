@@ -65,7 +65,7 @@ class Compiled:
             factor=self._columns.factor,
             parameter=self._columns.parameter,
         )
-        self._no_prior = Prior(np.zeros((1, self.size)), np.zeros((self.size, self.size)), np.zeros(1))
+        self._no_prior = Prior(np.zeros((1, self.size)), np.zeros((1, self.size, self.size)), np.zeros(1))
 
     def searched(self, theta: Array) -> Array:
         """What is searched, from parameters; both of shape (n, k)."""

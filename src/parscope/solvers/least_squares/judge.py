@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from parscope.core.solver import GATE, Status
 from parscope.solvers.least_squares.bank import Taken
 from parscope.solvers.least_squares.kernel import fit
-from parscope.solvers.least_squares.layout import CONVERGED, FAST, SINGULAR, Array, Fits, Model, Prior
+from parscope.solvers.least_squares.layout import CONVERGED, FAST, SINGULAR, Array, Fits, Integers, Model, Prior
 
 # A signal of which less than this share is explained, and whose misfit is this many standard deviations from one,
 # does not follow the model.
@@ -84,6 +84,23 @@ class Verdict(NamedTuple):
     detection: Array
     variance: Array
     status: NDArray[np.uint8]
+
+
+@nb.njit(**FAST)
+def settle(model: Model, verdict: Verdict, weak: Integers) -> None:
+    """Bring weak signals to the units of the physics, in place.
+
+    Parameters
+    ----------
+    model : Model
+        The physics.
+    verdict : Verdict
+        Of all signals.
+    weak : ndarray, shape (m,)
+        Which are weak.
+    """
+    for s in weak:
+        to_units(model, verdict.found[s], verdict.covariance[s], verdict.variance[s])
 
 
 @nb.njit(**FAST)

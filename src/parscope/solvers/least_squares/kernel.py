@@ -243,7 +243,7 @@ def fit(model: Model, signals: Array, start: Array, prior: Prior) -> Fits:
     for s in range(n):
         at[:] = start[s]
         work.variance[0] = prior.variance[min(s, prior.variance.size - 1)]
-        weight[:] = prior.precision * work.variance[0]
+        weight[:] = prior.precision[min(s, prior.precision.shape[0] - 1)] * work.variance[0]
         mean = prior.mean[min(s, prior.mean.shape[0] - 1)]
         fits.end[s] = _search(model, signals[s], at, mean, weight, work)
         if fits.end[s] != SINGULAR and not _record(model, signals[s], at, work, s, fits):

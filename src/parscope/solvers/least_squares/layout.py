@@ -52,12 +52,17 @@ class Model(NamedTuple):
 class Prior(NamedTuple):
     """A Gaussian prior of what is searched and of the factors.
 
-    ``mean`` (n or 1, p); ``precision`` (p, p), zero for none; ``variance`` (n or 1) of the noise, which weighs it.
+    ``mean`` (n or 1, p); ``precision`` (n or 1, p, p), zero for none; ``variance`` (n or 1) of the noise, which weighs
+    it.
     """
 
     mean: Array
     precision: Array
     variance: Array
+
+    def of(self, part: slice | Integers) -> Prior:
+        """That of a part of the signals."""
+        return Prior(*(array if len(array) == 1 else array[part] for array in self))
 
 
 class Work(NamedTuple):

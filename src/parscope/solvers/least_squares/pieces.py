@@ -157,7 +157,8 @@ class Together:
                 favour.append(np.zeros(len(nodes.searched)))
             else:
                 away = nodes.searched - prior.mean[:, first:last].mean(axis=0)
-                favour.append(-0.5 * np.einsum("tj,jk,tk->t", away, prior.precision[first:last, first:last], away))
+                precision = prior.precision[:, first:last, first:last].mean(axis=0)
+                favour.append(-0.5 * np.einsum("tj,jk,tk->t", away, precision, away))
             first = last
         return np.concatenate(favour)
 

@@ -34,9 +34,9 @@ def soft_bounds(physics: Separable, signals: NDArray[Any]) -> Prior | None:
     if not physics.usual:
         return None
     size, k = len(physics.parameters), len(physics.usual)
-    mean, precision = np.zeros((1, size)), np.zeros((size, size))
+    mean, precision = np.zeros((1, size)), np.zeros((1, size, size))
     mean[0, :k] = [value for value, _ in physics.usual]
-    precision[:k, :k] = np.diag([spread**-2.0 for _, spread in physics.usual])
+    precision[0, :k, :k] = np.diag([spread**-2.0 for _, spread in physics.usual])
     change = np.abs(np.diff(np.nan_to_num(signals, posinf=0, neginf=0), n=2, axis=1))
     return Prior(mean, precision, np.mean(np.square(change), axis=1) / (_SECOND * (1 + physics.complex)))
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from parscope.core.errors import ShapeError
 from parscope.core.physics import Physics
 from parscope.core.separable import Separable
-from parscope.core.solver import Estimate, Status
+from parscope.core.solver import GATE, Estimate, Status
 from parscope.solvers.least_squares.bank import Bank, Taken, as_filters, take
 from parscope.solvers.least_squares.engine import Compiled, Engine, Generic
 from parscope.solvers.least_squares.grid import Grid, lay_out, still
-from parscope.solvers.least_squares.judge import Verdict, to_units
+from parscope.solvers.least_squares.judge import Verdict, settle
 from parscope.solvers.least_squares.layout import Prior, part_of
 from parscope.solvers.least_squares.pieces import Apart, Together, of_pieces
 from parscope.solvers.least_squares.posterior import Posterior
@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 # Share of the energy of a signal that may be lost half-way between two templates of the posterior, whose width at the
 # gate is then that of a cell.
 _FINE_LOSS = 0.012
+_LEVELS = 4
 
 
 class LeastSquares:
@@ -82,16 +83,28 @@ class LeastSquares:
         return Bank(engine.basis, self._grid(engine.loss), engine.moving, engine.positive)
 
     @cached_property
-    def posterior(self) -> Posterior:
-        """Posterior of weak signals."""
+    def posteriors(self) -> tuple[Posterior, ...]:
+        """Posterior of weak signals, on a grid for each level of weakness: halved energy, half as many nodes."""
+        return tuple(self._posterior(level) for level in range(_LEVELS))
+
+    def _posterior(self, level: int) -> Posterior:
         engine = self._engine
-        return Posterior(engine.basis, self._grid(_FINE_LOSS), engine.moving, engine.model.period, engine.positive)
+        coarse = self.bank if level == 0 and not engine.positive else None
+        grid = self._grid(_FINE_LOSS * 2**level)
+        return Posterior(engine.basis, grid, engine.moving, engine.model.period, coarse, engine.positive)
 
     def _grid(self, loss: float) -> Grid:
         engine = self._engine
         return lay_out(engine.basis, *engine.range, engine.moving, loss)
 
-    def __call__(self, signals: NDArray[Any], /, start: Array | None = None, prior: Prior | None = None) -> Estimate:
+    def __call__(
+        self,
+        signals: NDArray[Any],
+        /,
+        start: Array | None = None,
+        prior: Prior | None = None,
+        posterior: bool = True,
+    ) -> Estimate:
         """Estimate the parameters of every signal.
 
         Parameters
@@ -103,6 +116,9 @@ class LeastSquares:
             template.
         prior : Prior, optional
             Gaussian prior, as `EmpiricalBayes` makes it.
+        posterior : bool, default True
+            Whether weak signals get the errors of the posterior; else those of the curvature at the best point, which
+            are too small, for a third of the work.
 
         Returns
         -------
@@ -121,6 +137,7 @@ class LeastSquares:
         if engine.parts * engine.samples <= engine.size:
             return nothing(len(signals), engine.size)
         taken = take(flat, engine.parts, self.level)
+        informed = prior is not None
         if prior is None and isinstance(self.physics, Separable):
             prior = soft_bounds(self.physics, flat)
         begin = engine.searched(start) if start is not None else self._start(taken, prior)
@@ -131,7 +148,10 @@ class LeastSquares:
             refuse_absent(verdict, engine.size - self.level.shape[1], samples, freedom)
         weak = np.flatnonzero(verdict.status == Status.WEAK)
         if weak.size:
-            self._settle(taken, verdict, weak, prior)
+            # Pieces are declared where no grid over all parameters is fine enough.
+            if posterior and self._pieces is None and (informed or prior is None):
+                self._spread(taken, verdict, weak, prior)
+            settle(engine.model, verdict, weak)
         found, covariance = engine.order(verdict.found, verdict.covariance)
         extra = {"detection": verdict.detection, "noise": np.sqrt(verdict.variance)}
         return Estimate(found, covariance, verdict.misfit, verdict.status, extra)
@@ -151,10 +171,7 @@ class LeastSquares:
             return self._pieces.start(taken.rows, prior)
         if prior is None:
             return self.bank.start(taken.unit)
-        k = self.bank.nodes.shape[1]
-        away = self.bank.nodes - prior.mean[:1, :k]
-        favour = -0.5 * np.einsum("tj,jk,tk->t", away, prior.precision[:k, :k], away)
-        return self.bank.start(taken.unit, favour, prior.variance / taken.largest**2)
+        return self.bank.start(taken.unit, prior._replace(variance=prior.variance / taken.largest**2))
 
     def rates(self, theta: Array) -> Array:
         """How parameters change with what is searched, shape (n, k): 1, or the parameter itself where it is a log."""
@@ -192,18 +209,19 @@ class LeastSquares:
             one, other = ("complex", "real") if np.iscomplexobj(signals) else ("real", "complex")
             raise ShapeError(f"{one}, where those of the physics are {other}", "signals")
 
-    def _settle(self, taken: Taken, verdict: Verdict, weak: NDArray[np.int64], prior: Prior | None) -> None:
-        """Bring weak signals to the units of the physics, with the covariance of the posterior where no prior is."""
-        some = part_of(taken, weak)
-        found, variance = verdict.found[weak], verdict.variance[weak]
-        if prior is None:
-            moments, single = self.posterior(some, variance, self.noise is not None, found)
-            verdict.status[weak[~single]] = Status.AMBIGUOUS
-        else:
-            moments = verdict.covariance[weak] * variance[:, None, None]
-        for s in range(len(weak)):
-            to_units(self._engine.model, found[s], moments[s], 1.0)
-        verdict.found[weak], verdict.covariance[weak] = found, moments
+    def _spread(self, taken: Taken, verdict: Verdict, weak: NDArray[np.int64], prior: Prior | None) -> None:
+        """Give weak signals the covariance of the posterior, for unit noise as that of the fit is."""
+        strength = np.maximum(verdict.detection[weak], GATE / 2**_LEVELS)
+        level = np.clip(np.floor(np.log2(GATE / strength)), 0, _LEVELS - 1)
+        for some in (weak[level == which] for which in np.unique(level)):
+            posterior = self.posteriors[int(level[np.searchsorted(weak, some[0])])]
+            variance = verdict.variance[some]
+            own = None if prior is None else prior.of(some)
+            moments, single = posterior(
+                part_of(taken, some), variance, self.noise is not None, verdict.found[some], own
+            )
+            verdict.covariance[some] = moments / variance[:, None, None]
+            verdict.status[some[~single]] = Status.AMBIGUOUS
 
 
 def nothing(n: int, k: int) -> Estimate:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ from parscope.core.solver import Estimate, Status
 from parscope.core.spectra import Spectra
 from parscope.solvers.least_squares import LeastSquares
 from parscope.solvers.population import Population
-from parscope.solvers.prior import EmpiricalBayes
+from parscope.solvers.prior import EmpiricalBayes, Local
+
+Prior = Literal["scan", "neighbours"]
 
 _BLOCK_BYTES = 8 << 20
 # Spectra that the solver has at a time, for each of which it keeps many times the spectrum itself.
@@ -34,16 +37,19 @@ class Plan:
         With one navigation axis at least.
     physics : Separable
         What made them.
-    prior : bool
-        Whether they are fitted under a prior.
+    prior : {"scan", "neighbours"}, optional
+        What they are fitted under a prior of, if of anything.
     population : Population, optional
-        Of which the prior is made.
+        Of the scan, of which the prior is made.
+    local : tuple of ndarray, shape (*navigation, k), optional
+        Mean and variance of what is searched, as its neighbours tell them.
     """
 
     spectra: Spectra
     physics: Separable
-    prior: bool
+    prior: Prior | None
     population: Population | None = None
+    local: Local | None = None
 
     @cached_property
     def solver(self) -> LeastSquares:
@@ -61,19 +67,47 @@ class Plan:
         step = max(1, min(rows, _BLOCK_BYTES // max(row_bytes, 1)))
         return [(y, min(y + step, rows)) for y in range(0, rows, step)]
 
-    def estimate(self, signals: NDArray[Any]) -> Estimate:
+    def estimate(self, signals: NDArray[Any], local: Local | None = None) -> Estimate:
         """Estimates of spectra.
 
         Parameters
         ----------
         signals : ndarray, shape (n, bins)
             Measured spectra.
+        local : tuple of ndarray, shape (n, k), optional
+            What their neighbours tell of them.
 
         Returns
         -------
         Estimate
         """
-        return EmpiricalBayes(self.solver).fit(signals, self.population) if self.prior else self.solver(signals)
+        if self.prior is None:
+            return self.solver(signals)
+        return EmpiricalBayes(self.solver).fit(signals, self.population, local)
+
+
+def survey_block(plan: Plan, start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """What rows of spectra say by themselves, for their neighbours.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is decided.
+    start, stop : int
+        Rows along the first axis, the last one excluded.
+
+    Returns
+    -------
+    dict of ndarray
+        ``value`` and ``variance``, shape (rows, columns, k).
+    """
+    signals, _ = _read(plan.spectra, start, stop)
+    bayes = EmpiricalBayes(plan.solver)
+    pieces = [bayes.alone(plan.estimate(some), plan.population) for some, _ in _pieces(signals, None)]
+    told = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    return {
+        n: some.reshape(stop - start, -1, some.shape[1]) for n, some in zip(("value", "variance"), told, strict=True)
+    }
 
 
 def fit_block(plan: Plan, start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -93,11 +127,20 @@ def fit_block(plan: Plan, start: int, stop: int) -> dict[str, NDArray[Any]]:
         physics, ``misfit``, ``status``, and ``prior_share`` of the parameters under a prior.
     """
     signals, unreadable = _read(plan.spectra, start, stop)
-    flat = signals.reshape(-1, signals.shape[-1])
-    pieces = [_fit(plan, flat[first : first + _AT_ONCE]) for first in range(0, len(flat), _AT_ONCE)]
+    local = None if plan.local is None else (plan.local[0][start:stop], plan.local[1][start:stop])
+    pieces = [_fit(plan, *some) for some in _pieces(signals, local)]
     result = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    result["status"][np.repeat(unreadable, len(flat) // len(unreadable))] = Status.UNREADABLE
+    result["status"][np.repeat(unreadable, len(result["status"]) // len(unreadable))] = Status.UNREADABLE
     return {name: values.reshape(stop - start, -1, *values.shape[1:]) for name, values in result.items()}
+
+
+def _pieces(signals: NDArray[Any], local: Local | None) -> Iterator[tuple[NDArray[Any], Local | None]]:
+    """A few spectra after the other, with what their neighbours tell of them."""
+    flat = signals.reshape(-1, signals.shape[-1])
+    for first in range(0, len(flat), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        told = local and (local[0].reshape(len(flat), -1)[part], local[1].reshape(len(flat), -1)[part])
+        yield flat[part], told
 
 
 def _read(spectra: Spectra, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -111,9 +154,9 @@ def _read(spectra: Spectra, start: int, stop: int) -> tuple[NDArray[Any], NDArra
     return np.full((1, *spectra.data.shape[1:]), np.nan, spectra.data.dtype), np.ones(1, np.bool_)
 
 
-def _fit(plan: Plan, signals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def _fit(plan: Plan, signals: NDArray[Any], local: Local | None) -> dict[str, NDArray[Any]]:
     """What is kept of the estimates of a few spectra."""
-    estimate = plan.estimate(signals)
+    estimate = plan.estimate(signals, local)
     derived, std = propagate(plan.physics, estimate.theta, estimate.covariance)
     result: dict[str, NDArray[Any]] = {
         "value": np.concatenate([estimate.theta, derived], axis=1),
@@ -121,6 +164,6 @@ def _fit(plan: Plan, signals: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "misfit": estimate.misfit.astype(np.float32),
         "status": estimate.status.copy(),
     }
-    if plan.prior:
+    if plan.prior is not None:
         result["prior_share"] = estimate.extra["prior_share"].astype(np.float32)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,14 +15,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
-from parscope.core.errors import InputError
+from parscope.core.errors import InputError, OptionError
 from parscope.core.record import Provenance, fingerprint
 from parscope.core.separable import Separable
 from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
-from parscope.solvers.prior import EmpiricalBayes
-from parscope.workflows.blocks import Job, Progress, run_blocks, silent
-from parscope.workflows.fit.block import Plan, fit_block
+from parscope.solvers.neighbours import from_neighbours
+from parscope.solvers.prior import EmpiricalBayes, Local
+from parscope.workflows.blocks import Arrays, Job, Progress, run_blocks, silent
+from parscope.workflows.fit.block import Plan, Prior, fit_block, survey_block
 from parscope.workflows.fit.result import maps_dataset
 from parscope.workflows.parts import Parts
 from parscope.workflows.save import check_result, save
@@ -29,6 +31,8 @@ from parscope.workflows.technique import adapt, decided, find
 
 # Spectra from which a prior is learnt, spread over the scan.
 _SAMPLE = 1000
+# Axes of a scan, by name.
+_SCAN = ("y", "x", "position")
 
 
 def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
@@ -46,7 +50,7 @@ def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
     Plan
     """
     options = {n: _tuples(value) for n, value in settings.items() if n not in ("technique", "prior", "dataset")}
-    return _plan(spectra, str(settings["technique"]), bool(settings.get("prior")), options)
+    return _plan(spectra, str(settings["technique"]), settings.get("prior"), options)
 
 
 def _tuples(value: Any) -> Any:
@@ -62,7 +66,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     overwrite: bool = False,
     dask: str | None = None,
     progress: Progress | None = None,
-    prior: bool = False,
+    prior: Prior | None = None,
     dataset: str | None = None,
     **options: Any,
 ) -> xr.Dataset:
@@ -83,8 +87,9 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
         the same to the last bit.
     progress : callable, optional
         Called with the name of the phase, the rows done, and all of them.
-    prior : bool, default False
-        Whether weak spectra are helped by the distribution of all: see `EmpiricalBayes` for when not to.
+    prior : {"scan", "neighbours"}, optional
+        What helps weak spectra: the distribution of all, see `EmpiricalBayes` for when not to; or that of their
+        neighbours along ``y`` and ``x``, in what is not a factor of the signal, which takes a second pass.
     dataset : str, optional
         Which data set of a file of several.
     **options
@@ -129,10 +134,22 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     path = Path(spectra.source)
     mark = fingerprint(path) if path.exists() else ""
     # Data in memory have no fingerprint by which the next run could know them again.
-    key = (mark, path.stat().st_mtime_ns, version("parscope"), settings, plan) if mark else None
-    parts = Parts(target, key) if target and key else None
+    key = (mark, path.stat().st_mtime_ns, version("parscope"), settings) if mark else None
+    kept: list[Parts] = []
+
+    def run(job: Job, output: Path | None, report: Progress) -> Arrays:
+        if output and key:
+            kept.append(Parts(output, (*key, job.plan)))
+        return run_blocks(job, job.plan.blocks(), kept[-1] if kept else None, dask, report)
+
+    report = progress or silent
+    # Made before the threads share it.
     plan.solver.prepare()
-    found = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, progress or silent)
+    if prior == "neighbours":
+        beside = target and target.with_name(f"{target.name}.survey")
+        told = run(Job(survey_block, plan), beside, lambda _, done, total: report("survey", done, total))
+        plan = replace(plan, local=_local(spectra, told))
+    found = run(Job(fit_block, plan), target, report)
     elapsed = time.perf_counter() - began
     provenance = Provenance(spectra.source, mark, version("parscope"), {**settings, **decided(plan.physics)})
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
@@ -141,21 +158,37 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
         # Once more: another run may have finished there meanwhile.
         check_result(target, overwrite, (spectra.source,))
         save(result, target)
-    if parts is not None:
+    for parts in kept:
         parts.remove()
     return result
 
 
-def _plan(spectra: Spectra, technique: str, prior: bool, options: Mapping[str, Any]) -> Plan:
+def _plan(spectra: Spectra, technique: str, prior: Prior | None, options: Mapping[str, Any]) -> Plan:
     """What is fitted, to what, and under which prior."""
     if not spectra.navigation_shape:
         # One spectrum is a scan of one position.
         alone = np.asarray(spectra.data[:])[None]
         spectra = replace(spectra, data=alone, axes=(Axis("position", 1), spectra.axis))
+    if prior == "neighbours" and not _scan_axes(spectra):
+        raise OptionError("there is no scan whose points have neighbours", "--prior neighbours", "choose scan")
     plan = Plan(spectra, _physics(spectra, technique, options), prior)
-    if not prior:
+    if prior is None:
         return plan
     return replace(plan, population=EmpiricalBayes(plan.solver).learn(_sample(spectra)))
+
+
+def _scan_axes(spectra: Spectra) -> int:
+    """How many of the first axes are those of a scan; what was swept comes after them."""
+    return sum(1 for _ in itertools.takewhile(_SCAN.__contains__, (axis.name for axis in spectra.axes)))
+
+
+def _local(spectra: Spectra, told: Arrays) -> Local:
+    """What neighbours tell of all spectra, from what each says by itself."""
+    shape = (*spectra.navigation_shape, told["value"].shape[-1])
+    value, variance = told["value"].reshape(shape), told["variance"].reshape(shape)
+    maps = [from_neighbours(value[..., j], variance[..., j], _scan_axes(spectra)) for j in range(shape[-1])]
+    mean, spread = (np.stack(each, axis=-1) for each in zip(*maps, strict=True))
+    return mean, spread
 
 
 def _physics(spectra: Spectra, technique: str, options: Mapping[str, Any]) -> Separable:

@@ -30,7 +30,7 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
 
     where = output or Path(f"{spectra}.fit.nc")
     options: dict[str, Any] = {"prior": prior, "background": background, "dataset": dataset, "dask": dask}
-    with progress_bar("set-up") as show:
+    with progress_bar("set-up", "spectra") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     print(sentence(result, where))
 

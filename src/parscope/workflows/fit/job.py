@@ -6,9 +6,11 @@ import time
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from parscope.core import registry
 from parscope.core.axes import Axis
@@ -19,7 +21,7 @@ from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
 from parscope.solvers.prior import EmpiricalBayes
 from parscope.workflows.blocks import Job, Progress, run_blocks, silent
-from parscope.workflows.fit.block import Plan, fit_block
+from parscope.workflows.fit.block import Plan, fit_block, read_block
 from parscope.workflows.fit.result import maps_dataset
 from parscope.workflows.parts import Parts
 from parscope.workflows.save import check_result, save
@@ -27,6 +29,7 @@ from parscope.workflows.save import check_result, save
 _GROUP = "parscope.techniques"
 # Spectra from which a prior is learnt, spread over the scan.
 _SAMPLE = 1000
+_SAMPLED_BLOCKS = 32
 
 
 def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with a default
@@ -57,7 +60,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
         Address of a Dask scheduler whose workers do the fits; the file must be readable for them. The result is
         the same to the last bit.
     progress : callable, optional
-        Called with the name of the phase, the rows done, and all of them.
+        Called with the name of the phase, the spectra done, and all of them.
     prior : bool, default False
         Whether weak spectra are helped by the distribution of all: see `EmpiricalBayes` for when not to.
     background : bool, default False
@@ -106,7 +109,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     parts = Parts(target, key) if target and key else None
     # Made before the threads share it.
     _ = plan.solver.bank
-    found = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, progress or silent)
+    found = run_blocks(Job(fit_block, plan, "spectra"), plan.blocks(), parts, dask, progress or silent)
     elapsed = time.perf_counter() - began
     provenance = Provenance(spectra.source, mark, version("parscope"), settings)
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
@@ -130,7 +133,7 @@ def _plan(spectra: Spectra, technique: str, prior: bool, background: bool) -> Pl
     plan = Plan(spectra, physics, prior)
     if not prior:
         return plan
-    return replace(plan, population=EmpiricalBayes(plan.solver).learn(_sample(spectra)))
+    return replace(plan, population=EmpiricalBayes(plan.solver).learn(_sample(plan)))
 
 
 def _physics(spectra: Spectra, technique: str, background: bool) -> Separable:
@@ -162,13 +165,14 @@ def _physics(spectra: Spectra, technique: str, background: bool) -> Separable:
     return physics
 
 
-def _sample(spectra: Spectra) -> np.ndarray[tuple[int, ...], np.dtype[np.complex128]]:
-    """Spectra spread over the scan, read row by row."""
-    shape = spectra.navigation_shape
-    rows = np.unique(np.linspace(0, shape[0] - 1, min(shape[0], 32)).astype(int))
-    each = -(-_SAMPLE // len(rows))
+def _sample(plan: Plan) -> NDArray[Any]:
+    """Spectra spread over the scan, read block by block."""
+    blocks = plan.blocks()
+    some = np.unique(np.linspace(0, len(blocks) - 1, min(len(blocks), _SAMPLED_BLOCKS)).astype(int))
+    each = -(-_SAMPLE // len(some))
     picked = []
-    for y in rows.tolist():
-        flat = np.asarray(spectra.data[y : y + 1]).reshape(-1, spectra.axis.size)
-        picked.append(flat[:: max(len(flat) // each, 1)].copy())
+    for start, stop in (blocks[k] for k in some.tolist()):
+        signals, unreadable = read_block(plan.spectra, start, stop)
+        readable = signals[~unreadable]
+        picked.append(readable[:: max(len(readable) // each, 1)].copy())
     return np.concatenate(picked)

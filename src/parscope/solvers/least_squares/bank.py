@@ -135,7 +135,7 @@ class Bank:
     """
 
     def __init__(self, physics: Basis, grid: Grid, moving: NDArray[np.int64], positive: bool = False) -> None:
-        self._positive = positive
+        self.positive = positive
         self.nodes = grid.nodes
         self.filters = as_filters(templates(physics, grid.nodes, moving))
 
@@ -152,7 +152,7 @@ class Bank:
         ndarray of float32, shape (n, factors * parts * templates)
         """
         products: NDArray[np.float32] = unit @ self.filters
-        if self._positive:
+        if self.positive:
             np.maximum(products, 0, out=products)
         return products
 

@@ -76,6 +76,13 @@ def test_no_signals_give_no_estimates_there() -> None:
     assert LeastSquares(BandExcitation(FREQUENCY), device="cpu")(np.empty((0, 80), complex)).theta.shape == (0, 4)
 
 
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_columns_are_made_where_the_parameters_are(name: str) -> None:
+    physics, ranges = TECHNIQUES[name]
+    elsewhere = torch.zeros(3, len(ranges), dtype=torch.float64, device="meta")
+    assert {column.device.type for column in physics.basis(elsewhere)} == {"meta"}
+
+
 @pytest.mark.parametrize("name", ["nowhere", "cuda:99", "meta:x"])
 def test_a_device_that_is_not_there_is_said_in_one_line(name: str) -> None:
     with pytest.raises(OptionError, match=f"device '{name}': cannot be used") as told:

@@ -130,7 +130,7 @@ class EmpiricalBayes:
         estimate = self.solver(signals, prior=prior)
         rate = self.solver.rates(estimate.theta)
         # of the variance that the prior was weighed with, which is that of the fit without it
-        scale = prior.variance / np.square(estimate.extra["noise"])
+        scale = prior.variance / np.maximum(np.square(estimate.extra["noise"]), np.finfo(np.float64).tiny)
         searched = np.diagonal(estimate.covariance, axis1=1, axis2=2) / np.square(rate) * scale[:, None]
         estimate.extra["prior_share"] = searched / np.diagonal(np.linalg.inv(prior.precision))
         return estimate

@@ -87,11 +87,12 @@ class Batched:
 
     def _fit(self, rows: Array, some: Any, prior: Prior, steps: int, fits: Fits) -> None:
         """Search for some signals from where `fits` has them, and write down there where that ended."""
-        send, k = self._device.send, len(self._lower)
+        send, k, (n, size) = self._device.send, len(self._lower), fits.found.shape
+        variance = prior.variance[:, None, None] * bool(prior.precision.any())
         pull = Pull(
-            send(np.broadcast_to(prior.mean, (len(fits.end), self._problem.size))[some]),
-            send(prior.precision),
-            send(np.broadcast_to(prior.variance, len(fits.end))[some, None, None] * bool(prior.precision.any())),
+            send(np.broadcast_to(prior.mean, (n, size))[some]),
+            send(np.broadcast_to(prior.precision, (n, size, size))[some]),
+            send(np.broadcast_to(variance, (n, 1, 1))[some]),
         )
         signals = send(rows)
         at, information, ended = self._search(signals, send(fits.found[some, :k]), pull, steps)

@@ -126,11 +126,11 @@ class LeastSquares:
         engine = self._engine
         self._check(signals)
         flat = signals.reshape(len(signals), engine.samples)
-        if engine.parts * engine.samples <= engine.size:
+        if not len(flat) or engine.parts * engine.samples <= engine.size:
             return nothing(len(signals), engine.size)
         taken = take(flat, engine.parts, self.level)
         if prior is None and isinstance(self.physics, Separable):
-            prior = soft_bounds(self.physics, flat)
+            prior = soft_bounds(self.physics, flat, taken.sound)
         begin = engine.searched(start) if start is not None else self._start(flat, taken, prior)
         verdict = engine.solve(taken, begin, self.noise or 0.0, prior)
         extra: dict[str, NDArray[Any]] = {}

@@ -58,7 +58,10 @@ class Device:
 
 
 class Pull(NamedTuple):
-    """A Gaussian prior of each signal, as `Prior` has it; ``variance`` (n, 1, 1) is 0 for none."""
+    """A Gaussian prior of each signal, as `Prior` has it: ``mean`` (n, p), ``precision`` (n, p, p).
+
+    ``variance`` (n, 1, 1) is 0 for none.
+    """
 
     mean: Tensor
     precision: Tensor
@@ -66,7 +69,7 @@ class Pull(NamedTuple):
 
     def of(self, some: Tensor) -> Pull:
         """That of some signals."""
-        return Pull(self.mean[some], self.precision, self.variance[some])
+        return Pull(*(part[some] for part in self))
 
 
 class Equations(NamedTuple):
@@ -163,7 +166,7 @@ class Projected:
     def _solved(self, columns: Tensor, rows: Tensor, pull: Pull) -> tuple[Tensor, Tensor, Tensor]:
         """Normal matrix of the factors, their best values, and the residual."""
         k = len(self._logarithmic)
-        weight = pull.variance * pull.precision[k:, k:]
+        weight = pull.variance * pull.precision[:, k:, k:]
         gram = columns @ columns.mT + weight
         target = columns @ rows[:, :, None] + weight @ pull.mean[:, k:, None]
         factors = _solve(self.device, gram, target)

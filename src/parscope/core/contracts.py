@@ -9,6 +9,7 @@ from parscope.core.frames import Frames
 from parscope.core.spectra import Spectra
 
 
+@runtime_checkable
 class Format(Protocol):
     """Knows the files of one format; what every reader is, whatever it reads."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from numpy.typing import NDArray
 
 import parscope
 from parscope.core.axes import Axis
@@ -16,7 +19,7 @@ from parscope.core.spectra import Spectra
 from parscope.io.usid_write import write_spectra
 from parscope.techniques.band_excitation import BandExcitation
 from parscope.workflows.fit import map_spectra
-from parscope.workflows.fit.block import Prior
+from parscope.workflows.fit.block import Plan, Prior
 
 FREQUENCY = np.linspace(280e3, 359e3, 80)
 SHAPE = (6, 5)
@@ -42,7 +45,7 @@ def scan(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One row a block, so that a small scan is a long job."""
+    """One spectrum a block, so that a small scan is a long job."""
     monkeypatch.setattr("parscope.workflows.fit.block._BLOCK_BYTES", 1)
 
 
@@ -87,7 +90,7 @@ def test_stopped_and_resumed_is_the_same_to_the_last_bit(scan: Path, prior: Prio
     whole = map_spectra(scan, "be-sho", scan.with_name("whole.nc"), prior=prior)
     with pytest.raises(KeyboardInterrupt) as stopped:
         map_spectra(scan, "be-sho", scan.with_name("maps.nc"), prior=prior, progress=stop)
-    assert "rows are kept" in "".join(stopped.value.__notes__)
+    assert "3 of 30 spectra are kept" in "".join(stopped.value.__notes__)
     resumed = map_spectra(
         scan,
         "be-sho",
@@ -141,6 +144,62 @@ def test_what_cannot_be_fitted_is_not_a_number() -> None:
     assert maps["status"].values[2, 3] == Status.BAD_INPUT
     values = [maps[n].values for n in ("amplitude", "resonance", "quality", "phase", "phase_std")]
     assert all(np.isnan(v[2, 3]) and np.isfinite(v).sum() == 29 for v in values)
+
+
+class Watched:
+    """An array that notes how many bytes are read at a time."""
+
+    def __init__(self, data: NDArray[Any]) -> None:
+        self.data, self.read = data, [0]
+        self.shape, self.dtype = data.shape, data.dtype
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        part = self.data[key]
+        self.read.append(part.nbytes)
+        return part
+
+
+@pytest.mark.parametrize("prior", [False, True])
+@pytest.mark.parametrize("shape", [(1, 30), (2, 15), (3, 2, 5)])
+def test_however_long_a_row_is_little_is_read_at_a_time(
+    shape: tuple[int, ...], prior: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 7 * SIGNALS[0, 0].nbytes
+    monkeypatch.setattr("parscope.workflows.fit.block._BLOCK_BYTES", limit)
+    data = Watched(SIGNALS.reshape(*shape, 80))
+    maps = map_spectra(Spectra.from_array(data, FREQUENCY), "be-sho", prior=prior)
+    assert limit / 2 < max(data.read) <= limit
+    assert maps["resonance"].shape == shape
+    if not prior:
+        whole = map_spectra(Spectra.from_array(SIGNALS, FREQUENCY), "be-sho")
+        np.testing.assert_array_equal(maps["resonance"].values.ravel(), whole["resonance"].values.ravel())
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1_000_000), (4, 500_000), (300, 2, 7), (7, 3, 60_000), (5, 1, 1)])
+def test_blocks_are_every_spectrum_once(shape: tuple[int, ...]) -> None:
+    data = np.broadcast_to(np.complex128(0), (*shape, 80))
+    blocks = Plan(Spectra.from_array(data, FREQUENCY), BandExcitation(FREQUENCY), prior=False).blocks()
+    starts, stops = np.array(blocks).T
+    assert starts.tolist() == [0, *stops[:-1]] and stops[-1] == np.prod(shape)
+    assert (stops - starts).min() > 0 and (stops - starts).max() * 80 * 16 <= 8 << 20
+    assert len(blocks) <= 2 * -(-data.nbytes // (8 << 20)) + shape[0]
+
+
+def test_of_a_damaged_file_only_what_cannot_be_read_is_lost(scan: Path) -> None:
+    with h5py.File(scan, "r+") as file:
+        channel = file["Measurement_000/Channel_000"]
+        told = dict(channel["Raw_Data"].attrs)
+        del channel["Raw_Data"]
+        raw = channel.create_dataset("Raw_Data", data=SIGNALS.reshape(30, 80), chunks=(2, 80), compression="gzip")
+        raw.attrs.update(told)
+        chunk = raw.id.get_chunk_info_by_coord((16, 0))
+    with scan.open("r+b") as stream:
+        stream.seek(chunk.byte_offset)
+        stream.write(b"\xff" * chunk.size)
+    maps = map_spectra(scan, "be-sho")
+    lost = np.flatnonzero(maps["status"].values.ravel() == Status.UNREADABLE)
+    assert lost.tolist() == [16, 17]
+    assert np.flatnonzero(np.isnan(maps["resonance"].values.ravel())).tolist() == [16, 17]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
         "dask": dask,
         **options_of_technique(context),
     }
-    with progress_bar("set-up") as show:
+    with progress_bar("set-up", "spectra") as show:
         result = map_spectra(spectra, technique, where, overwrite=overwrite, progress=show, **options)
     if report:
         from parscope.report.fit_figure import write_fit_png

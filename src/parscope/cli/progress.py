@@ -10,25 +10,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def progress_bar(first: str) -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar(first: str, counted: str = "rows") -> Iterator[Callable[[str, int, int], None]]:
     """Show what is done on standard error while the block runs; where there is no terminal, nothing.
 
     Parameters
     ----------
     first : str
         Name of the first phase.
+    counted : str, default "rows"
+        What is counted.
 
     Yields
     ------
     callable
-        To be called with the name of the phase, the scan rows done, and all of them.
+        To be called with the name of the phase, how many are done, and all of them.
     """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("rows"),
+        TextColumn(counted),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

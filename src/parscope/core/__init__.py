@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from parscope.core.axes import Axis as Axis
     from parscope.core.bound import cramer_rao as cramer_rao
     from parscope.core.bound import propagate as propagate
+    from parscope.core.contracts import Format as Format
     from parscope.core.contracts import Reader as Reader
     from parscope.core.contracts import SpectraReader as SpectraReader
     from parscope.core.frames import Frames as Frames
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _HOME = {
     "axes": ("Axis",),
     "bound": ("cramer_rao", "propagate"),
-    "contracts": ("Reader", "SpectraReader"),
+    "contracts": ("Format", "Reader", "SpectraReader"),
     "frames": ("Frames", "Sliceable"),
     "physics": ("Constellation", "Contrast", "Levels", "Parameter", "Physics"),
     "record": ("Provenance", "fingerprint"),

@@ -10,8 +10,8 @@ from parscope.core.spectra import Spectra
 
 
 @runtime_checkable
-class Reader(Protocol):
-    """Reads one file format lazily; one file of `io` each, found by name through the registry."""
+class Format(Protocol):
+    """Knows the files of one format; what every reader is, whatever it reads."""
 
     name: str
     """Short name of the format, as given to ``--format``."""
@@ -31,6 +31,11 @@ class Reader(Protocol):
         -------
         bool
         """
+
+
+@runtime_checkable
+class Reader(Format, Protocol):
+    """Reads one file format lazily; one file of `io` each, found by name through the registry."""
 
     def read(
         self,
@@ -66,27 +71,8 @@ class Reader(Protocol):
 
 
 @runtime_checkable
-class SpectraReader(Protocol):
+class SpectraReader(Format, Protocol):
     """Reads one file format of spectroscopy lazily; one file of `io` each, found by name through the registry."""
-
-    name: str
-    """Short name of the format, as given to ``--format``."""
-
-    extensions: tuple[str, ...]
-    """Usual suffixes, lower case, with the dot; a hint, never the proof."""
-
-    def accepts(self, path: Path) -> bool:
-        """Whether the content (magic bytes, layout) of `path` is of this format; never raises for a foreign file.
-
-        Parameters
-        ----------
-        path : Path
-            A file or folder that exists.
-
-        Returns
-        -------
-        bool
-        """
 
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open `path` without loading its spectra.

@@ -205,6 +205,8 @@ class Separable(Physics):
         """
         library = import_module(type(theta).__module__.partition(".")[0])
         x = library.asarray(np.array(self.axis), dtype=theta.dtype)
+        if library is not np:
+            x = x.to(theta.device)
         given = (theta[:, j, None] for j in range(len(self.nonlinear)))
         level = 0 * theta.sum(-1)[:, None] + 0 * x
         return tuple(level + column for column in self.columns(_functions(library), x, *given))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from parscope.core.errors import FormatError, ShapeError
 from parscope.core.spectra import Spectra
 from parscope.io._flat import begins, demand
 from parscope.io._meta import spectral_axis
+from parscope.io._scan import first_line
 from parscope.io._spectra import FlatSpectra, Grid, listing, pick
 from parscope.io.npy import Header, member_header, member_offset, members
 
 _HOWTO = "write it with numpy.savez(path, frequency=..., spectra=...)"
 _UNITS = {"frequency": "Hz", "freq": "Hz", "bias": "V", "voltage": "V", "dc_offset": "V"}
-_LONGEST = 1 << 24
+_LONGEST, _PIECE = 1 << 24, 1 << 20
 _Found = dict[str, tuple[zipfile.ZipInfo, Header]]
 
 
@@ -35,8 +37,10 @@ class NumpySpectraReader:
         headers = ((info, member_header(path, info, "buifc")) for info in members(path))
         found = {info.filename[:-4]: (info, header) for info, header in headers if header and 0 not in header.shape}
         name = _spectra(path, found, dataset)
+        _check(path, found[name][0])
         data = _lazy(path, found, name)
         label = _axis(path, found, name)
+        _check(path, found[label][0])
         values = _lazy(path, found, label)[...]
         try:
             axis = spectral_axis(label, values, _UNITS.get(label.lower(), ""))
@@ -76,6 +80,18 @@ def _axis(path: Path, found: _Found, name: str) -> str:
         return axes[0]
     fault = f"holds several axes: {listing(axes)}" if axes else f"holds no axis of {shape[-1:]} real numbers"
     raise FormatError(f"{fault}, for {name} of shape {shape}; it holds {_shapes(found)}", str(path), _HOWTO)
+
+
+def _check(path: Path, info: zipfile.ZipInfo) -> None:
+    """Refuse an array of which the check sum is wrong: which of its numbers are, nobody could tell."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(info) as stream:
+            while stream.read(_PIECE):
+                pass
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise FormatError(
+            f"is damaged ({first_line(error)})", f"{path}:{info.filename[:-4]}", "copy the file again"
+        ) from error
 
 
 def _lazy(path: Path, found: _Found, name: str) -> FlatSpectra:

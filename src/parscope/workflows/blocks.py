@@ -33,10 +33,13 @@ class Job:
         (rows, columns). A cluster imports it by its name.
     plan : object
         All that is decided before.
+    rows : str, default "scan rows"
+        What the rows are called; spectra are rows of one column.
     """
 
     work: Callable[[Any, int, int], Arrays]
     plan: Any
+    rows: str = "scan rows"
 
 
 def run_blocks(job: Job, blocks: list[Block], parts: Parts | None, dask: str | None, report: Progress) -> Arrays:
@@ -82,7 +85,7 @@ def run_blocks(job: Job, blocks: list[Block], parts: Parts | None, dask: str | N
         if parts is not None:
             safe = sum(stop - start for start, stop in blocks if start in parts)
             stop_sign.add_note(
-                f"{safe} of {rows} scan rows are kept in {parts.folder}: the same command again does the rest"
+                f"{safe} of {rows} {job.rows} are kept in {parts.folder}: the same command again does the rest"
             )
         raise
     return maps

@@ -13,9 +13,14 @@ from parscope.solvers.least_squares.layout import CAREFUL, FAST, Array, Prior
 
 # Signals at a time, so that the products stay in the cache of a core.
 _CHUNK = 256
-# A signal that sits on its highest or lowest value for this share of its samples is saturated.
+# A signal is saturated where its real or imaginary part has its highest or lowest value for at least this share of its
+# samples and so many, and more than so many times as often as the nearest other value: a detector that is cut off piles
+# samples up, while a smooth extremum that was rounded has at most 2.5 times as many as the level beside it. Zero is
+# what was not measured, and a level that most samples have is the background.
 _SATURATED = 0.125
 _FEWEST = 4
+_PILED = 3
+_MOST = 0.5
 # Squares of smaller numbers are not held by double precision.
 _SMALLEST = 1e-150
 _NO_PRIOR = Prior(np.zeros((1, 0)), np.zeros((1, 0, 0)), np.zeros(1))
@@ -94,9 +99,23 @@ def _look(row: Array) -> tuple[float, bool]:
     for value in row:
         at_high += value == high
         at_low += value == low
-    if high > low and max(at_high, at_low) >= max(_SATURATED * row.size, _FEWEST):
+    if high > low and (_is_rail(row, high, at_high) or _is_rail(row, low, at_low)):
         return np.inf, False
     return max(high, -low), high > low
+
+
+@nb.njit(**CAREFUL)
+def _is_rail(row: Array, extreme: float, count: int) -> bool:
+    """Whether an extreme that `count` samples have is where the detector was cut off."""
+    if extreme == 0 or count < max(_SATURATED * row.size, _FEWEST) or count > _MOST * row.size:
+        return False
+    nearest, beside = np.inf, 0
+    for value in row:
+        away = abs(value - extreme)
+        if 0 < away < nearest:
+            nearest, beside = away, 0
+        beside += away == nearest
+    return bool(count > _PILED * beside)
 
 
 @nb.njit(**FAST)
@@ -145,7 +164,7 @@ class Bank:
     """
 
     def __init__(self, physics: Basis, grid: Grid, moving: NDArray[np.int64], positive: bool = False) -> None:
-        self._positive = positive
+        self.positive = positive
         self.nodes = grid.nodes
         self.filters = as_filters(templates(physics, grid.nodes, moving))
 
@@ -162,7 +181,7 @@ class Bank:
         ndarray of float32, shape (n, factors * parts * templates)
         """
         products: NDArray[np.float32] = unit @ self.filters
-        if self._positive:
+        if self.positive:
             np.maximum(products, 0, out=products)
         return products
 

@@ -1,4 +1,4 @@
-"""Two ways to search: compiled, for columns that are declared; and by PyTorch, for any `render`."""
+"""Ways to search: compiled, for columns that are declared; and by PyTorch, for any `render`, or on its devices."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from parscope.core.physics import Parameter, Physics
 from parscope.core.separable import Separable
-from parscope.solvers.least_squares.bank import Taken
+from parscope.solvers.least_squares.bank import Bank, Taken
+from parscope.solvers.least_squares.batched import Batched, DeviceBank
 from parscope.solvers.least_squares.generate import generate
 from parscope.solvers.least_squares.grid import Basis
 from parscope.solvers.least_squares.judge import Verdict, judge, solve
 from parscope.solvers.least_squares.layout import Model, Prior
 from parscope.solvers.least_squares.probed import Probed
-from parscope.solvers.least_squares.traced import Traced
+from parscope.solvers.least_squares.traced import Device, Projected, Rendered
 
 Array = NDArray[np.float64]
 
@@ -43,6 +44,9 @@ class Engine(Protocol):
     def order(self, found: Array, covariance: Array) -> tuple[Array, Array]:
         """Parameters and covariance in the order of the physics."""
 
+    def carried(self, bank: Bank) -> Bank | DeviceBank:
+        """The bank where signals are multiplied by it."""
+
 
 class Compiled:
     """The compiled search for a separable physics."""
@@ -65,7 +69,7 @@ class Compiled:
             factor=self._columns.factor,
             parameter=self._columns.parameter,
         )
-        self._no_prior = Prior(np.zeros((1, self.size)), np.zeros((1, self.size, self.size)), np.zeros(1))
+        self._no_prior = _no_prior(self.size)
 
     def searched(self, theta: Array) -> Array:
         """What is searched, from parameters; both of shape (n, k)."""
@@ -80,6 +84,29 @@ class Compiled:
         """Parameters and covariance in the order of the physics, which is that of the search."""
         return found, covariance
 
+    def carried(self, bank: Bank) -> Bank | DeviceBank:
+        """The bank as it is."""
+        return bank
+
+
+class OnDevice(Compiled):
+    """The same search for a separable physics, for many signals at once on a device of PyTorch."""
+
+    def __init__(self, physics: Separable, device: str) -> None:
+        super().__init__(physics)
+        self._device = Device(device)
+        problem = Projected(physics, self.model.logarithmic, self._device)
+        self._search = Batched(problem, self.model.lower, self.model.upper, self.model.logarithmic)
+
+    def solve(self, taken: Taken, begin: Array, noise: float, prior: Prior | None) -> Verdict:
+        """Fit and judge signals from `begin`, shape (n, k)."""
+        verdict: Verdict = judge(self.model, taken, self._search(taken.rows, begin, prior or self._no_prior), noise)
+        return verdict
+
+    def carried(self, bank: Bank) -> Bank | DeviceBank:
+        """The bank on the device."""
+        return DeviceBank(bank, self._device)
+
 
 class Generic:
     """The search by PyTorch for a physics of which only `render` is known."""
@@ -87,7 +114,7 @@ class Generic:
     # Phases are searched too, where no complex factor takes them up: fewer templates for each parameter.
     loss = 0.16
 
-    def __init__(self, physics: Physics) -> None:
+    def __init__(self, physics: Physics, device: str = "cpu") -> None:
         basis = Probed(physics)
         self.basis: Basis = basis
         self.range, logarithmic = limits(basis.nonlinear)
@@ -103,7 +130,9 @@ class Generic:
         (low, high), self._logarithmic = limits((*basis.nonlinear, *scales))
         whole = model((*basis.nonlinear, *scales), (low, high), self._logarithmic)
         at = self._order
-        self._search = Traced(physics, whole.lower[at], whole.upper[at], whole.logarithmic[at])
+        self._device = Device(device)
+        problem = Rendered(physics, whole.logarithmic[at], self._device)
+        self._search = Batched(problem, whole.lower[at], whole.upper[at], whole.logarithmic[at])
 
     def searched(self, theta: Array) -> Array:
         """What is searched, from parameters; both of shape (n, k)."""
@@ -113,7 +142,7 @@ class Generic:
         """Fit and judge signals from `begin`, shape (n, k)."""
         if prior is not None:
             raise NotImplementedError("a prior is used with separable physics only")
-        fits = self._search(taken.rows, self._whole(taken.rows, begin)[:, self._order])
+        fits = self._search(taken.rows, self._whole(taken.rows, begin)[:, self._order], _no_prior(self.size))
         back = np.argsort(self._order)
         ordered = fits._replace(
             found=np.ascontiguousarray(fits.found[:, back]),
@@ -127,6 +156,10 @@ class Generic:
         at = self._order
         return found[:, at], covariance[:, at][:, :, at]
 
+    def carried(self, bank: Bank) -> Bank | DeviceBank:
+        """The bank on the device; on the processor as it is."""
+        return bank if self._device.place.type == "cpu" else DeviceBank(bank, self._device)
+
     def _whole(self, rows: Array, begin: Array) -> Array:
         """What is searched first, with the factors that fit best there."""
         if not self._probed.scaling:
@@ -138,6 +171,30 @@ class Generic:
         unit = gram / (size[:, :, None] * size[:, None, :]) + 1e-12 * np.eye(gram.shape[1])
         target = np.einsum("nmi,ni->nm", columns, rows) / size
         return np.concatenate([begin, np.linalg.solve(unit, target[:, :, None])[:, :, 0] / size], axis=1)
+
+
+def choose(physics: Physics, device: str | None) -> Engine:
+    """The search for a physics.
+
+    Parameters
+    ----------
+    physics : Physics
+        What is inverted.
+    device : str, optional
+        Of PyTorch.
+
+    Returns
+    -------
+    Engine
+    """
+    if not isinstance(physics, Separable):
+        return Generic(physics, device or "cpu")
+    return Compiled(physics) if device is None else OnDevice(physics, device)
+
+
+def _no_prior(size: int) -> Prior:
+    """A prior that says nothing."""
+    return Prior(np.zeros((1, size)), np.zeros((1, size, size)), np.zeros(1))
 
 
 def limits(parameters: tuple[Parameter, ...]) -> tuple[tuple[Array, Array], NDArray[np.bool_]]:

@@ -24,8 +24,9 @@ from parscope.solvers.least_squares.products import set_up
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN = 0.15, 8.0
 _MOST_STEPS = 200
-# The search ends where the next step would move no parameter by more than about 1/3000 of its standard error,
-_CLOSE = 1e-6
+# The search ends with a step that moves no parameter by more than about 1/3000 of its standard error: near the noise,
+# where each step leaves up to half of the way to the next, the end is then still within 1/1000 of it.
+_CLOSE = 1e-7
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
 # or after steps in a row of which none gained what a tenth of a standard error does: so it is in valleys that are flat

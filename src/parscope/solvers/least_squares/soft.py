@@ -16,7 +16,7 @@ from parscope.solvers.least_squares.layout import Prior
 _SECOND = 6.0
 
 
-def soft_bounds(physics: Separable, signals: NDArray[Any]) -> Prior | None:
+def soft_bounds(physics: Separable, signals: NDArray[Any], sound: NDArray[np.bool_]) -> Prior | None:
     """The soft bounds of a physics as a prior, weighed by the noise that neighbouring samples tell.
 
     Parameters
@@ -25,6 +25,8 @@ def soft_bounds(physics: Separable, signals: NDArray[Any]) -> Prior | None:
         Declares what is usual.
     signals : ndarray, shape (n, bins)
         Measured signals.
+    sound : ndarray of bool, shape (n,)
+        Which can be fitted.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def soft_bounds(physics: Separable, signals: NDArray[Any]) -> Prior | None:
     mean, precision = np.zeros((1, size)), np.zeros((1, size, size))
     mean[0, :k] = [value for value, _ in physics.usual]
     precision[0, :k, :k] = np.diag([spread**-2.0 for _, spread in physics.usual])
-    change = np.abs(np.diff(np.nan_to_num(signals, posinf=0, neginf=0), n=2, axis=1))
+    change = np.abs(np.diff(np.where(sound[:, None], signals, 0), n=2, axis=1))
     return Prior(mean, precision, np.mean(np.square(change), axis=1) / (_SECOND * (1 + physics.complex)))
 
 

@@ -61,11 +61,8 @@ class Plan:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def blocks(self) -> list[tuple[int, int]]:
-        """Rows (start, stop) of the blocks along the first axis: about 8 MiB of spectra each, one row at least."""
-        rows = self.spectra.navigation_shape[0]
-        row_bytes = math.prod(self.spectra.data.shape[1:]) * np.dtype(self.spectra.data.dtype).itemsize
-        step = max(1, min(rows, _BLOCK_BYTES // max(row_bytes, 1)))
-        return [(y, min(y + step, rows)) for y in range(0, rows, step)]
+        """Blocks of its spectra."""
+        return blocks(self.spectra)
 
     def estimate(self, signals: NDArray[Any], local: Local | None = None) -> Estimate:
         """Estimates of spectra.
@@ -86,72 +83,128 @@ class Plan:
         return EmpiricalBayes(self.solver).fit(signals, self.population, local)
 
 
+def blocks(spectra: Spectra) -> list[tuple[int, int]]:
+    """Blocks of spectra (start, stop), counted along all navigation axes: about 8 MiB, one spectrum at least.
+
+    Each is a stretch of one navigation axis, whole along those after it, so that one slice reads it.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        With one navigation axis at least.
+
+    Returns
+    -------
+    list of tuple of int
+    """
+    shape = spectra.navigation_shape
+    spectrum_bytes = spectra.axis.size * np.dtype(spectra.data.dtype).itemsize
+    most = max(1, _BLOCK_BYTES // spectrum_bytes)
+    inner = [math.prod(shape[k + 1 :]) for k in range(len(shape))]
+    cut = next(k for k, size in enumerate(inner) if size <= most)
+    step, whole = most // inner[cut] * inner[cut], shape[cut] * inner[cut]
+    return [
+        (start, min(start + step, first + whole))
+        for first in range(0, math.prod(shape), whole)
+        for start in range(first, first + whole, step)
+    ]
+
+
 def survey_block(plan: Plan, start: int, stop: int) -> dict[str, NDArray[Any]]:
-    """What rows of spectra say by themselves, for their neighbours.
+    """What a block of spectra say by themselves, for their neighbours.
 
     Parameters
     ----------
     plan : Plan
         What is decided.
     start, stop : int
-        Rows along the first axis, the last one excluded.
+        One of its blocks.
 
     Returns
     -------
     dict of ndarray
-        ``value`` and ``variance``, shape (rows, columns, k).
+        ``value`` and ``variance``, shape (spectra, 1, k).
     """
-    signals, _ = _read(plan.spectra, start, stop)
+    signals, _ = read_block(plan.spectra, start, stop)
     bayes = EmpiricalBayes(plan.solver)
     pieces = [bayes.alone(plan.estimate(some), plan.population) for some, _ in _pieces(signals, None)]
-    told = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    return {
-        n: some.reshape(stop - start, -1, some.shape[1]) for n, some in zip(("value", "variance"), told, strict=True)
-    }
+    value, variance = (np.concatenate(part)[:, None] for part in zip(*pieces, strict=True))
+    return {"value": value, "variance": variance}
 
 
 def fit_block(plan: Plan, start: int, stop: int) -> dict[str, NDArray[Any]]:
-    """Fit rows of spectra.
+    """Fit a block of spectra.
 
     Parameters
     ----------
     plan : Plan
         What is decided.
     start, stop : int
-        Rows along the first axis, the last one excluded.
+        One of its blocks.
 
     Returns
     -------
     dict of ndarray
-        All of first dimensions (rows, columns): ``value`` and ``std`` of the parameters and then the quantities of the
+        All of first dimensions (spectra, 1): ``value`` and ``std`` of the parameters and then the quantities of the
         physics, ``misfit``, ``status``, and ``prior_share`` of the parameters under a prior.
     """
-    signals, unreadable = _read(plan.spectra, start, stop)
-    local = None if plan.local is None else (plan.local[0][start:stop], plan.local[1][start:stop])
+    signals, unreadable = read_block(plan.spectra, start, stop)
+    local = None if plan.local is None else (_flat(plan.local[0])[start:stop], _flat(plan.local[1])[start:stop])
     pieces = [_fit(plan, *some) for some in _pieces(signals, local)]
     result = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    result["status"][np.repeat(unreadable, len(result["status"]) // len(unreadable))] = Status.UNREADABLE
-    return {name: values.reshape(stop - start, -1, *values.shape[1:]) for name, values in result.items()}
+    result["status"][unreadable] = Status.UNREADABLE
+    return {name: values[:, None] for name, values in result.items()}
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    """Maps of parameters, one row a spectrum."""
+    return values.reshape(-1, values.shape[-1])
 
 
 def _pieces(signals: NDArray[Any], local: Local | None) -> Iterator[tuple[NDArray[Any], Local | None]]:
     """A few spectra after the other, with what their neighbours tell of them."""
-    flat = signals.reshape(-1, signals.shape[-1])
-    for first in range(0, len(flat), _AT_ONCE):
+    for first in range(0, len(signals), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        told = local and (local[0].reshape(len(flat), -1)[part], local[1].reshape(len(flat), -1)[part])
-        yield flat[part], told
+        yield signals[part], local and (local[0][part], local[1][part])
 
 
-def _read(spectra: Spectra, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Rows of spectra; those that cannot be read are NaN."""
+def read_block(spectra: Spectra, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Spectra of a block; what cannot be read is zero, which is no signal.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        With one navigation axis at least.
+    start, stop : int
+        One of the blocks of a `Plan`.
+
+    Returns
+    -------
+    signals : ndarray, shape (stop - start, bins)
+    unreadable : ndarray of bool, shape (stop - start,)
+    """
+    ends = np.unravel_index((start, stop - 1), spectra.navigation_shape)
+    box = tuple(slice(int(first), int(last) + 1) for first, last in ends)
+    signals, unreadable = _read(spectra, box)
+    return signals.reshape(stop - start, -1), unreadable.reshape(-1)
+
+
+def _read(spectra: Spectra, box: tuple[slice, ...]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """A box of spectra, halved until what cannot be read stands alone."""
+    shape = tuple(part.stop - part.start for part in box)
     try:
-        return np.asarray(spectra.data[start:stop]), np.zeros(stop - start, np.bool_)
+        return np.asarray(spectra.data[box]), np.zeros(shape, np.bool_)
     except UnreadableError:
-        if stop - start > 1:
-            rows = [_read(spectra, y, y + 1) for y in range(start, stop)]
-            return np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
-    return np.full((1, *spectra.data.shape[1:]), np.nan, spectra.data.dtype), np.ones(1, np.bool_)
+        if max(shape) == 1:
+            return np.zeros((*shape, spectra.axis.size), spectra.data.dtype), np.ones(shape, np.bool_)
+    axis = next(k for k, size in enumerate(shape) if size > 1)
+    low, high = box[axis].start, box[axis].stop
+    middle = (low + high) // 2
+    halves = [
+        _read(spectra, (*box[:axis], half, *box[axis + 1 :])) for half in (slice(low, middle), slice(middle, high))
+    ]
+    signals, unreadable = zip(*halves, strict=True)
+    return np.concatenate(signals, axis), np.concatenate(unreadable, axis)
 
 
 def _fit(plan: Plan, signals: NDArray[Any], local: Local | None) -> dict[str, NDArray[Any]]:

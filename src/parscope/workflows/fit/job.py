@@ -23,7 +23,7 @@ from parscope.io import open_spectra
 from parscope.solvers.neighbours import from_neighbours
 from parscope.solvers.prior import EmpiricalBayes, Local
 from parscope.workflows.blocks import Arrays, Job, Progress, run_blocks, silent
-from parscope.workflows.fit.block import Plan, Prior, fit_block, survey_block
+from parscope.workflows.fit.block import Plan, Prior, blocks, fit_block, read_block, survey_block
 from parscope.workflows.fit.result import maps_dataset
 from parscope.workflows.parts import Parts
 from parscope.workflows.save import check_result, save
@@ -31,6 +31,7 @@ from parscope.workflows.technique import adapt, decided, find
 
 # Spectra from which a prior is learnt, spread over the scan.
 _SAMPLE = 1000
+_SAMPLED_BLOCKS = 32
 # Axes of a scan, by name.
 _SCAN = ("y", "x", "position")
 
@@ -86,7 +87,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
         Address of a Dask scheduler whose workers do the fits; the file must be readable for them. The result is
         the same to the last bit.
     progress : callable, optional
-        Called with the name of the phase, the rows done, and all of them.
+        Called with the name of the phase, the spectra done, and all of them.
     prior : {"scan", "neighbours"}, optional
         What helps weak spectra: the distribution of all, see `EmpiricalBayes` for when not to; or that of their
         neighbours along ``y`` and ``x``, in what is not a factor of the signal, which takes a second pass.
@@ -147,9 +148,9 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     plan.solver.prepare()
     if prior == "neighbours":
         beside = target and target.with_name(f"{target.name}.survey")
-        told = run(Job(survey_block, plan), beside, lambda _, done, total: report("survey", done, total))
+        told = run(Job(survey_block, plan, "spectra"), beside, lambda _, done, total: report("survey", done, total))
         plan = replace(plan, local=_local(spectra, told))
-    found = run(Job(fit_block, plan), target, report)
+    found = run(Job(fit_block, plan, "spectra"), target, report)
     elapsed = time.perf_counter() - began
     provenance = Provenance(spectra.source, mark, version("parscope"), {**settings, **decided(plan.physics)})
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
@@ -209,12 +210,13 @@ def _physics(spectra: Spectra, technique: str, options: Mapping[str, Any]) -> Se
 
 
 def _sample(spectra: Spectra) -> NDArray[Any]:
-    """Spectra spread over the scan, read row by row."""
-    shape = spectra.navigation_shape
-    rows = np.unique(np.linspace(0, shape[0] - 1, min(shape[0], 32)).astype(int))
-    each = -(-_SAMPLE // len(rows))
+    """Spectra spread over the scan, read block by block."""
+    whole = blocks(spectra)
+    some = np.unique(np.linspace(0, len(whole) - 1, min(len(whole), _SAMPLED_BLOCKS)).astype(int))
+    each = -(-_SAMPLE // len(some))
     picked = []
-    for y in rows.tolist():
-        flat = np.asarray(spectra.data[y : y + 1]).reshape(-1, spectra.axis.size)
-        picked.append(flat[:: max(len(flat) // each, 1)].copy())
+    for start, stop in (whole[k] for k in some.tolist()):
+        signals, unreadable = read_block(spectra, start, stop)
+        readable = signals[~unreadable]
+        picked.append(readable[:: max(len(readable) // each, 1)].copy())
     return np.concatenate(picked)

@@ -119,6 +119,16 @@ def _is_rail(row: Array, extreme: float, count: int) -> bool:
 
 
 @nb.njit(**FAST)
+def fill_energies(products: NDArray[np.float32], explained: NDArray[np.float32]) -> None:
+    """Write down the energy that each template explains."""
+    count = explained.size
+    explained[:] = 0
+    for b in range(products.size // count):
+        for t in range(count):
+            explained[t] += products[b * count + t] ** 2
+
+
+@nb.njit(**FAST)
 def _disfavour(energy: NDArray[np.float32], nodes: Array, mean: Array, precision: Array) -> None:
     """Take from the energy that each node explains what a prior, in units of the noise, has against it."""
     for t in range(nodes.shape[0]):
@@ -135,12 +145,8 @@ def _choose(products: NDArray[np.float32], nodes: Array, prior: Prior, first: in
     count = nodes.shape[0]
     energy = np.empty(count, np.float32)
     for s in range(products.shape[0]):
-        row, at = products[s], first + s
-        for t in range(count):
-            energy[t] = row[t] * row[t]
-        for b in range(1, row.size // count):
-            for t in range(count):
-                energy[t] += row[b * count + t] * row[b * count + t]
+        at = first + s
+        fill_energies(products[s], energy)
         variance = prior.variance[min(at, prior.variance.size - 1)]
         if variance > 0:
             precision = variance * prior.precision[min(at, prior.precision.shape[0] - 1)]

@@ -107,16 +107,6 @@ def _solutions(physics: Basis, nodes: Array, moving: NDArray[np.int64], parts: i
 
 
 @nb.njit(**FAST)
-def fill_energies(products: NDArray[np.float32], explained: NDArray[np.float32]) -> None:
-    """Write down the energy that each template explains."""
-    count = explained.size
-    explained[:] = 0
-    for b in range(products.size // count):
-        for t in range(count):
-            explained[t] += products[b * count + t] ** 2
-
-
-@nb.njit(**FAST)
 def likely(power: Array) -> tuple[NDArray[np.int64], Array]:
     """The most probable nodes, in order of the grid, and their probabilities."""
     best = power.max()

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.solvers.least_squares.algebra import factorise, invert, substitute
-from parscope.solvers.least_squares.bank import Taken
+from parscope.solvers.least_squares.bank import Taken, fill_energies
 from parscope.solvers.least_squares.cells import (
     LEAST,
     Cells,
     add_products,
     add_spread,
     distances,
-    fill_energies,
     fit_factors,
     likely,
     one_peak,

@@ -13,14 +13,13 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.solvers.least_squares.bank import Bank, Taken
+from parscope.solvers.least_squares.bank import Bank, Taken, fill_energies
 from parscope.solvers.least_squares.cells import (
     LEAST,
     Cells,
     add_products,
     add_spread,
     distances,
-    fill_energies,
     lay_cells,
     likely,
     one_peak,

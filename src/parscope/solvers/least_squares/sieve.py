@@ -12,8 +12,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.solvers.least_squares.bank import Bank
-from parscope.solvers.least_squares.cells import LEAST, fill_energies
+from parscope.solvers.least_squares.bank import Bank, fill_energies
+from parscope.solvers.least_squares.cells import LEAST
 from parscope.solvers.least_squares.layout import FAST, Array
 
 # What noise may take from a coarse template while it adds to a fine one inside its cell, in standard deviations.

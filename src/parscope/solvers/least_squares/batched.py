@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
 _RELAX, _TIGHTEN, _LONGEST = 0.15, 8.0, 1.0
 _CLOSE, _RESOLVED = 1e-7, 1e-15
+_MANY, _PATIENCE, _IDLE = 30, 8, 1e-3
 # Most signals end within these steps; the few that do not are gathered, and go on together.
 _STEPS = (10, 190)
 # Signals at a time. On a processor: fewer, and PyTorch's own time counts; more, and they leave the cache of a core.
@@ -24,16 +25,21 @@ _ON_PROCESSOR, _ON_OTHERS = 1024, 1 << 14
 
 
 class _State(NamedTuple):
-    """Signals that are still searched for: where in the batch, the search itself, and what it knows there."""
+    """Signals that are still searched for: where in the batch, the search itself, and what it knows there.
+
+    ``idle`` counts the last steps that gained next to nothing.
+    """
 
     active: Tensor
     at: Tensor
     damping: Tensor
+    idle: Tensor
     known: Equations
 
     def of(self, some: Tensor) -> _State:
         """That of some of them."""
-        return _State(self.active[some], self.at[some], self.damping[some], Equations(*(e[some] for e in self.known)))
+        known = Equations(*(e[some] for e in self.known))
+        return _State(self.active[some], self.at[some], self.damping[some], self.idle[some], known)
 
 
 class Batched:
@@ -107,13 +113,15 @@ class Batched:
         energy, freedom = signals.square().sum(1), max(signals.shape[1] - self._problem.size, 1)
         ended = torch.zeros(len(at), dtype=torch.bool, device=at.device)
         damping = torch.full_like(energy, _FIRST_DAMPING)
-        state = _State(torch.arange(len(at), device=at.device), at, damping, self._problem.equations(at, signals, pull))
+        idle = torch.zeros_like(damping)
+        known = self._problem.equations(at, signals, pull)
+        state = _State(torch.arange(len(at), device=at.device), at, damping, idle, known)
         information = state.known.information
-        for _ in range(steps):
+        for taken in range(steps):
             there, promised = self._step(state)
             scale = state.known.cost.clamp_min(0.0)
             close = (promised * freedom <= _CLOSE * scale) | (promised <= _RESOLVED * energy[state.active])
-            close |= state.damping > _MOST_DAMPING
+            close |= (state.damping > _MOST_DAMPING) | ((state.idle >= _PATIENCE) & (taken >= _MANY))
             # So short a last step is taken without a look at what it leads to.
             at[state.active[close]], ended[state.active[close]] = there[close], True
             state, there = state.of(~close), there[~close]
@@ -140,6 +148,8 @@ class Batched:
         torch = self._torch
         new = self._problem.equations(there, signals[state.active], pull.of(state.active))
         better = new.cost <= state.known.cost
+        freedom = max(signals.shape[1] - self._problem.size, 1)
+        idle = (state.known.cost - new.cost) * freedom <= _IDLE * state.known.cost
         relaxed, tightened = (state.damping * _RELAX).clamp_min(_LEAST_DAMPING), state.damping * _TIGHTEN
 
         def chosen(one: Tensor, other: Tensor) -> Tensor:
@@ -147,7 +157,8 @@ class Batched:
             return choice
 
         known = Equations(*(chosen(a, b) for a, b in zip(new, state.known, strict=True)))
-        return _State(state.active, chosen(there, state.at), chosen(relaxed, tightened), known)
+        at, damping = chosen(there, state.at), chosen(relaxed, tightened)
+        return _State(state.active, at, damping, torch.where(idle, state.idle + 1, 0.0), known)
 
     def _record(self, information: Tensor, residual: Tensor, some: Any, fits: Fits) -> None:
         """Write down the covariance for unit noise, and what is left of the signals."""

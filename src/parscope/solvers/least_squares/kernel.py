@@ -29,9 +29,9 @@ _MOST_STEPS = 200
 _CLOSE = 1e-7
 # or lower the squared residual by nothing that double precision resolves.
 _RESOLVED = 1e-15
-# or after steps in a row of which none gained what a tenth of a standard error does: so it is in valleys that are flat
-# between kinks, as those of a transition sharper than the samples are.
-_PATIENCE, _IDLE = 8, 1e-2
+# A search that is still on after many steps is in a valley that is flat between kinks, as those of a transition sharper
+# than the samples are: it ends after some steps in a row of which none gained a thirtieth of a standard error.
+_MANY, _PATIENCE, _IDLE = 30, 8, 1e-3
 # A parameter searched by its logarithm moves by at most a factor e in one step.
 _LONGEST = 1.0
 
@@ -101,7 +101,7 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
     if not math.isfinite(cost):
         return SINGULAR
     damping, idle = _FIRST_DAMPING, 0
-    for _ in range(_MOST_STEPS):
+    for taken in range(_MOST_STEPS):
         if not _step(model, work, at, damping, step, room):
             damping *= _TIGHTEN
             if damping > _MOST_DAMPING:
@@ -118,7 +118,7 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
         else:
             set_up(model, at, mean, weight, work)
             damping *= _TIGHTEN
-        if close or idle == _PATIENCE or damping > _MOST_DAMPING:
+        if close or (idle >= _PATIENCE and taken >= _MANY) or damping > _MOST_DAMPING:
             return CONVERGED
     return LOST
 

@@ -159,7 +159,7 @@ class Watched:
         return part
 
 
-@pytest.mark.parametrize("prior", [None, "scan"])
+@pytest.mark.parametrize("prior", [None, "scan", "neighbours"])
 @pytest.mark.parametrize("shape", [(1, 30), (2, 15), (3, 2, 5)])
 def test_however_long_a_row_is_little_is_read_at_a_time(
     shape: tuple[int, ...], prior: Prior | None, monkeypatch: pytest.MonkeyPatch
@@ -170,7 +170,7 @@ def test_however_long_a_row_is_little_is_read_at_a_time(
     maps = map_spectra(Spectra.from_array(data, FREQUENCY), "be-sho", prior=prior)
     assert limit / 2 < max(data.read) <= limit
     assert maps["resonance"].shape == shape
-    if prior is None:
+    if not prior:
         whole = map_spectra(Spectra.from_array(SIGNALS, FREQUENCY), "be-sho")
         np.testing.assert_array_equal(maps["resonance"].values.ravel(), whole["resonance"].values.ravel())
 

@@ -15,6 +15,7 @@ from parscope.solvers.least_squares.layout import (
     LEAST_DAMPING,
     LONGEST,
     LOST,
+    MANY,
     MOST_DAMPING,
     MOST_STEPS,
     RELAX,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Most signals end within these steps; the few that do not are gathered, and go on together.
-_STEPS = (10, MOST_STEPS - 10)
+_STEPS = (range(10), range(10, MOST_STEPS))
 # Signals at a time. On a processor: fewer, and PyTorch's own time counts; more, and they leave the cache of a core.
 _ON_PROCESSOR, _ON_OTHERS = 1024, 1 << 14
 
@@ -107,7 +108,7 @@ class Batched:
                 todo = np.flatnonzero(fits.end == LOST)
         return fits
 
-    def _fit(self, rows: Array, some: Any, prior: Prior, steps: int, fits: Fits) -> None:
+    def _fit(self, rows: Array, some: Any, prior: Prior, steps: range, fits: Fits) -> None:
         """Search for some signals from where `fits` has them, and write down there where that ended."""
         send, k, (n, size) = self._device.send, len(self._lower), fits.found.shape
         variance = prior.variance[:, None, None] * bool(prior.precision.any())
@@ -123,7 +124,7 @@ class Batched:
         fits.end[some] = np.where(self._device.fetch(ended), CONVERGED, LOST)
         self._record(information, residual, some, fits)
 
-    def _search(self, signals: Tensor, at: Tensor, pull: Pull, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _search(self, signals: Tensor, at: Tensor, pull: Pull, steps: range) -> tuple[Tensor, Tensor, Tensor]:
         """Where the searches end, the information there, and which did within some steps."""
         torch = self._torch
         energy, freedom = signals.square().sum(1), max(signals.shape[1] - self._problem.size, 1)
@@ -132,14 +133,14 @@ class Batched:
         every, idle = torch.arange(len(at), device=at.device), torch.zeros_like(energy)
         state = _State(every, at, damping, idle, self._problem.equations(at, signals, pull))
         information = state.known.information
-        for _ in range(steps):
+        for taken in steps:
             there, promised = self._step(state)
             scale = state.known.cost.clamp_min(0.0)
             close = (promised * freedom <= CLOSE * scale) | (promised <= RESOLVED * energy[state.active])
             close |= state.damping > MOST_DAMPING
             # So short a last step is taken without a look at what it leads to.
             at[state.active[close]] = there[close]
-            close |= state.idle >= self._patience
+            close |= (state.idle >= self._patience) & (taken > MANY)
             ended[state.active[close]] = True
             state, there = state.of(~close), there[~close]
             if not len(state.active):

@@ -17,6 +17,7 @@ from parscope.solvers.least_squares.layout import (
     LEAST_DAMPING,
     LONGEST,
     LOST,
+    MANY,
     MOST_DAMPING,
     MOST_STEPS,
     RELAX,
@@ -97,7 +98,7 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
     if not math.isfinite(cost):
         return SINGULAR
     damping, idle = FIRST_DAMPING, 0
-    for _ in range(MOST_STEPS):
+    for taken in range(MOST_STEPS):
         if not _step(model, work, at, damping, step, room):
             damping *= TIGHTEN
             if damping > MOST_DAMPING:
@@ -114,7 +115,7 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
         else:
             set_up(model, at, mean, weight, work)
             damping *= TIGHTEN
-        if close or idle == model.patience or damping > MOST_DAMPING:
+        if close or (idle >= model.patience and taken >= MANY) or damping > MOST_DAMPING:
             return CONVERGED
     return LOST
 

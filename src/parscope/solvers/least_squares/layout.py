@@ -27,9 +27,10 @@ RELAX, TIGHTEN = 0.15, 8.0
 CLOSE = 1e-7
 # or lowers the squared residual by nothing that double precision resolves.
 RESOLVED = 1e-15
-# or, of physics with soft bounds, after steps in a row of which none gained what a tenth of a standard error does: so
-# it is in valleys that are flat between kinks, as those of a transition sharper than the samples are.
-PATIENCE, IDLE = 8, 1e-2
+# A search that is still on after many steps is in a valley that is flat between kinks, as those of a transition sharper
+# than the samples are: of physics with soft bounds it then ends after some steps in a row of which none gained what a
+# thirtieth of a standard error does.
+MANY, PATIENCE, IDLE = 30, 8, 1e-3
 # A parameter searched by its logarithm moves by at most a factor e in one step.
 LONGEST = 1.0
 MOST_STEPS = 200

@@ -50,7 +50,7 @@ class LeastSquares:
     device : str, optional
         Device of PyTorch that searches, such as ``cuda``; the posterior of weak signals stays on the processor. Answers
         are those of the compiled search to 1/1000 of their standard errors. Physics with soft bounds has flat valleys,
-        in which either search ends somewhere: nine loops in ten within a tenth of their standard errors. Do not give
+        in which either search ends somewhere: nine loops in ten within 1/30 of their standard errors. Do not give
         ``cpu``: it takes ten times as long as the default, which is compiled.
 
     Raises

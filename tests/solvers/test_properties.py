@@ -91,6 +91,20 @@ def test_single_precision_gives_the_same(name: str, prior: bool) -> None:
     assert near(single.theta, double)
 
 
+@pytest.mark.parametrize("kind", [">f4", ">f8", "f2", "g", ">i2", "u2"])
+def test_signals_of_any_type_of_number_are_fitted(kind: str) -> None:
+    measured = (signals("lines", 20) + 40).round().astype(kind)
+    expected = fit("lines", measured.astype(np.float64), False)
+    np.testing.assert_array_equal(fit("lines", measured, False).theta, expected.theta)
+
+
+@pytest.mark.parametrize("kind", [">c8", ">c16", "G"])
+def test_complex_signals_of_any_type_of_number_are_fitted(kind: str) -> None:
+    measured = signals("be_sho", 20).astype(np.complex64)
+    expected = fit("be_sho", measured, True)
+    assert near(fit("be_sho", measured.astype(kind), True).theta, expected, 1e-6)
+
+
 def hostile(name: str) -> dict[str, NDArray[np.number]]:
     """Signals from which nothing can be told."""
     good, turn = signals(name, 1, 3)[0], 1j if physics_of(name).complex else 1

@@ -149,7 +149,7 @@ class LeastSquares:
         """
         engine = self._engine
         self._check(signals)
-        flat = signals.reshape(len(signals), engine.samples)
+        flat = _compilable(signals).reshape(len(signals), engine.samples)
         if not len(flat) or engine.parts * engine.samples <= engine.size:
             return nothing(len(signals), engine.size)
         taken = take(flat, engine.parts, self.level)
@@ -238,6 +238,13 @@ class LeastSquares:
             )
             verdict.covariance[some] = moments / variance[:, None, None]
             verdict.status[some[~single]] = Status.AMBIGUOUS
+
+
+def _compilable(signals: NDArray[Any]) -> NDArray[Any]:
+    """Signals as they are, or in double precision where files have another byte order or precision than numba knows."""
+    if signals.dtype.isnative and signals.dtype.char in np.typecodes["AllInteger"] + "fdFD":
+        return signals
+    return signals.astype(np.complex128 if np.iscomplexobj(signals) else np.float64)
 
 
 def nothing(n: int, k: int) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,14 @@ class Watched:
         part = self.data[key]
         self.read.append(part.nbytes)
         return part
+
+
+def test_threads_and_passes_share_one_solver() -> None:
+    plan = Plan(Spectra.from_array(SIGNALS, FREQUENCY), BandExcitation(FREQUENCY), prior=None)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: plan.solver, range(8)))
+    assert all(solver is plan.solver for solver in made)
+    assert plan.settled(prior="scan").solver is plan.solver
 
 
 @pytest.mark.parametrize("prior", [None, "scan", "neighbours"])

@@ -109,7 +109,8 @@ def _panel(axes: Axes, view: FitView, n: int) -> None:
             axes.fill_between(factor * points[run], low[run], high[run], color=colour, alpha=0.3, linewidth=0)
         drawn += [size * measured, size * fit]
     _limit(axes, np.concatenate(drawn))
-    axes.set_xlim(factor * points.min(), factor * points.max())
+    if len(points) > 1:
+        axes.set_xlim(factor * points.min(), factor * points.max())
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel(plain(with_unit(name, unit)), color=QUIET, labelpad=1)

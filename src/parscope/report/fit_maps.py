@@ -57,8 +57,8 @@ def misfit_paint(misfit: Array) -> Paint:
 def without_outliers(values: Array) -> Array:
     """Values whose range a few wild ones do not stretch until all others have the same colour.
 
-    They end three interquartile ranges beyond the quartiles, as far as that is more than a tenth of the values on either
-    side: a small part of another material keeps its colours.
+    They end three interquartile ranges beyond the quartiles, but further out where a tenth of the values on a side
+    would be cut: a small part of another material keeps its colours.
 
     Parameters
     ----------

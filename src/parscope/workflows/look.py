@@ -91,6 +91,8 @@ def open_fit(maps: Path | str, spectra: Path | str | None = None) -> Look:
         If the spectra are not found, or are not those of the maps; with what to do.
     """
     dataset = _read_maps(Path(maps))
+    if "status" not in dataset:
+        raise FormatError("is no fit of spectra", str(maps), "give a result of parscope fit")
     view = FitView(dataset)
     source = _find(view, Path(maps), spectra)
     mark = str(dataset.attrs.get("source_fingerprint", ""))

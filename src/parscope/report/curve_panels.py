@@ -114,7 +114,8 @@ def _panel(axes: Axes, view: FitView, n: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel(plain(with_unit(name, unit)), color=QUIET, labelpad=1)
-    axes.set_ylabel(plain(with_unit("response", sample_unit)), color=QUIET, labelpad=1)
+    what = str(view.dataset[f"worst_spectrum{_parts(view)[0]}"].attrs.get("quantity", "response"))
+    axes.set_ylabel(plain(with_unit(what, sample_unit)), color=QUIET, labelpad=1)
     if not any(np.isfinite(measured).any() for measured in samples):
         say(axes, "no sample")
 

@@ -22,7 +22,7 @@ from parscope.report.plots import histogram, status_map, titled_axes
 from parscope.report.sheet import TIMES, Sheet, drawn, own_style, wrapped
 
 _LEFT, _TOP, _SIDE, _GAP, _TITLE = 0.3, 0.7, 2.7, 0.38, 0.24
-_COLUMNS, _MANY_COLUMNS = 4, 6
+_COLUMNS, _MOST_COLUMNS = 4, 6
 _WIDTH = 2 * _LEFT + _COLUMNS * _SIDE + (_COLUMNS - 1) * _GAP
 _LINE, _CHARACTERS = 0.17, 175
 _PLOT, _BELOW_PLOT = 1.7, 0.55
@@ -114,7 +114,8 @@ def _lines(view: FitView, columns: int = _COLUMNS) -> Iterator[tuple[Quantity, .
 
 def _columns(view: FitView) -> tuple[int, float]:
     """Maps side by side, and the width of one, [inch]: smaller ones where there are many, to be seen at a glance."""
-    columns = _COLUMNS if len(view.quantities) <= _COLUMNS else _MANY_COLUMNS
+    lines = -(-len(view.quantities) // _MOST_COLUMNS)
+    columns = max(_COLUMNS, -(-len(view.quantities) // lines))
     return columns, (_WIDTH - 2 * _LEFT - (columns - 1) * _GAP) / columns
 
 

@@ -14,7 +14,7 @@ from parscope.core.record import fingerprint
 from parscope.io import open_spectra
 from parscope.report.fit_view import FitView
 from parscope.workflows.fit.block import Plan
-from parscope.workflows.fit.curves import Curves, Position, fit_curves, read_spectra
+from parscope.workflows.fit.curves import Curves, Position, fit_curves, quantity, read_spectra
 from parscope.workflows.fit.job import plan_again
 
 
@@ -49,7 +49,8 @@ class Look:
         """
         curves = fit_curves(self.plan, read_spectra(self.plan.spectra, [position]))
         axis, unit = self.plan.spectra.axis, self.plan.spectra.unit
-        drawn = _complex(curves, unit) if self.plan.physics.complex else [("response", unit, *_real(curves, 1.0))]
+        what = quantity(self.plan.spectra)
+        drawn = _complex(curves, unit) if self.plan.physics.complex else [(what, unit, *_real(curves, 1.0))]
         with np.errstate(divide="ignore", invalid="ignore"):
             left = (curves.samples - curves.fit)[0] / curves.estimate.extra["noise"][0]
         parts = {"real part": left.real, "imaginary part": left.imag} if self.plan.physics.complex else {"": left}

@@ -92,6 +92,13 @@ def test_many_maps_are_smaller_and_numbered_lines_go_line_by_line(maps: xr.Datas
     assert len(tops) == 1
 
 
+def test_samples_are_named_as_in_their_file(maps: xr.Dataset) -> None:
+    named = maps.copy(deep=True)
+    named["worst_spectrum_re"].attrs["quantity"] = "log J"
+    assert panel(fit_figure(named), "worst 0").get_ylabel() == "log J (V)"
+    assert panel(fit_figure(maps), "worst 0").get_ylabel() == "response (V)"
+
+
 def test_where_nothing_has_a_value_there_are_no_empty_maps() -> None:
     figure = fit_figure(ODD["nothing but bad spectra"]())
     assert "No spectrum has a value." in words(figure)

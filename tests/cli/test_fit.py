@@ -42,6 +42,13 @@ def test_spectra_become_maps(name: str) -> None:
     assert Path("maps.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_last_line_tells_which_spectra_have_a_value() -> None:
+    noise = np.random.default_rng(2).normal(size=(80, 2)).view(complex)[..., 0]
+    np.savez("mixed.npz", frequency=FREQUENCY, spectra=np.stack([*SIGNALS[0], noise, 0 * noise]))
+    said = fit("be-sho", "mixed.npz").stdout
+    assert "3 of 5 spectra fitted, 1 with wide errors (1 weak), 1 without a value (1 bad_input), " in said
+
+
 def test_a_picture_that_exists_is_refused_before_the_work_or_left_out() -> None:
     Path("maps.png").write_bytes(b"mine")
     answer = fit("be-sho", "scan.npz", "-o", "maps.nc")

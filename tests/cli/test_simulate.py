@@ -88,7 +88,14 @@ def test_a_technique_of_spectra_is_a_command_with_its_own_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["be-shoe"], ["be-sho", "--snr", "0"], ["be-sho", "--scan", "3"], ["be-sho", "-o", "nowhere/scan.h5"]]
+    "words",
+    [
+        ["be-shoe"],
+        ["be-sho", "--snr", "0"],
+        ["be-sho", "--scan", "3"],
+        ["be-sho", "-o", "nowhere/scan.h5"],
+        ["be-sho", "-o", "scan.txt"],
+    ],
 )
 def test_spectra_that_cannot_be_simulated_are_refused_in_one_line(words: list[str], tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["simulate", *words])

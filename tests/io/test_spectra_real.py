@@ -21,7 +21,7 @@ REAL = {
     "spectroscopy/P0089OP0027.ibw": ((256, 256, 5), "channel"),
     "spectroscopy/PZT_final0001.h5": ((256, 256, 8), "channel"),
     "spectroscopy/SingFreqPFM_0003.h5": ((128, 128, 4), "channel"),
-    "spectroscopy/bfo_iv_final.hf5": ((50, 50, 53), r"\sqrt E"),
+    "spectroscopy/bfo_iv_final.hf5": ((50, 50, 53), "√E"),
     "spectroscopy/scan_0001.ibw": ((256, 256, 6), "channel"),
     "microscopy/spm/igor2_win-version5.ibw": ((5,), "step"),
     "microscopy/spm/igor2_mac-version5.ibw": ((5,), "step"),

@@ -69,6 +69,42 @@ def test_every_map_has_its_name_and_unit_and_its_error_beside(maps: xr.Dataset) 
     assert words(figure).count("50 nm") == 10
 
 
+def test_wild_values_do_not_darken_a_map_and_another_material_is_still_seen(maps: xr.Dataset) -> None:
+    wild, minority = maps.copy(deep=True), maps.copy(deep=True)
+    wild["quality"].values[0, :4] = 5000.0
+    minority["quality"].values[:, :2] = 5000.0
+    usual, beyond, both = (
+        panel(fit_figure(shown), "quality").get_images()[0].get_clim()[1] for shown in (maps, wild, minority)
+    )
+    assert usual < beyond < 3 * usual
+    assert both == pytest.approx(5000.0)
+
+
+def test_many_maps_are_smaller_and_numbered_lines_go_line_by_line(maps: xr.Dataset) -> None:
+    many = maps.copy()
+    for name in ("width_10", "width_2"):
+        many[name], many[f"{name}_std"] = maps["quality"], maps["quality_std"]
+    names = [quantity.name for quantity in FitView(many).quantities]
+    assert names == ["resonance", "quality", "amplitude", "phase", "width_2", "width_10"]
+    figure = fit_figure(many)
+    assert_drawn_within_its_sheet(figure)
+    tops = {panel(figure, word).get_position().y1 for word in ("resonance (kHz)", "quality", "width 2", "width 10")}
+    assert len(tops) == 1
+
+
+def test_samples_are_named_as_in_their_file(maps: xr.Dataset) -> None:
+    named = maps.copy(deep=True)
+    named["worst_spectrum_re"].attrs["quantity"] = "log J"
+    assert panel(fit_figure(named), "worst 0").get_ylabel() == "log J (V)"
+    assert panel(fit_figure(maps), "worst 0").get_ylabel() == "response (V)"
+
+
+def test_where_nothing_has_a_value_there_are_no_empty_maps() -> None:
+    figure = fit_figure(ODD["nothing but bad spectra"]())
+    assert "No spectrum has a value." in words(figure)
+    assert "standard error" not in words(figure).replace("median standard error", "")
+
+
 def test_angles_have_colours_without_a_seam_and_failures_are_left_out(maps: xr.Dataset) -> None:
     figure = fit_figure(maps)
     phase = panel(figure, "phase (°)").get_images()[0]

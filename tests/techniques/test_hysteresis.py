@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from parscope.core.axes import Axis
 from parscope.core.bound import propagate
 from parscope.core.solver import Status
+from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
 from parscope.solvers.least_squares import LeastSquares
 from parscope.techniques.hysteresis import HysteresisLoop
+from parscope.workflows.fit import map_spectra
 
 BIAS = 8 * np.cos(np.linspace(0, 2 * np.pi, 64, endpoint=False))
 LOOP = HysteresisLoop(BIAS)
@@ -46,6 +49,14 @@ def test_derived_quantities_are_those_of_the_loop() -> None:
     imprint, response, work, falling, rising = LOOP.derive(THETA)[0]
     assert (imprint, response, work) == (0.5, 5.0, 35.0)
     assert falling > -3.0 and rising < 4.0
+
+
+@pytest.mark.parametrize(("unit", "told"), [("a.u.", ("a.u.", "a.u./V", "a.u. V")), ("V", ("V", "1", "V^2"))])
+def test_the_response_has_the_unit_of_the_file(unit: str, told: tuple[str, ...]) -> None:
+    axes = (Axis("y", 4, "nm"), Axis.from_values("bias", BIAS, "V"))
+    maps = map_spectra(Spectra(noisy(THETA, 0.05, 4), axes, unit), "be-loop")
+    assert tuple(maps[name].attrs["units"] for name in ("switchable_response", "slope", "work_of_switching")) == told
+    assert maps["imprint"].attrs["units"] == "V"
 
 
 def test_loops_are_found_again_within_their_errors() -> None:

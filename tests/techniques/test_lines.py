@@ -129,6 +129,8 @@ def test_ranges_and_number_can_be_given() -> None:
     assert len(found(signals, lines=1).ranges) == 1
     assert found(signals, ranges=((515.0, 526.0), (500.0, 510.0))).ranges == ((500.0, 510.0), (515.0, 526.0))
     assert found(np.zeros((0, 200)), lines=2).ranges == ((480.0, 520.0), (520.0, 560.0))
+    with pytest.raises(ValueError, match="lines: 50 are more"):
+        found(signals, lines=50)
     with pytest.raises(ValueError, match="lines: 3"):
         found(signals, lines=3, ranges=((500.0, 510.0),))
 
@@ -139,7 +141,7 @@ def test_maps_need_no_setting(technique: str) -> None:
     maps = map_spectra(Spectra.from_array(signals.reshape(15, 20, 200), POSITION, "shift", "nm"), technique)
     assert maps["centre_2"].attrs["units"] == "nm"
     assert abs(float((maps["centre_2"] - truth[:, 2].reshape(15, 20)).median())) < 0.01
-    assert maps["area_1"].attrs["units"] == "1 nm"
+    assert maps["area_1"].attrs["units"] == "nm"
     kept = json.loads(maps.attrs["settings"])
     assert (kept["shape"], kept["degree"], kept["unit"]) == ("lorentz", 1, "nm")
     assert [round(sum(place) / 2) for place in kept["ranges"]] == [506, 521]
@@ -152,6 +154,7 @@ def test_maps_need_no_setting(technique: str) -> None:
         ([1.0, 2.0], {"ranges": ((2.0, 1.0),)}),
         ([1.0, 2.0], {"ranges": ((1.0, 3.0),)}),
         ([1.0, 2.0], {"degree": -1}),
+        ([1.0, 2.0], {"degree": 300}),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(position: list[float], options: dict[str, Any]) -> None:

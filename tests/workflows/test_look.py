@@ -133,3 +133,6 @@ def test_what_is_no_fit_is_refused(maps: Path) -> None:
     xr.Dataset({"status": ("x", [0])}).to_netcdf("other.nc", engine="h5netcdf")
     with pytest.raises(FormatError, match="no fit of spectra"):
         open_fit("other.nc")
+    xr.Dataset({"spectra": ("x", [0])}).to_netcdf("scan.nc", engine="h5netcdf")
+    with pytest.raises(FormatError, match=r"scan\.nc.*no fit of spectra"):
+        open_fit("scan.nc")

@@ -78,8 +78,12 @@ def sentence(result: Any, where: Path) -> str:
     from parscope.core.solver import Status
 
     status = result["status"].values.ravel()
-    rest = [f"{int((status == s).sum())} {s.name.lower()}" for s in Status if s != Status.OK and (status == s).any()]
-    fitted = int((status == Status.OK).sum())
-    return (
-        f"{where}: {', '.join([f'{fitted} of {status.size} spectra fitted', *rest])}, {result.attrs['elapsed_s']:.1f} s"
-    )
+    counts = {s: int((status == s).sum()) for s in Status if (status == s).any()}
+    told = [f"{where}: {counts.pop(Status.OK, 0)} of {status.size} spectra fitted"]
+    wide = {s: n for s, n in counts.items() if s in (Status.WEAK, Status.AMBIGUOUS)}
+    lost = {s: n for s, n in counts.items() if s not in wide}
+    for some, words in ((wide, "with wide errors"), (lost, "without a value")):
+        if some:
+            each = ", ".join(f"{n} {s.name.lower()}" for s, n in some.items())
+            told.append(f"{sum(some.values())} {words} ({each})")
+    return ", ".join([*told, f"{result.attrs['elapsed_s']:.1f} s"])

@@ -22,7 +22,7 @@ def forecast(  # noqa: PLR0913 - one argument an option, as typer wants it
     context: typer.Context,
     technique: Annotated[str, typer.Argument(help="What makes the spectra, such as be-sho.")],
     snr: Annotated[float, typer.Option(help="Peak of the signal over the noise of a sample.")] = 10.0,
-    bins: Annotated[int | None, typer.Option(help="Samples of a spectrum [as usual].")] = None,
+    bins: Annotated[int | None, typer.Option(help="Samples of a spectrum, if not as usual.")] = None,
     axis: Annotated[str | None, typer.Option(help="START:STOP of the spectrum, in the technique's unit.")] = None,
     at: Annotated[str | None, typer.Option(help="Parameters that are known, as resonance=320e3,quality=150.")] = None,
     want: Annotated[str | None, typer.Option(help="Errors that are wanted, as resonance=50,quality=5%.")] = None,
@@ -57,10 +57,16 @@ def _table(told: Any, plain: bool) -> Table:
     for head in ("value", "possible error", "unit", "relative"):
         table.add_column(head, justify="left" if head == "unit" else "right", no_wrap=True)
     for parameter, value, std in zip(told.quantities, told.value, told.std, strict=True):
-        relative = "" if value == 0 or parameter.kind == "circular" else f"{100 * std / abs(value):.2g} %"
+        relative = "" if value == 0 or parameter.kind == "circular" else _percent(std / abs(value))
         error = f"{std:.3g}" if math.isfinite(std) else "not told"
         table.add_row(parameter.name, f"{value:.6g}", error, parameter.unit, relative)
     return table
+
+
+def _percent(share: float) -> str:
+    """A share to two digits, and in whole numbers what is more than a hundred percent."""
+    percent = 100 * share
+    return f"{percent:.2g} %" if percent < 100 else f"{percent:.0f} %" if percent < 1e4 else "> 10000 %"
 
 
 def _wish(told: Any, name: str, wanted: str) -> str:

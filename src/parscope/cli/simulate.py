@@ -108,7 +108,7 @@ def simulate_spectra(  # noqa: PLR0913 - every option of a command line is an ar
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write, .h5 [TECHNIQUE.h5].")] = None,
     snr: Annotated[float, typer.Option(help="Peak of the signal over the noise of a sample.")] = 20.0,
     scan: Annotated[str, typer.Option(help="Scan positions, Y,X.")] = "48,64",
-    bins: Annotated[int | None, typer.Option(help="Samples of a spectrum [as usual].")] = None,
+    bins: Annotated[int | None, typer.Option(help="Samples of a spectrum, if not as usual.")] = None,
     axis: Annotated[str | None, typer.Option(help="START:STOP of the spectrum, in the technique's unit.")] = None,
     at: Annotated[str | None, typer.Option(help="Means of parameters, as resonance=320e3,quality=150.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = 0,

@@ -145,5 +145,5 @@ def _listing(technique: str | None, kinds: dict[str, Any]) -> str:
 
     if technique is None:
         return f"Techniques: {', '.join(techniques())}. Name one before --help to see its own options."
-    options = ", ".join(f"{name} {describe(kind)}" for name, kind in kinds.items())
+    options = ", ".join(name if kind is bool else f"{name} {describe(kind)}" for name, kind in kinds.items())
     return f"Options of {technique}: {options or 'none'}."

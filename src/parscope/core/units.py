@@ -1,4 +1,4 @@
-"""Units that differ by a decimal prefix: kHz and Hz, 1/nm and 1/m, (kV/m)^0.5 and (V/m)^0.5."""
+"""Units: those that differ by a decimal prefix, as kHz and Hz, and those that follow the unit of the signal."""
 
 from __future__ import annotations
 
@@ -30,6 +30,29 @@ def conversion(unit: str, wanted: str) -> float | None:
     """
     (this, one), (that, other) = _split(unit), _split(wanted)
     return 10.0 ** (one - other) if this == that else None
+
+
+def of_signal(unit: str, signal: str) -> str:
+    """A unit that is told by that of the signal: ``signal``, ``signal/V``, ``signal V``.
+
+    Parameters
+    ----------
+    unit : str
+        As a technique declares it.
+    signal : str
+        Unit of the samples, as the file has it.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> [of_signal("signal V", "a.u."), of_signal("signal V", "V"), of_signal("signal/V", "V")]
+    ['a.u. V', 'V^2', '1']
+    """
+    short = {f"signal/{signal}": "1", f"signal {signal}": f"{signal}^2"}
+    return short.get(unit, unit.replace("signal", signal).removeprefix("1 "))
 
 
 def _split(unit: str) -> tuple[tuple[tuple[str, float], ...], float]:

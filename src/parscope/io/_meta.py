@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -87,8 +88,7 @@ def spectral_axis(name: object, values: NDArray[Any], unit: object) -> Axis:
     ValueError
         If a value is not finite.
     """
-    # dollar signs of LaTeX: not every reader of a label parses them
-    label, stated = (text(said).replace("$", "").strip() for said in (name, unit))
+    label, stated = (without_latex(text(said)) for said in (name, unit))
     known, factor = _known(stated)
     if known != "nm":
         known, factor = _PREFIXED.get(stated, (stated or "1", 1.0))
@@ -130,6 +130,26 @@ def text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(value)
+
+
+def without_latex(label: str) -> str:
+    r"""A label or unit as it is read aloud: not every figure or shell that shows it parses LaTeX.
+
+    Parameters
+    ----------
+    label : str
+        As the file has it.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> without_latex(r"$\sqrt E$"), without_latex("$(V/m)^{0.5}$")
+    ('√E', '(V/m)^0.5')
+    """
+    return re.sub(r"\\sqrt\s*", "√", re.sub(r"[${}]", "", label)).strip()
 
 
 def flatten(tree: Mapping[Any, Any], prefix: str = "", limit: int = _ENTRIES) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
 from parscope.io._h5 import attribute, attributes, looks, opened, survey
 from parscope.io._h5_spectra import H5Spectra, check_storage, fields
-from parscope.io._meta import flatten, spectral_axis, text
+from parscope.io._meta import flatten, spectral_axis, text, without_latex
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
 
 _MARKS = ("DIMENSION_LIST", "quantity", "units", "data_type")
@@ -58,7 +58,7 @@ def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spect
     order = arrange(axes, spectral_place(spectral))
     data = H5Spectra(path, stored, Grid(tuple(axis.size for axis in axes), order))
     notes = {"dataset": str(stored.name), "quantity": text(attribute(stored, "quantity", ""))}
-    unit = text(attribute(stored, "units", "")).replace("$", "").strip() or "1"
+    unit = without_latex(text(attribute(stored, "units", ""))) or "1"
     return Spectra(data, tuple(axes[i] for i in order), unit, {**notes, **told}, str(path))
 
 

@@ -109,11 +109,13 @@ def _panel(axes: Axes, view: FitView, n: int) -> None:
             axes.fill_between(factor * points[run], low[run], high[run], color=colour, alpha=0.3, linewidth=0)
         drawn += [size * measured, size * fit]
     _limit(axes, np.concatenate(drawn))
-    axes.set_xlim(factor * points.min(), factor * points.max())
+    if len(points) > 1:
+        axes.set_xlim(factor * points.min(), factor * points.max())
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel(plain(with_unit(name, unit)), color=QUIET, labelpad=1)
-    axes.set_ylabel(plain(with_unit("response", sample_unit)), color=QUIET, labelpad=1)
+    what = str(view.dataset[f"worst_spectrum{_parts(view)[0]}"].attrs.get("quantity", "response"))
+    axes.set_ylabel(plain(with_unit(what, sample_unit)), color=QUIET, labelpad=1)
     if not any(np.isfinite(measured).any() for measured in samples):
         say(axes, "no sample")
 

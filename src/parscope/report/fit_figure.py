@@ -6,24 +6,25 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
 from parscope.report.curve_panels import draw_worst, panels_height
 from parscope.report.files import write_whole
-from parscope.report.fit_maps import draw_curve, draw_fit_map, draw_profile, error_paint, paint
+from parscope.report.fit_maps import MISFIT, draw_curve, draw_fit_map, draw_profile, error_paint, misfit_paint, paint
 from parscope.report.fit_summary import summary_lines
 from parscope.report.fit_view import FitView, Quantity
 from parscope.report.legend import height as legend_height
 from parscope.report.legend import place, status_entries
-from parscope.report.maps import BELOW_MAP, Cell, map_size, sequential
+from parscope.report.maps import BELOW_MAP, Cell, map_size
 from parscope.report.plots import histogram, status_map, titled_axes
 from parscope.report.sheet import TIMES, Sheet, drawn, own_style, wrapped
 
 _LEFT, _TOP, _SIDE, _GAP, _TITLE = 0.3, 0.7, 2.7, 0.38, 0.24
-_COLUMNS = 4
+_COLUMNS, _MOST_COLUMNS = 4, 6
 _WIDTH = 2 * _LEFT + _COLUMNS * _SIDE + (_COLUMNS - 1) * _GAP
-_LINE, _CHARACTERS = 0.17, 190
+_LINE, _CHARACTERS = 0.17, 175
 _PLOT, _BELOW_PLOT = 1.7, 0.55
 _DPI = 160
 
@@ -100,33 +101,43 @@ def _subtitle(view: FitView) -> str:
     return " · ".join([f"{shape} spectra ({names})", *([f"parscope {version}"] if version else []), view.source])
 
 
-def _cell(column: int, top: float, height: float) -> Cell:
+def _cell(column: int, top: float, height: float, side: float = _SIDE) -> Cell:
     """A place in one of the columns, below its title."""
-    return Cell(_LEFT + column * (_SIDE + _GAP), top + _TITLE, _SIDE, height)
+    return Cell(_LEFT + column * (side + _GAP), top + _TITLE, side, height)
 
 
-def _lines(view: FitView) -> Iterator[tuple[Quantity, ...]]:
+def _lines(view: FitView, columns: int = _COLUMNS) -> Iterator[tuple[Quantity, ...]]:
     """The quantities, as many as fit side by side at a time."""
-    for first in range(0, len(view.quantities), _COLUMNS):
-        yield view.quantities[first : first + _COLUMNS]
+    for first in range(0, len(view.quantities), columns):
+        yield view.quantities[first : first + columns]
 
 
-def _map_height(view: FitView) -> float:
+def _columns(view: FitView) -> tuple[int, float]:
+    """Maps side by side, and the width of one, [inch]: smaller ones where there are many, to be seen at a glance."""
+    lines = -(-len(view.quantities) // _MOST_COLUMNS)
+    columns = max(_COLUMNS, -(-len(view.quantities) // lines))
+    return columns, (_WIDTH - 2 * _LEFT - (columns - 1) * _GAP) / columns
+
+
+def _map_height(view: FitView, side: float = _SIDE) -> float:
     """Height of a map, [inch]."""
-    return map_size(view, _SIDE)[1]
+    return map_size(view, side)[1]
 
 
 def _quantities(view: FitView) -> list[Row]:
-    """Maps with their errors, lines, or nothing where there is a single spectrum."""
+    """Maps with their errors, lines, or nothing where there is a single spectrum or no value."""
+    if not any(np.isfinite(quantity.values).any() for quantity in view.quantities):
+        return []
     if len(view.long) > 1:
-        block = 2 * (_TITLE + _map_height(view) + BELOW_MAP)
-        return [(block, partial(_draw_maps, view, line)) for line in _lines(view)]
+        columns, side = _columns(view)
+        block = 2 * (_TITLE + _map_height(view, side) + BELOW_MAP)
+        return [(block, partial(_draw_maps, view, line, side)) for line in _lines(view, columns)]
     return _plots(view) if view.long else []
 
 
 def _curves(view: FitView) -> list[Row]:
     """Medians against the last axis, where maps do not show it."""
-    return _plots(view) if len(view.long) > 2 else []
+    return _plots(view) if len(view.long) > 2 and _quantities(view) else []
 
 
 def _plots(view: FitView) -> list[Row]:
@@ -134,15 +145,15 @@ def _plots(view: FitView) -> list[Row]:
     return [(_TITLE + _PLOT + _BELOW_PLOT, partial(_draw_plots, view, line)) for line in _lines(view)]
 
 
-def _draw_maps(view: FitView, line: tuple[Quantity, ...], sheet: Sheet, top: float) -> None:
+def _draw_maps(view: FitView, line: tuple[Quantity, ...], side: float, sheet: Sheet, top: float) -> None:
     """Draw maps above their standard errors."""
-    height = _map_height(view)
+    height = _map_height(view, side)
     block = _TITLE + height + BELOW_MAP
     for column, quantity in enumerate(line):
         values, std = view.on_map(quantity.values), view.on_map(quantity.std)
         shown = ((quantity.words, values, paint(quantity, values)), ("standard error", std, error_paint(quantity, std)))
         for row, (title, image, colours) in enumerate(shown):
-            cell = _cell(column, top + row * block, height)
+            cell = _cell(column, top + row * block, height, side)
             sheet.text(cell.left, cell.top - _TITLE, title, fontsize=10, fontweight="bold")
             draw_fit_map(sheet, cell, view, image, colours, colours.label)
 
@@ -163,15 +174,14 @@ def _judgement(view: FitView) -> Row:
 def _draw_judgement(view: FitView, sheet: Sheet, top: float) -> None:
     """Draw the histogram of misfit, and maps of misfit and status."""
     misfit = view.raw("misfit")
-    words = "squared residual / expected"
-    histogram(titled_axes(sheet, _cell(0, top, _PLOT), "misfit of all spectra"), misfit, words, "spectra")
+    histogram(titled_axes(sheet, _cell(0, top, _PLOT), "misfit of all spectra"), misfit, MISFIT, "spectra")
     if len(view.long) < 2:
         place(sheet, status_entries(view), _cell(1, top, _PLOT).left, top + _TITLE)
         return
     cell = _cell(1, top, _map_height(view))
     sheet.text(cell.left, top, "misfit", fontsize=9.5, fontweight="bold")
     shown = view.on_map(misfit)
-    draw_fit_map(sheet, cell, view, shown, sequential(shown, words), words)
+    draw_fit_map(sheet, cell, view, shown, misfit_paint(shown), MISFIT)
     status_map(sheet, _cell(2, top, _map_height(view)), view, view.on_map(view.status), draw_fit_map)
 
 

@@ -16,6 +16,8 @@ from parscope.report.view import Array
 
 _LEFT_OF_TICKS, _BELOW_TICKS = 0.42, 0.3
 _TICKS = 4
+MISFIT = "squared residual / expected"
+"""What the misfit is, as a label."""
 _TURN = (-180.0, -90.0, 0.0, 90.0, 180.0)
 
 
@@ -36,14 +38,49 @@ def paint(quantity: Quantity, values: Array) -> Paint:
     label = with_unit(quantity.words, quantity.unit)
     if quantity.circular:
         return Paint(CYCLIC, -180.0, 180.0, label, _TURN)
-    finite = values[np.isfinite(values)]
+    kept = without_outliers(values)
+    finite = kept[np.isfinite(kept)]
     low, high = np.percentile(finite, (2, 98)).tolist() if finite.size else (0.0, 1.0)
-    return diverging(values, label) if low < 0 < high else sequential(values, label)
+    return diverging(kept, label) if low < 0 < high else sequential(kept, label)
 
 
 def error_paint(quantity: Quantity, std: Array) -> Paint:
     """Colours of standard errors, in their own unit."""
-    return sequential(std, with_unit("standard error", quantity.std_unit))
+    return sequential(without_outliers(std), with_unit("standard error", quantity.std_unit))
+
+
+def misfit_paint(misfit: Array) -> Paint:
+    """Colours of the misfit."""
+    return sequential(without_outliers(misfit), MISFIT)
+
+
+def without_outliers(values: Array) -> Array:
+    """Values whose range a few wild ones do not stretch until all others have the same colour.
+
+    They end three interquartile ranges beyond the quartiles, but further out where a tenth of the values on a side
+    would be cut: a small part of another material keeps its colours.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        NaN is left as it is.
+
+    Returns
+    -------
+    ndarray, shape of `values`
+        Clipped.
+
+    Examples
+    --------
+    >>> print(without_outliers(np.array([1.0, 2.0, 3.0, 4.0, 5.0] * 4 + [900.0])).max())
+    10.0
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return values
+    tenth, lower, upper, ninetieth = np.percentile(finite, (10, 25, 75, 90)).tolist()
+    fence = 3 * (upper - lower)
+    return np.clip(values, min(tenth, lower - fence), max(ninetieth, upper + fence))
 
 
 def draw_fit_map(sheet: Sheet, cell: Cell, view: FitView, values: Array, paint: Paint, name: str) -> Axes:

@@ -57,6 +57,8 @@ def value_and_error(value: float, std: float, quantity: Quantity) -> str:
     >>> resonance = Quantity("resonance", np.zeros(1), np.zeros(1), "kHz", "Hz", 1e-3, False)
     >>> value_and_error(321.45678, 23.4, resonance)
     '321.457 ± 0.023 kHz'
+    >>> value_and_error(0.5, 0.1, Quantity("work", np.zeros(1), np.zeros(1), "10⁻³ a.u. V", "10⁻³ a.u. V", 1.0, False))
+    '(0.50 ± 0.10) 10⁻³ a.u. V'
     """
     error = std * quantity.to_unit
     unit = quantity.unit if quantity.unit in ("", DEGREES) else f" {quantity.unit}"
@@ -66,7 +68,9 @@ def value_and_error(value: float, std: float, quantity: Quantity) -> str:
         return f"{value:,.6g}{unit}".replace("-", MINUS)
     digits = max(1 - math.floor(math.log10(error)), 0)
     style = f",.{digits}f" if digits <= 6 else ".6g"
-    return f"{value:{style}} ± {error:{style}}{unit}".replace("-", MINUS)
+    told = f"{value:{style}} ± {error:{style}}".replace("-", MINUS)
+    # A power of ten is that of both numbers.
+    return f"({told}){unit}" if quantity.unit.startswith("10") else f"{told}{unit}"
 
 
 def _counted(view: FitView) -> str:

@@ -130,10 +130,14 @@ class FitView:
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What people ask for: what is searched, and the quantities of the technique, or its factors if it has none."""
+        """What people ask for: what is searched, and the quantities of the technique, or its factors if it has none.
+
+        Those of numbered lines go line by line.
+        """
         roles = {str(n): str(self.dataset[n].attrs.get("role", "")) for n in self.dataset if f"{n}_std" in self.dataset}
         wanted = ("searched", "quantity" if "quantity" in roles.values() else "factor")
-        return tuple(self.quantity(name) for name, role in roles.items() if role in wanted)
+        names = [name for name, role in roles.items() if role in wanted]
+        return tuple(self.quantity(name) for name in sorted(names, key=_number))
 
     def quantity(self, name: str) -> Quantity:
         """A parameter or quantity in the units people read."""
@@ -209,3 +213,9 @@ class FitView:
             return 1 / self.shape[0], 1 / self.shape[1]
         y, x = (float(np.ptp(self.points(name))) / (self.dataset.sizes[name] - 1) for name in self.long[:2])
         return y or x or 1.0, x or y or 1.0
+
+
+def _number(name: str) -> int:
+    """The number that a name ends in; 0 if none."""
+    end = name.rpartition("_")[2]
+    return int(end) if end.isdecimal() else 0

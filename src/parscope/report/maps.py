@@ -31,6 +31,8 @@ BELOW_MAP = 0.95
 _LONGEST = 4.0
 _SCALE_STRIP = 0.25
 _BAR_HEIGHT = 0.09
+# Room of a number at a colour bar, [inch]; size of its label, [pt], and characters of that size in an inch.
+_TICK, _LABEL, _PER_INCH = 0.5, 8.5, 15
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,9 @@ def _colour_bar(sheet: Sheet, cell: Cell, image: AxesImage, values: Array, paint
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[below, above]
     bar = sheet.figure.colorbar(image, cax=axes, orientation="horizontal", extend=extend, extendfrac=0.03)
     bar.outline.set_linewidth(0.5)
-    bar.locator = FixedLocator(paint.ticks) if paint.ticks else MaxNLocator(5)
+    bar.locator = FixedLocator(paint.ticks) if paint.ticks else MaxNLocator(min(5, int(cell.width / _TICK)))
     bar.ax.tick_params(length=2, width=0.5, pad=1.5)
-    bar.set_label(printable(paint.label), labelpad=1.5, color=QUIET, parse_math=False)
+    label = printable(paint.label)
+    size = min(_LABEL, _LABEL * _PER_INCH * cell.width / max(len(label), 1))
+    bar.set_label(label, labelpad=1.5, color=QUIET, parse_math=False, fontsize=size)
     bar.update_ticks()

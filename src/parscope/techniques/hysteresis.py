@@ -24,7 +24,7 @@ _NARROWEST, _WIDEST = 0.1, 4.0
 # Nucleation begins where 3 % of a level are left: 1 - erf(1.5345) = 0.03.
 _LATE = 1.5345
 
-_LINEAR = (Linear("level", "V"), Linear("response", "V"), Linear("slope", "1"))
+_LINEAR = (Linear("level", "signal"), Linear("response", "signal"), Linear("slope", "signal/V"))
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class HysteresisLoop(Separable):
     dispensable = True
     quantities = (
         Parameter("imprint", "V"),
-        Parameter("switchable_response", "V", 0.0),
-        Parameter("work_of_switching", "V^2", 0.0),
+        Parameter("switchable_response", "signal", 0.0),
+        Parameter("work_of_switching", "signal V", 0.0),
         Parameter("nucleation_falling", "V"),
         Parameter("nucleation_rising", "V"),
     )

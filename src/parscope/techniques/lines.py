@@ -28,6 +28,8 @@ _SHARES = (-0.5, 1.5)
 # A search for one of several lines looks at its range and this many times its length on each side, at so many samples;
 # lines whose ranges touch are looked for together, but not more, as each has two parameters.
 _BESIDE, _FEWEST, _TOGETHER = 1.0, 16, 2
+# A higher polynomial would explain the lines; more lines take minutes to find.
+_HIGHEST, _SEARCHED = 10, 12
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class Lines(Separable):
         object.__setattr__(self, "ranges", tuple(sorted(self.ranges)))
         if not all(first <= low < high <= last for low, high in self.ranges):
             raise ValueError(f"ranges: not rising, or not between {first:g} and {last:g} {self.unit}")
-        if self.degree < 0:
-            raise ValueError("degree: below 0")
+        if not 0 <= self.degree <= _HIGHEST:
+            raise ValueError(f"degree: not between 0 and {_HIGHEST}")
 
     @classmethod
     def for_spectra(
@@ -125,6 +127,8 @@ class Lines(Separable):
             return cls(axis.values, **options)
         spectra = sample()
         if len(spectra) and not np.iscomplexobj(spectra):
+            if (lines or 1) > _SEARCHED:
+                raise ValueError(f"lines: {lines} are more than are looked for, {_SEARCHED}; give their ranges")
 
             def anywhere(position: NDArray[np.float64], count: int) -> Lines:
                 return cls(position, **options, ranges=((float(position[0]), float(position[-1])),) * count)

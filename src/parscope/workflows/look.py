@@ -14,7 +14,7 @@ from parscope.core.record import fingerprint
 from parscope.io import open_spectra
 from parscope.report.fit_view import FitView
 from parscope.workflows.fit.block import Plan, Position
-from parscope.workflows.fit.curves import Curves, fit_curves, read_spectra
+from parscope.workflows.fit.curves import Curves, fit_curves, quantity, read_spectra
 from parscope.workflows.fit.job import plan_again
 from parscope.workflows.fit.result import foreseen
 
@@ -50,7 +50,8 @@ class Look:
         """
         curves = fit_curves(self.plan, read_spectra(self.plan.spectra, [position]), self.plan.told([position]))
         axis, unit = self.plan.spectra.axis, self.plan.spectra.unit
-        drawn = _complex(curves, unit) if self.plan.physics.complex else [("response", unit, *_real(curves, 1.0))]
+        what = quantity(self.plan.spectra)
+        drawn = _complex(curves, unit) if self.plan.physics.complex else [(what, unit, *_real(curves, 1.0))]
         with np.errstate(divide="ignore", invalid="ignore"):
             left = (curves.samples - curves.fit)[0] / curves.estimate.extra["noise"][0]
         parts = {"real part": left.real, "imaginary part": left.imag} if self.plan.physics.complex else {"": left}
@@ -92,6 +93,8 @@ def open_fit(maps: Path | str, spectra: Path | str | None = None) -> Look:
         If the spectra are not found, or are not those of the maps; with what to do.
     """
     dataset = _read_maps(Path(maps))
+    if "status" not in dataset:
+        raise FormatError("is no fit of spectra", str(maps), "give a result of parscope fit")
     view = FitView(dataset)
     source = _find(view, Path(maps), spectra)
     mark = str(dataset.attrs.get("source_fingerprint", ""))

@@ -16,6 +16,7 @@ from parscope.core.axes import Axis
 from parscope.core.errors import OptionError, OutputError
 from parscope.core.separable import Separable
 from parscope.core.typical import searched_columns, strength
+from parscope.core.units import of_signal
 from parscope.io.usid_write import write_spectra
 from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.forecast import placed
@@ -26,6 +27,7 @@ Array = NDArray[np.float64]
 
 # Positions are this far apart, [nm].
 _STEP = 20.0
+_SUFFIXES = (".h5", ".hdf5")
 # How far parameters vary: by a share of the range, by a power of e if they are logarithmic; and factors by a share.
 _RANGE, _RATIO, _FACTOR = 0.08, 0.25, 0.1
 # Real factors are this much weaker behind the wall; complex ones turn round there, from a phase that does not wrap.
@@ -99,6 +101,8 @@ def simulate_spectra(  # noqa: PLR0913 - all that a person may want to say, each
     if not 0 < snr < math.inf:
         raise OptionError(f"{snr:g} is no signal to noise ratio", "--snr", "give a positive number")
     target, physics = Path(path), usual(technique, bins, span, options)
+    if target.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"has suffix {target.suffix!r}", str(target), f"end it in {' or '.join(_SUFFIXES)}")
     truth = truth_path(target)
     if truth.exists() and not overwrite:
         raise OutputError("exists already", str(truth), "choose another name or pass --overwrite")
@@ -112,7 +116,7 @@ def simulate_spectra(  # noqa: PLR0913 - all that a person may want to say, each
         "seed": seed,
         "created_by": f"parscope {version('parscope')}",
     }
-    unit = physics.linear[0].unit.replace("signal", "1")
+    unit = of_signal(physics.linear[0].unit, "1")
     blocks = _blocks(physics, theta.reshape(*scan, -1), (noise, seed), progress or silent)
     made = write_spectra(target, blocks, axes, unit=unit, metadata=notes, overwrite=overwrite)
     write_truth(_dataset(physics, theta, scan, notes), truth)
@@ -172,8 +176,6 @@ def _dataset(physics: Separable, theta: Array, scan: tuple[int, int], notes: Map
     """What a perfect fit would give."""
     values = np.concatenate([theta, physics.derive(theta)], axis=1).reshape(*scan, -1)
     told = (*physics.parameters, *physics.quantities)
-    variables = {
-        q.name: (("y", "x"), values[..., k], {"units": q.unit.replace("signal", "1")}) for k, q in enumerate(told)
-    }
+    variables = {q.name: (("y", "x"), values[..., k], {"units": of_signal(q.unit, "1")}) for k, q in enumerate(told)}
     places = {axis.name: (axis.name, axis.values, {"units": axis.unit}) for axis in _positions(scan)}
     return xr.Dataset(variables, places, {"title": "truth of simulated spectra", **notes})

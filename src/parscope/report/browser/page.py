@@ -16,11 +16,11 @@ from matplotlib.colors import ListedColormap, to_hex
 from parscope.core.solver import Status
 from parscope.report.browser.curves import CurvePlots
 from parscope.report.browser.maps import Layer, LinePlot, MapPlot
-from parscope.report.fit_maps import error_paint, paint
+from parscope.report.fit_maps import error_paint, misfit_paint, paint
 from parscope.report.fit_summary import value_and_error
 from parscope.report.fit_view import FitView, Quantity
 from parscope.report.legend import percentage
-from parscope.report.maps import Paint, sequential
+from parscope.report.maps import Paint
 from parscope.report.palette import STATUS
 
 Look = Callable[[tuple[int, ...]], xr.Dataset]
@@ -168,7 +168,7 @@ def layers(view: FitView) -> dict[str, Layer]:
     misfit = view.raw("misfit")
     colours = ListedColormap([to_hex(STATUS[status]) for status in Status])
     codes = Layer(view.status.astype(np.float64), Paint(colours, -0.5, len(Status) - 0.5))
-    rest = {"misfit": Layer(misfit, sequential(misfit, "squared residual / expected")), "status": codes}
+    rest = {"misfit": Layer(misfit, misfit_paint(misfit)), "status": codes}
     return values | errors | rest
 
 

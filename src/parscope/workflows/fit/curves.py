@@ -111,6 +111,21 @@ def read_spectra(spectra: Spectra, positions: Sequence[Position]) -> NDArray[Any
     return signals
 
 
+def quantity(spectra: Spectra) -> str:
+    """What the samples are, as the file says, such as ``log J``; else ``response``.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        As they were opened.
+
+    Returns
+    -------
+    str
+    """
+    return str(spectra.metadata.get("quantity") or "response")
+
+
 def worst_spectra(plan: Plan, found: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """The spectra that the model explains least, and some of those without a value, as variables of a data set.
 
@@ -140,7 +155,8 @@ def worst_spectra(plan: Plan, found: Mapping[str, NDArray[Any]]) -> dict[str, An
             f"worst_fit{part}_std": curves.std(turn),
         }
         for name, values in drawn.items():
-            variables[name] = (dimensions, values.astype(np.float32), {"units": plan.spectra.unit})
+            said = {"units": plan.spectra.unit, "quantity": quantity(plan.spectra)}
+            variables[name] = (dimensions, values.astype(np.float32), said)
     at = np.array(positions, np.int64).reshape(-1, len(plan.spectra.navigation_shape))
     for n, navigation in enumerate(plan.spectra.axes[:-1]):
         variables[f"worst_{navigation.name}"] = ("worst", at[:, n], {"long_name": f"index on {navigation.name}"})

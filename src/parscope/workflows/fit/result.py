@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from parscope.core.solver import Status
+from parscope.core.units import of_signal
 from parscope.solvers.prior import Local
 from parscope.workflows.fit.block import Plan
 from parscope.workflows.fit.curves import worst_spectra
@@ -71,7 +72,7 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
 
     variables = {"misfit": variable(found["misfit"], "1", "mean squared residual over the variance of the noise")}
     for k, parameter in enumerate((*plan.physics.parameters, *plan.physics.quantities)):
-        name, unit = parameter.name, parameter.unit.replace("signal", plan.spectra.unit)
+        name, unit = parameter.name, of_signal(parameter.unit, plan.spectra.unit)
         variables[name] = variable(found["value"][..., k], unit, name.replace("_", " "))
         variables[name][2].update(role=_role(plan, k), kind=parameter.kind)
         variables[f"{name}_std"] = variable(found["std"][..., k], unit, f"standard error of {name}")

@@ -70,13 +70,13 @@ def in_parts(solve: Solve, spectra: NDArray[Any]) -> tuple[Array, Array, NDArray
 
 
 def timed(work: Callable[[], Any], repeats: int = REPEATS) -> tuple[Any, float, float]:
-    """Result, CPU seconds of the first call, and of the shortest: other work only adds to the time."""
+    """Result, CPU seconds of the first call, and the median of those after it."""
     seconds = []
     for _ in range(1 + repeats):
         start = time.process_time()
         result = work()
         seconds.append(time.process_time() - start)
-    return result, seconds[0], min(seconds)
+    return result, seconds[0], float(np.median(seconds[1:]))
 
 
 def named(physics: BandExcitation, theta: Array, covariance: Array) -> tuple[Array, Array]:

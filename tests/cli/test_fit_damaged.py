@@ -48,7 +48,7 @@ def test_a_damaged_file_is_fitted_or_refused_in_one_line(name: str, request: pyt
     before = {*Path().iterdir(), path}
     for content in damaged:
         path.write_bytes(content)
-        answer = CliRunner().invoke(app, ["fit", "be-sho", str(path), "-o", "maps.nc", "--overwrite"])
+        answer = CliRunner().invoke(app, ["fit", "be-sho", str(path), "-o", "maps.nc", "--overwrite", "--no-report"])
         assert answer.exit_code == (2 if not Path("maps.nc").exists() else 0), answer.output
         assert len(answer.stderr.splitlines()) == answer.exit_code / 2, answer.stderr
         Path("maps.nc").unlink(missing_ok=True)

@@ -65,7 +65,7 @@ def test_killed_and_resumed_is_the_same_to_the_last_bit(sign: signal.Signals) ->
     assert kept <= len(list(parts.glob("rows_*.npz"))) < 400
     assert not Path("maps.nc").exists()
     assert fit("-o", "maps.nc").exit_code == 0
-    assert sorted(path.name for path in Path().iterdir()) == ["maps.nc", "scan.npz"]
+    assert sorted(path.name for path in Path().iterdir()) == ["maps.nc", "maps.png", "scan.npz"]
     assert fit("-o", "whole.nc").exit_code == 0
     resumed, whole = maps("maps.nc"), maps("whole.nc")
     for name in whole.data_vars:
@@ -105,4 +105,4 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_next_run_resumes(size: 
     assert sorted(path.name for path in Path().iterdir()) == ["maps.nc.parts", "scan.npz"]
     assert len(list(Path("maps.nc.parts").iterdir())) == kept + 1
     assert fit("-o", "maps.nc").exit_code == 0
-    assert sorted(path.name for path in Path().iterdir()) == ["maps.nc", "scan.npz"]
+    assert sorted(path.name for path in Path().iterdir()) == ["maps.nc", "maps.png", "scan.npz"]

@@ -159,10 +159,10 @@ class Watched:
         return part
 
 
-@pytest.mark.parametrize("prior", [False, True])
+@pytest.mark.parametrize("prior", [None, "scan", "neighbours"])
 @pytest.mark.parametrize("shape", [(1, 30), (2, 15), (3, 2, 5)])
 def test_however_long_a_row_is_little_is_read_at_a_time(
-    shape: tuple[int, ...], prior: bool, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, ...], prior: Prior | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = 7 * SIGNALS[0, 0].nbytes
     monkeypatch.setattr("parscope.workflows.fit.block._BLOCK_BYTES", limit)
@@ -178,7 +178,7 @@ def test_however_long_a_row_is_little_is_read_at_a_time(
 @pytest.mark.parametrize("shape", [(1,), (1, 1_000_000), (4, 500_000), (300, 2, 7), (7, 3, 60_000), (5, 1, 1)])
 def test_blocks_are_every_spectrum_once(shape: tuple[int, ...]) -> None:
     data = np.broadcast_to(np.complex128(0), (*shape, 80))
-    blocks = Plan(Spectra.from_array(data, FREQUENCY), BandExcitation(FREQUENCY), prior=False).blocks()
+    blocks = Plan(Spectra.from_array(data, FREQUENCY), BandExcitation(FREQUENCY), prior=None).blocks()
     starts, stops = np.array(blocks).T
     assert starts.tolist() == [0, *stops[:-1]] and stops[-1] == np.prod(shape)
     assert (stops - starts).min() > 0 and (stops - starts).max() * 80 * 16 <= 8 << 20

@@ -47,6 +47,20 @@ def test_samples_and_fit_are_those_of_the_file_and_of_the_maps(maps: Path) -> No
         assert 0.8 < np.sqrt(np.mean(seen["residual"].values ** 2)) < 1.2
 
 
+def test_under_a_prior_of_neighbours_the_fit_is_that_of_the_maps(maps: Path) -> None:
+    map_spectra("scan.h5", "be-sho", "helped.nc", prior="neighbours")
+    look = open_fit(maps.with_name("helped.nc"))
+    names = ("resonance", "quality", "response_re", "response_im")
+    for position in [(0, 0), (3, 5)]:
+        theta = [[float(look.maps[name].values[position]) for name in names]]
+        fit = np.abs(BandExcitation(FREQUENCY).render(np.array(theta))[0])
+        np.testing.assert_allclose(look(position)["fit"].values[0], fit, rtol=1e-9)
+    worst = {name: int(look.maps[f"worst_{name}"][0]) for name in ("y", "x")}
+    theta = [[float(look.maps.isel(worst)[name]) for name in names]]
+    fit = BandExcitation(FREQUENCY).render(np.array(theta))[0]
+    np.testing.assert_allclose(look.maps["worst_fit_re"].values[0], fit.real, rtol=1e-5, atol=1e-5)
+
+
 def test_a_spectrum_without_a_value_has_samples_alone(maps: Path) -> None:
     seen = open_fit(maps)((0, 4))
     assert np.isfinite(seen["samples"]).all()

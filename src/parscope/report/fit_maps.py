@@ -110,8 +110,7 @@ def draw_fit_map(sheet: Sheet, cell: Cell, view: FitView, values: Array, paint: 
     inner = Cell(cell.left + _LEFT_OF_TICKS, cell.top, cell.width - _LEFT_OF_TICKS, cell.height - _BELOW_TICKS)
     axes = draw_map(sheet, inner, view, values, paint, name)
     for along, axis in zip(view.long[:2], (axes.yaxis, axes.xaxis), strict=True):
-        points = view.points(along)
-        at = np.unique(np.linspace(0, points.size - 1, min(_TICKS, points.size)).astype(int))
+        points, at = view.points(along), view.labelled(along, _TICKS)
         axis.set_ticks(at.tolist(), [f"{points[n]:.3g}" for n in at])
         axis.set_label_text(plain(with_unit(along, view.axis_unit(along))), color=QUIET)
         axis.labelpad = 1

@@ -102,7 +102,8 @@ def _prior(view: FitView) -> str:
     if not shares:
         return ""
     told = [f"{n.removesuffix('_prior_share').replace('_', ' ')} {100 * s:.2g} %" for n, s in shares.items()]
-    return f"Under a prior learnt from the scan; its share in the variance, median: {', '.join(told)}."
+    source = "neighbours of each spectrum" if view.settings.get("prior") == "neighbours" else "scan"
+    return f"Under a prior learnt from the {source}; its share in the variance, median: {', '.join(told)}."
 
 
 def _shown(view: FitView) -> str:

@@ -163,6 +163,11 @@ class FitView:
             return self.raw(axis)
         return np.arange(self.dataset.sizes[axis], dtype=np.float64)
 
+    def labelled(self, axis: str, most: int) -> NDArray[np.int64]:
+        """Indices of a few points of an axis, spread over it, that get a number beside a map."""
+        count = self.dataset.sizes[axis]
+        return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))
+
     def axis_unit(self, axis: str) -> str:
         """Unit of an axis; empty where there is no dimension."""
         unit = str(self.dataset[axis].attrs.get("units", "1")) if axis in self.dataset.coords else "px"

@@ -155,13 +155,16 @@ class Lines(Separable):
                 groups[-1] += (place,)
             else:
                 groups.append((place,))
-        return tuple(self._piece(group) for group in groups)
+        ends = [-np.inf, *(group[-1][1] for group in groups)]
+        starts = [*(group[0][0] for group in groups[1:]), np.inf]
+        return tuple(self._piece(*each) for each in zip(groups, ends, starts, strict=False))
 
-    def _piece(self, group: Ranges) -> Piece:
-        """The lines of some ranges alone."""
+    def _piece(self, group: Ranges, before: float, after: float) -> Piece:
+        """The lines of some ranges alone, with some of what is beside them, but not into the ranges of others."""
         x, (low, high) = self.position, (group[0][0], group[-1][1])
         margin = _BESIDE * (high - low) / len(group)
-        first, last = np.searchsorted(x, [low - margin, high + margin]).tolist()
+        edges = [max(low - margin, min(before, low)), min(high + margin, max(after, high))]
+        first, last = np.searchsorted(x, edges).tolist()
         lacking = max(_FEWEST - (last - first), 0)
         some = np.arange(max(first - lacking, 0), min(last + lacking, len(x)))
         return Piece(Lines(x[some], group, min(self.degree, 1), self.unit, self.shape), some)

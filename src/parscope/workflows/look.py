@@ -13,9 +13,10 @@ from parscope.core.errors import FormatError, InputError, ShapeError
 from parscope.core.record import fingerprint
 from parscope.io import open_spectra
 from parscope.report.fit_view import FitView
-from parscope.workflows.fit.block import Plan
-from parscope.workflows.fit.curves import Curves, Position, fit_curves, quantity, read_spectra
+from parscope.workflows.fit.block import Plan, Position
+from parscope.workflows.fit.curves import Curves, fit_curves, quantity, read_spectra
 from parscope.workflows.fit.job import plan_again
+from parscope.workflows.fit.result import foreseen
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Look:
             ``samples``, ``fit`` and its standard error ``fit_std`` on (curve, spectral axis): modulus and phase of
             complex spectra, [degree], and ``residual`` over the noise on (part, spectral axis), [1].
         """
-        curves = fit_curves(self.plan, read_spectra(self.plan.spectra, [position]))
+        curves = fit_curves(self.plan, read_spectra(self.plan.spectra, [position]), self.plan.told([position]))
         axis, unit = self.plan.spectra.axis, self.plan.spectra.unit
         what = quantity(self.plan.spectra)
         drawn = _complex(curves, unit) if self.plan.physics.complex else [(what, unit, *_real(curves, 1.0))]
@@ -104,7 +105,7 @@ def open_fit(maps: Path | str, spectra: Path | str | None = None) -> Look:
     if plan.spectra.navigation_shape != view.status.shape:
         shape = plan.spectra.navigation_shape
         raise ShapeError(f"holds spectra on {shape}, and {maps} has {view.status.shape}", str(source))
-    return Look(dataset, plan)
+    return Look(dataset, plan.settled(local=foreseen(dataset, plan)))
 
 
 def _read_maps(path: Path) -> xr.Dataset:

@@ -121,8 +121,7 @@ class LinePlot:
 
 def _label(axis: Any, view: FitView, name: str) -> None:
     """Name an axis that counts points by the positions of some of them."""
-    points = view.points(name)
-    at = np.unique(np.linspace(0, points.size - 1, min(_TICKS, points.size)).astype(int)).tolist()
+    points, at = view.points(name), view.labelled(name, _TICKS).tolist()
     axis.ticker = FixedTicker(ticks=at)
     axis.major_label_overrides = {n: f"{points[n]:.4g}" for n in at}
     axis.axis_label = with_unit(name, view.axis_unit(name))

@@ -7,33 +7,51 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from parscope.solvers.least_squares.bank import Bank
-from parscope.solvers.least_squares.layout import CONVERGED, LOST, SINGULAR, Array, Fits, Prior
+from parscope.solvers.least_squares.layout import (
+    CLOSE,
+    CONVERGED,
+    FIRST_DAMPING,
+    IDLE,
+    LEAST_DAMPING,
+    LONGEST,
+    LOST,
+    MOST_DAMPING,
+    MOST_STEPS,
+    RELAX,
+    RESOLVED,
+    SINGULAR,
+    TIGHTEN,
+    Array,
+    Fits,
+    Prior,
+)
 from parscope.solvers.least_squares.traced import Device, Equations, Problem, Pull
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# As in the compiled search.
-_FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
-_RELAX, _TIGHTEN, _LONGEST = 0.15, 8.0, 1.0
-_CLOSE, _RESOLVED = 1e-7, 1e-15
 # Most signals end within these steps; the few that do not are gathered, and go on together.
-_STEPS = (10, 190)
+_STEPS = (10, MOST_STEPS - 10)
 # Signals at a time. On a processor: fewer, and PyTorch's own time counts; more, and they leave the cache of a core.
 _ON_PROCESSOR, _ON_OTHERS = 1024, 1 << 14
 
 
 class _State(NamedTuple):
-    """Signals that are still searched for: where in the batch, the search itself, and what it knows there."""
+    """Signals that are still searched for: where in the batch, the search itself, and what it knows there.
+
+    ``idle`` counts the steps in a row that gained next to nothing.
+    """
 
     active: Tensor
     at: Tensor
     damping: Tensor
+    idle: Tensor
     known: Equations
 
     def of(self, some: Tensor) -> _State:
         """That of some of them."""
-        return _State(self.active[some], self.at[some], self.damping[some], Equations(*(e[some] for e in self.known)))
+        active, at, damping, idle, known = self
+        return _State(active[some], at[some], damping[some], idle[some], Equations(*(e[some] for e in known)))
 
 
 class Batched:
@@ -47,13 +65,17 @@ class Batched:
         Bounds of what is searched.
     logarithmic : ndarray of bool, shape (k,)
         Which of it are logarithms: these move by a factor e in one step at most.
+    patience : int, default MOST_STEPS
+        How many steps in a row may gain next to nothing.
     """
 
-    def __init__(self, problem: Problem, lower: Array, upper: Array, logarithmic: Any) -> None:
+    def __init__(
+        self, problem: Problem, lower: Array, upper: Array, logarithmic: Any, patience: int = MOST_STEPS
+    ) -> None:
         self._problem, self._device, self._torch = problem, problem.device, problem.device.torch
         self._lower, self._upper = self._device.send(lower), self._device.send(upper)
-        self._longest = self._device.send(np.where(logarithmic, _LONGEST, np.inf))
-        self._chunk = at_once(self._device)
+        self._longest = self._device.send(np.where(logarithmic, LONGEST, np.inf))
+        self._chunk, self._patience = at_once(self._device), patience
 
     def __call__(self, rows: Array, start: Array, prior: Prior) -> Fits:
         """Fit signals.
@@ -106,20 +128,23 @@ class Batched:
         torch = self._torch
         energy, freedom = signals.square().sum(1), max(signals.shape[1] - self._problem.size, 1)
         ended = torch.zeros(len(at), dtype=torch.bool, device=at.device)
-        damping = torch.full_like(energy, _FIRST_DAMPING)
-        state = _State(torch.arange(len(at), device=at.device), at, damping, self._problem.equations(at, signals, pull))
+        damping = torch.full_like(energy, FIRST_DAMPING)
+        every, idle = torch.arange(len(at), device=at.device), torch.zeros_like(energy)
+        state = _State(every, at, damping, idle, self._problem.equations(at, signals, pull))
         information = state.known.information
         for _ in range(steps):
             there, promised = self._step(state)
             scale = state.known.cost.clamp_min(0.0)
-            close = (promised * freedom <= _CLOSE * scale) | (promised <= _RESOLVED * energy[state.active])
-            close |= state.damping > _MOST_DAMPING
+            close = (promised * freedom <= CLOSE * scale) | (promised <= RESOLVED * energy[state.active])
+            close |= state.damping > MOST_DAMPING
             # So short a last step is taken without a look at what it leads to.
-            at[state.active[close]], ended[state.active[close]] = there[close], True
+            at[state.active[close]] = there[close]
+            close |= state.idle >= self._patience
+            ended[state.active[close]] = True
             state, there = state.of(~close), there[~close]
             if not len(state.active):
                 break
-            state = self._moved(state, there, signals, pull)
+            state = self._moved(state, there, signals, pull, freedom)
             at[state.active], information[state.active] = state.at, state.known.information
         return at, information, ended
 
@@ -135,19 +160,21 @@ class Batched:
         moved = torch.minimum(torch.maximum(step, -self._longest), self._longest)
         return torch.minimum(torch.maximum(at + moved, self._lower), self._upper), (step * slope).sum(1)
 
-    def _moved(self, state: _State, there: Tensor, signals: Tensor, pull: Pull) -> _State:
+    def _moved(self, state: _State, there: Tensor, signals: Tensor, pull: Pull, freedom: int) -> _State:
         """The state after a step, which is taken where it lowers the squared residual."""
         torch = self._torch
         new = self._problem.equations(there, signals[state.active], pull.of(state.active))
         better = new.cost <= state.known.cost
-        relaxed, tightened = (state.damping * _RELAX).clamp_min(_LEAST_DAMPING), state.damping * _TIGHTEN
+        still = (state.known.cost - new.cost) * freedom <= IDLE * state.known.cost
+        idle = torch.where(still, state.idle + 1, 0.0)
+        relaxed, tightened = (state.damping * RELAX).clamp_min(LEAST_DAMPING), state.damping * TIGHTEN
 
         def chosen(one: Tensor, other: Tensor) -> Tensor:
             choice: Tensor = torch.where(better.reshape(-1, *[1] * (one.ndim - 1)), one, other)
             return choice
 
         known = Equations(*(chosen(a, b) for a, b in zip(new, state.known, strict=True)))
-        return _State(state.active, chosen(there, state.at), chosen(relaxed, tightened), known)
+        return _State(state.active, chosen(there, state.at), chosen(relaxed, tightened), idle, known)
 
     def _record(self, information: Tensor, residual: Tensor, some: Any, fits: Fits) -> None:
         """Write down the covariance for unit noise, and what is left of the signals."""

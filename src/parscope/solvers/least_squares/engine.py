@@ -12,9 +12,9 @@ from parscope.core.separable import Separable
 from parscope.solvers.least_squares.bank import Bank, Taken
 from parscope.solvers.least_squares.batched import Batched, DeviceBank
 from parscope.solvers.least_squares.generate import generate
-from parscope.solvers.least_squares.grid import Basis
+from parscope.solvers.least_squares.grid import Basis, parameters
 from parscope.solvers.least_squares.judge import Verdict, judge, solve
-from parscope.solvers.least_squares.layout import Model, Prior
+from parscope.solvers.least_squares.layout import MOST_STEPS, PATIENCE, Model, Prior
 from parscope.solvers.least_squares.probed import Probed
 from parscope.solvers.least_squares.traced import Device, Projected, Rendered
 
@@ -68,6 +68,7 @@ class Compiled:
             parts=self.parts,
             factor=self._columns.factor,
             parameter=self._columns.parameter,
+            patience=PATIENCE if physics.usual else MOST_STEPS,
         )
         self._no_prior = _no_prior(self.size)
 
@@ -96,7 +97,8 @@ class OnDevice(Compiled):
         super().__init__(physics)
         self._device = Device(device)
         problem = Projected(physics, self.model.logarithmic, self._device)
-        self._search = Batched(problem, self.model.lower, self.model.upper, self.model.logarithmic)
+        bounds = self.model.lower, self.model.upper
+        self._search = Batched(problem, *bounds, self.model.logarithmic, self.model.patience)
 
     def solve(self, taken: Taken, begin: Array, noise: float, prior: Prior | None) -> Verdict:
         """Fit and judge signals from `begin`, shape (n, k)."""
@@ -164,8 +166,7 @@ class Generic:
         """What is searched first, with the factors that fit best there."""
         if not self._probed.scaling:
             return begin
-        theta = np.where(self.model.logarithmic, np.exp(np.where(self.model.logarithmic, begin, 0.0)), begin)
-        columns = np.stack(self._probed.basis(theta), axis=1)
+        columns = np.stack(self._probed.basis(parameters(self._probed, begin)), axis=1)
         gram = columns @ columns.transpose(0, 2, 1)
         size = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
         unit = gram / (size[:, :, None] * size[:, None, :]) + 1e-12 * np.eye(gram.shape[1])
@@ -222,6 +223,7 @@ def model(parameters: tuple[Parameter, ...], bounds: tuple[Array, Array], logari
         upper=np.where(circular, np.inf, high),
         period=np.where(circular, high - low, 0.0),
         origin=np.where(circular, low, 0.0),
+        patience=MOST_STEPS,
     )
 
 

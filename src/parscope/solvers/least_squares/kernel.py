@@ -9,10 +9,20 @@ import numpy as np
 
 from parscope.solvers.least_squares.algebra import factorise, invert, substitute
 from parscope.solvers.least_squares.layout import (
+    CLOSE,
     CONVERGED,
     FAST,
+    FIRST_DAMPING,
+    IDLE,
+    LEAST_DAMPING,
+    LONGEST,
     LOST,
+    MOST_DAMPING,
+    MOST_STEPS,
+    RELAX,
+    RESOLVED,
     SINGULAR,
+    TIGHTEN,
     Array,
     Fits,
     Model,
@@ -20,20 +30,6 @@ from parscope.solvers.least_squares.layout import (
     Work,
 )
 from parscope.solvers.least_squares.products import set_up
-
-_FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-3, 1e-9, 1e10
-_RELAX, _TIGHTEN = 0.15, 8.0
-_MOST_STEPS = 200
-# The search ends with a step that moves no parameter by more than about 1/3000 of its standard error: near the noise,
-# where each step leaves up to half of the way to the next, the end is then still within 1/1000 of it.
-_CLOSE = 1e-7
-# or lower the squared residual by nothing that double precision resolves.
-_RESOLVED = 1e-15
-# or after steps in a row of which none gained what a tenth of a standard error does: so it is in valleys that are flat
-# between kinks, as those of a transition sharper than the samples are.
-_PATIENCE, _IDLE = 8, 1e-2
-# A parameter searched by its logarithm moves by at most a factor e in one step.
-_LONGEST = 1.0
 
 
 @nb.njit(**FAST)
@@ -85,7 +81,7 @@ def _step(model: Model, work: Work, at: Array, damping: float, step: Array, room
 def _move(model: Model, at: Array, step: Array, to: Array) -> None:
     """Where a step leads, inside the bounds."""
     for j in range(at.size):
-        length = min(max(step[j], -_LONGEST), _LONGEST) if model.logarithmic[j] else step[j]
+        length = min(max(step[j], -LONGEST), LONGEST) if model.logarithmic[j] else step[j]
         to[j] = min(max(at[j] + length, model.lower[j]), model.upper[j])
 
 
@@ -100,25 +96,25 @@ def _search(model: Model, signal: Array, at: Array, mean: Array, weight: Array, 
     cost = set_up(model, at, mean, weight, work)
     if not math.isfinite(cost):
         return SINGULAR
-    damping, idle = _FIRST_DAMPING, 0
-    for _ in range(_MOST_STEPS):
+    damping, idle = FIRST_DAMPING, 0
+    for _ in range(MOST_STEPS):
         if not _step(model, work, at, damping, step, room):
-            damping *= _TIGHTEN
-            if damping > _MOST_DAMPING:
+            damping *= TIGHTEN
+            if damping > MOST_DAMPING:
                 return SINGULAR
             continue
         promised = _dot(step, work.slope)
-        close = promised * freedom <= _CLOSE * max(energy + cost, 0.0) or promised <= _RESOLVED * energy
+        close = promised * freedom <= CLOSE * max(energy + cost, 0.0) or promised <= RESOLVED * energy
         _move(model, at, step, to)
         there = set_up(model, to, mean, weight, work)
-        idle = idle + 1 if (cost - there) * freedom <= _IDLE * (energy + cost) else 0
+        idle = idle + 1 if (cost - there) * freedom <= IDLE * (energy + cost) else 0
         if there <= cost:
             at[:] = to
-            cost, damping = there, max(damping * _RELAX, _LEAST_DAMPING)
+            cost, damping = there, max(damping * RELAX, LEAST_DAMPING)
         else:
             set_up(model, at, mean, weight, work)
-            damping *= _TIGHTEN
-        if close or idle == _PATIENCE or damping > _MOST_DAMPING:
+            damping *= TIGHTEN
+        if close or idle == model.patience or damping > MOST_DAMPING:
             return CONVERGED
     return LOST
 

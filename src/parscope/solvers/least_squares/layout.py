@@ -19,6 +19,21 @@ CAREFUL: dict[str, Any] = {**FAST, "fastmath": {"reassoc", "nsz", "contract"}}
 # How a fit ended.
 CONVERGED, LOST, SINGULAR = range(3)
 
+# The search, compiled or on a device: its damping, and by how much a step changes it.
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-3, 1e-9, 1e10
+RELAX, TIGHTEN = 0.15, 8.0
+# It ends with a step that moves no parameter by more than about 1/3000 of its standard error: near the noise, where
+# each step leaves up to half of the way to the next, the end is then still within 1/1000 of it.
+CLOSE = 1e-7
+# or lowers the squared residual by nothing that double precision resolves.
+RESOLVED = 1e-15
+# or, of physics with soft bounds, after steps in a row of which none gained what a tenth of a standard error does: so
+# it is in valleys that are flat between kinks, as those of a transition sharper than the samples are.
+PATIENCE, IDLE = 8, 1e-2
+# A parameter searched by its logarithm moves by at most a factor e in one step.
+LONGEST = 1.0
+MOST_STEPS = 200
+
 
 Group = TypeVar("Group", bound=tuple[Any, ...])
 
@@ -33,7 +48,8 @@ class Model(NamedTuple):
 
     ``address`` is that of the compiled columns; ``factor`` and ``parameter`` say which column is differentiated by
     what; ``logarithmic`` which parameters are searched by their logarithm; ``lower`` and ``upper`` are bounds of what
-    is searched, infinite where it repeats after a ``period`` from an ``origin``.
+    is searched, infinite where it repeats after a ``period`` from an ``origin``; ``patience`` how many steps in a row
+    may gain next to nothing.
     """
 
     address: int
@@ -47,6 +63,7 @@ class Model(NamedTuple):
     upper: Array
     period: Array
     origin: Array
+    patience: int
 
 
 class Prior(NamedTuple):

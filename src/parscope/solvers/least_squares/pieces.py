@@ -149,7 +149,10 @@ class Together:
         return product.reshape(len(rows), -1, len(nodes.searched)).transpose(0, 2, 1)
 
     def _favour(self, prior: Prior | None) -> Array:
-        """Logarithm of the prior at all nodes of all pieces."""
+        """Logarithm of the prior at all nodes of all pieces; where it differs between signals, of its mean.
+
+        The search goes on under that of each signal.
+        """
         favour, first = [], 0
         for nodes in self._nodes:
             last = first + nodes.searched.shape[1]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,10 @@ from parscope.solvers.population import Population
 from parscope.solvers.prior import EmpiricalBayes, Local
 
 Prior = Literal["scan", "neighbours"]
+Position = tuple[int, ...]
+
+# From Python 3.12 on `cached_property` may be made by several threads at once.
+_MAKING = Lock()
 
 _BLOCK_BYTES = 8 << 20
 # Spectra that the solver has at a time, for each of which it keeps many times the spectrum itself.
@@ -51,10 +56,31 @@ class Plan:
     population: Population | None = None
     local: Local | None = None
 
-    @cached_property
+    @property
     def solver(self) -> LeastSquares:
-        """Made once in each process."""
-        return LeastSquares(self.physics)
+        """Made once in each process, by the thread that asks first."""
+        with _MAKING:
+            return self._solver
+
+    @cached_property
+    def _solver(self) -> LeastSquares:
+        """With what its calls share."""
+        solver = LeastSquares(self.physics)
+        solver.prepare()
+        return solver
+
+    def settled(self, **decided: Any) -> Plan:
+        """The same plan with more decided, which has the solver too: that is of the physics alone."""
+        plan = replace(self, **decided)
+        plan.__dict__["_solver"] = self.solver
+        return plan
+
+    def told(self, positions: Sequence[Position]) -> Local | None:
+        """What the neighbours of some positions tell of these, if they are asked."""
+        if self.local is None:
+            return None
+        at = tuple(np.array(positions, np.int64).reshape(-1, len(self.spectra.navigation_shape)).T)
+        return self.local[0][at], self.local[1][at]
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to a cluster: the solver is compiled where it is used."""

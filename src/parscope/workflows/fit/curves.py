@@ -13,12 +13,11 @@ from parscope.core.bound import jacobian
 from parscope.core.errors import UnreadableError
 from parscope.core.solver import Estimate, Status
 from parscope.core.spectra import Spectra
-from parscope.workflows.fit.block import Plan
+from parscope.solvers.prior import Local
+from parscope.workflows.fit.block import Plan, Position
 
 # How many are kept of the spectra that have a value, and of those that have none.
 _WORST, _WITHOUT = 6, 3
-
-Position = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Curves:
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
-def fit_curves(plan: Plan, signals: NDArray[Any]) -> Curves:
+def fit_curves(plan: Plan, signals: NDArray[Any], local: Local | None = None) -> Curves:
     """Fit a few spectra as the job does, and keep the curves.
 
     Parameters
@@ -69,12 +68,14 @@ def fit_curves(plan: Plan, signals: NDArray[Any]) -> Curves:
         What was decided before the fit.
     signals : ndarray, shape (n, bins)
         Measured spectra.
+    local : tuple of ndarray, shape (n, k), optional
+        What their neighbours tell of them, see `Plan.told`.
 
     Returns
     -------
     Curves
     """
-    estimate = plan.estimate(signals)
+    estimate = plan.estimate(signals, local)
     physics = plan.physics
     good = np.isfinite(estimate.theta).all(axis=1)
     theta = estimate.theta[good]
@@ -142,7 +143,7 @@ def worst_spectra(plan: Plan, found: Mapping[str, NDArray[Any]]) -> dict[str, An
         complex ones as real (``_re``) and imaginary part (``_im``); position and status of each.
     """
     positions = _choose(plan, found)
-    curves = fit_curves(plan, read_spectra(plan.spectra, positions))
+    curves = fit_curves(plan, read_spectra(plan.spectra, positions), plan.told(positions))
     axis = plan.spectra.axis
     dimensions = ("worst", axis.name)
     turns = {"_re": 1.0 + 0j, "_im": -1j} if plan.physics.complex else {"": 1.0 + 0j}

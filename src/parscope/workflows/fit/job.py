@@ -139,17 +139,15 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     kept: list[Parts] = []
 
     def run(job: Job, output: Path | None, report: Progress) -> Arrays:
-        if output and key:
-            kept.append(Parts(output, (*key, job.plan)))
-        return run_blocks(job, job.plan.blocks(), kept[-1] if kept else None, dask, report)
+        parts = Parts(output, (*key, job.plan)) if output and key else None
+        kept.extend([parts] if parts else [])
+        return run_blocks(job, job.plan.blocks(), parts, dask, report)
 
     report = progress or silent
-    # Made before the threads share it.
-    plan.solver.prepare()
     if prior == "neighbours":
         beside = target and target.with_name(f"{target.name}.survey")
         told = run(Job(survey_block, plan, "spectra"), beside, lambda _, done, total: report("survey", done, total))
-        plan = replace(plan, local=_local(spectra, told))
+        plan = plan.settled(local=_local(spectra, told))
     found = run(Job(fit_block, plan, "spectra"), target, report)
     elapsed = time.perf_counter() - began
     provenance = Provenance(spectra.source, mark, version("parscope"), {**settings, **decided(plan.physics)})
@@ -175,7 +173,7 @@ def _plan(spectra: Spectra, technique: str, prior: Prior | None, options: Mappin
     plan = Plan(spectra, _physics(spectra, technique, options), prior)
     if prior is None:
         return plan
-    return replace(plan, population=EmpiricalBayes(plan.solver).learn(_sample(spectra)))
+    return plan.settled(population=EmpiricalBayes(plan.solver).learn(_sample(spectra)))
 
 
 def _scan_axes(spectra: Spectra) -> int:

@@ -11,8 +11,34 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Status
 from parscope.core.units import of_signal
+from parscope.solvers.prior import Local
 from parscope.workflows.fit.block import Plan
 from parscope.workflows.fit.curves import worst_spectra
+
+# Ends of the names of what neighbours tell, mean and variance; and what these are.
+_FORESEEN = ("_foreseen", "_foreseen_variance")
+_BY_NEIGHBOURS = "as its neighbours foresee it, from the mean of the scan in its standard deviations"
+
+
+def foreseen(maps: xr.Dataset, plan: Plan) -> Local | None:
+    """What neighbours told of all spectra, from the maps of a fit; None where they were not asked.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        From `maps_dataset`.
+    plan : Plan
+        What was fitted.
+
+    Returns
+    -------
+    tuple of ndarray, shape (*navigation, k), optional
+    """
+    if plan.prior != "neighbours":
+        return None
+    names = [parameter.name for parameter in plan.physics.nonlinear]
+    mean, variance = (np.stack([maps[name + ending].values for name in names], axis=-1) for ending in _FORESEEN)
+    return mean, variance
 
 
 def _role(plan: Plan, number: int) -> str:
@@ -54,6 +80,9 @@ def maps_dataset(plan: Plan, found: Mapping[str, NDArray[Any]], attributes: Mapp
             variables[f"{name}_prior_share"] = variable(
                 found["prior_share"][..., k], "1", f"share of the prior in {name}"
             )
+    for k, parameter in enumerate(plan.physics.nonlinear if plan.local else ()):
+        for ending, values in zip(_FORESEEN, plan.local or (), strict=True):
+            variables[parameter.name + ending] = variable(values[..., k], "1", f"{parameter.name}: {_BY_NEIGHBOURS}")
     variables |= worst_spectra(plan, found)
     flags = {
         "flag_values": np.array([s.value for s in Status], np.uint8),

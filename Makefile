@@ -82,18 +82,19 @@ wheel-check: $(VENV)/.check
 	cd build/wheel && for verb in strain fit view simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed
 
-# The parts of the virtual environment.
+# The parts of the virtual environment. Lock files name everything: pip is not to look for what depends on what, as it
+# would take a newer release for a requirement with an extra, which has no hash.
 
 $(VENV)/.run: requirements/run.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found" >&2; exit 1; }
 	@echo "Installing what parscope needs into $(VENV), once ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/run.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
-	@$(PIP) install --require-hashes -r requirements/test.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/test.txt
 	@touch $@
 
 $(VENV)/.torch: requirements/torch.txt $(VENV)/.test
@@ -101,9 +102,9 @@ $(VENV)/.torch: requirements/torch.txt $(VENV)/.test
 	@touch $@
 
 $(VENV)/.check: requirements/check.txt $(VENV)/.test
-	@$(PIP) install --require-hashes -r requirements/check.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/check.txt
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.test
-	@$(PIP) install --require-hashes -r requirements/docs.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/docs.txt
 	@touch $@

@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
 from parscope.core.errors import InputError, OptionError
-from parscope.core.record import Provenance, fingerprint
 from parscope.core.separable import Separable
 from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
@@ -25,8 +23,7 @@ from parscope.solvers.prior import EmpiricalBayes, Local
 from parscope.workflows.blocks import Arrays, Job, Progress, run_blocks, silent
 from parscope.workflows.fit.block import Plan, Prior, blocks, fit_block, read_block, survey_block
 from parscope.workflows.fit.result import maps_dataset
-from parscope.workflows.parts import Parts
-from parscope.workflows.save import check_result, save
+from parscope.workflows.output import Output
 from parscope.workflows.technique import adapt, decided, find
 
 # Spectra from which a prior is learnt, spread over the scan.
@@ -124,41 +121,26 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     (('y', 'x'), True)
     """
     began = time.perf_counter()
-    target = None if output is None else Path(output)
     # Said before anything is read.
     find(technique)
     spectra = source if isinstance(source, Spectra) else open_spectra(source, dataset=dataset)
-    if target is not None:
-        check_result(target, overwrite, (spectra.source,))
+    place = Output(output, overwrite, spectra.source)
     settings = {"technique": technique, "prior": prior, "dataset": dataset, **options}
     plan = _plan(spectra, technique, prior, options)
-    path = Path(spectra.source)
-    mark = fingerprint(path) if path.exists() else ""
-    # Data in memory have no fingerprint by which the next run could know them again.
-    key = (mark, path.stat().st_mtime_ns, version("parscope"), settings) if mark else None
-    kept: list[Parts] = []
 
-    def run(job: Job, output: Path | None, report: Progress) -> Arrays:
-        parts = Parts(output, (*key, job.plan)) if output and key else None
-        kept.extend([parts] if parts else [])
-        return run_blocks(job, job.plan.blocks(), parts, dask, report)
+    def run(job: Job, ending: str, report: Progress) -> Arrays:
+        return run_blocks(job, job.plan.blocks(), place.parts(settings, job.plan, ending=ending), dask, report)
 
     report = progress or silent
     if prior == "neighbours":
-        beside = target and target.with_name(f"{target.name}.survey")
-        told = run(Job(survey_block, plan, "spectra"), beside, lambda _, done, total: report("survey", done, total))
+        told = run(Job(survey_block, plan, "spectra"), ".survey", lambda _, done, total: report("survey", done, total))
         plan = plan.settled(local=_local(spectra, told))
-    found = run(Job(fit_block, plan, "spectra"), target, report)
+    found = run(Job(fit_block, plan, "spectra"), "", report)
     elapsed = time.perf_counter() - began
-    provenance = Provenance(spectra.source, mark, version("parscope"), {**settings, **decided(plan.physics)})
+    provenance = place.provenance({**settings, **decided(plan.physics)})
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
     result = maps_dataset(plan, found, {**provenance.attributes(), **timing})
-    if target is not None:
-        # Once more: another run may have finished there meanwhile.
-        check_result(target, overwrite, (spectra.source,))
-        save(result, target)
-    for parts in kept:
-        parts.remove()
+    place.write(result)
     return result
 
 

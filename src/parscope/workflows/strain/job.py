@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
 from parscope.core.frames import Frames
-from parscope.core.record import Provenance, fingerprint
 from parscope.io import open_frames
 from parscope.techniques.diffraction.setup import Setup
 from parscope.workflows.blocks import Job, Progress, run_blocks, silent
-from parscope.workflows.parts import Parts
-from parscope.workflows.save import check_result, save
+from parscope.workflows.output import Output
 from parscope.workflows.strain.block import Plan, fit_block
 from parscope.workflows.strain.judge import judge
 from parscope.workflows.strain.prepare import Choices, prepare
@@ -83,34 +80,21 @@ def map_strain(
     """
     began = time.perf_counter()
     chosen = StrainSettings(**settings)
-    target = None if output is None else Path(output)
     frames = _calibrated(source if isinstance(source, Frames) else open_frames(source), chosen)
-    inputs = (frames.source, chosen.vacuum, chosen.mask)
-    if target is not None:
-        check_result(target, overwrite, inputs)
+    place = Output(output, overwrite, frames.source, (chosen.vacuum, chosen.mask))
     region = chosen.region(frames.scan_shape)
     report = progress or silent
     plan, setup, choices = prepare(frames, chosen, report)
-    path = Path(frames.source)
-    mark = fingerprint(path) if path.exists() else ""
-    # Data in memory have no fingerprint by which the next run could know them again.
-    parts = Parts(target, (mark, path.stat().st_mtime_ns, version("parscope"), plan)) if target and mark else None
     zero = np.array([chosen.g1, chosen.g2]) if chosen.reference == "lattice" else region
-    maps = run_blocks(Job(fit_block, plan), plan.blocks(), parts, dask, report)
+    maps = run_blocks(Job(fit_block, plan), plan.blocks(), place.parts(plan), dask, report)
     found = _concluded(plan, setup, choices, maps, zero)
     del maps
     elapsed = time.perf_counter() - began
-    provenance = Provenance(frames.source, mark, version("parscope"), _settings(frames, chosen))
     timing = {"elapsed_s": elapsed, "patterns_per_s": found.status.size / elapsed}
-    result = dataset(found, provenance, timing)
+    result = dataset(found, place.provenance(_settings(frames, chosen)), timing)
     # What only led to the result goes before a file is made of it: covariances alone are as large as the strains.
     del found
-    if target is not None:
-        # Once more: another run may have finished there meanwhile.
-        check_result(target, overwrite, inputs)
-        save(result, target)
-    if parts is not None:
-        parts.remove()
+    place.write(result)
     return result
 
 

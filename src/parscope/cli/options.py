@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from typing import overload
+import re
+from collections.abc import Callable
+from typing import TypeVar, overload
 
 from parscope.core.errors import OptionError
+
+Number = TypeVar("Number", int, float)
+
+
+def _pair(
+    text: str, option: str, kind: Callable[[str], Number], like: str, divider: str = ","
+) -> tuple[Number, Number]:
+    """Two numbers with a divider, a regular expression, between them; what is wrong is said with an example."""
+    try:
+        one, other = (kind(part) for part in re.split(divider, text))
+    except ValueError:
+        what = "two whole numbers" if kind is int else "two numbers"
+        raise OptionError(f"{text!r} is not {what}", option, f"write it as {like}") from None
+    return one, other
 
 
 def numbers(text: str | None, option: str) -> tuple[float, float] | None:
@@ -31,13 +47,7 @@ def numbers(text: str | None, option: str) -> tuple[float, float] | None:
     >>> numbers("63.5,64", "--centre")
     (63.5, 64.0)
     """
-    if text is None:
-        return None
-    try:
-        y, x = (float(part) for part in text.split(","))
-    except ValueError:
-        raise OptionError(f"{text!r} is not two numbers", option, "write it as 64.0,64.0") from None
-    return y, x
+    return None if text is None else _pair(text, option, float, "64.0,64.0")
 
 
 @overload
@@ -70,10 +80,7 @@ def shape(text: str | None, option: str) -> tuple[int, int] | None:
     """
     if text is None:
         return None
-    try:
-        y, x = (int(part) for part in text.lower().replace("x", ",").split(","))
-    except ValueError:
-        raise OptionError(f"{text!r} is not two whole numbers", option, "write it as 64,64") from None
+    y, x = _pair(text, option, int, "64,64", "[,xX]")
     if min(y, x) < 1:
         raise OptionError(f"{text!r} is not above zero", option, "write it as 64,64")
     return y, x
@@ -103,13 +110,7 @@ def span(text: str | None, option: str) -> tuple[float, float] | None:
     >>> span("280e3:360e3", "--axis")
     (280000.0, 360000.0)
     """
-    if text is None:
-        return None
-    try:
-        start, stop = (float(part) for part in text.split(":"))
-    except ValueError:
-        raise OptionError(f"{text!r} is not two numbers", option, "write it as 280e3:360e3") from None
-    return start, stop
+    return None if text is None else _pair(text, option, float, "280e3:360e3", ":")
 
 
 def assignments(text: str | None, option: str, share: bool = False) -> dict[str, str]:

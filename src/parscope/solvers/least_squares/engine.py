@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from parscope.core.physics import Parameter, Physics
 from parscope.core.separable import Separable
-from parscope.solvers.least_squares.bank import Bank, Taken
+from parscope.solvers.least_squares.bank import Bank, Taken, as_filters
 from parscope.solvers.least_squares.batched import Batched, DeviceBank
 from parscope.solvers.least_squares.generate import generate
-from parscope.solvers.least_squares.grid import Basis, parameters
+from parscope.solvers.least_squares.grid import Basis, Grid, lay_out, parameters, still
 from parscope.solvers.least_squares.judge import Verdict, judge, solve
 from parscope.solvers.least_squares.layout import MOST_STEPS, PATIENCE, Model, Prior
 from parscope.solvers.least_squares.probed import Probed
@@ -196,6 +196,22 @@ def choose(physics: Physics, device: str | None) -> Engine:
 def _no_prior(size: int) -> Prior:
     """A prior that says nothing."""
     return Prior(np.zeros((1, size)), np.zeros((1, size, size)), np.zeros(1))
+
+
+def grid_of(engine: Engine, loss: float) -> Grid:
+    """Nodes over all that an engine searches, between which a signal loses at most a share of its energy."""
+    return lay_out(engine.basis, *engine.range, engine.moving, loss)
+
+
+def bank_of(engine: Engine) -> Bank:
+    """Templates from which the search of an engine starts."""
+    return Bank(engine.basis, grid_of(engine, engine.loss), engine.moving, engine.positive)
+
+
+def level_of(engine: Engine) -> Array:
+    """Projection on the columns that nothing searched changes, as `take` wants it."""
+    level: Array = as_filters(still(engine.basis, engine.moving), np.float64)
+    return level
 
 
 def limits(parameters: tuple[Parameter, ...]) -> tuple[tuple[Array, Array], NDArray[np.bool_]]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from parscope.core.separable import Separable
 from parscope.solvers.least_squares.algebra import factorise, substitute
-from parscope.solvers.least_squares.bank import Bank, as_filters, take
-from parscope.solvers.least_squares.engine import Compiled
-from parscope.solvers.least_squares.grid import lay_out, stack, still
+from parscope.solvers.least_squares.bank import as_filters, take
+from parscope.solvers.least_squares.engine import Compiled, bank_of, grid_of, level_of
+from parscope.solvers.least_squares.grid import stack
 from parscope.solvers.least_squares.layout import FAST, Array, Integers, Prior
 
 # Nodes of a piece that are tried with those of the others.
@@ -63,9 +63,7 @@ class Apart:
         self._parts, self._banks = 1 + physics.complex, []
         for piece in physics.pieces:
             engine = Compiled(piece.physics)
-            grid = lay_out(piece.physics, *engine.range, engine.moving, engine.loss)
-            level = as_filters(still(piece.physics, engine.moving), np.float64)
-            self._banks.append((piece.samples, level, Bank(piece.physics, grid, engine.moving)))
+            self._banks.append((piece.samples, level_of(engine), bank_of(engine)))
 
     def start(self, rows: Array, prior: Prior | None) -> Array:
         """Where a search starts; a prior is not asked.
@@ -103,11 +101,13 @@ class Together:
     def __init__(self, physics: Separable) -> None:
         self._bins, self._parts = len(physics.axis), 1 + physics.complex
         self._nodes = [self._lay_out(piece.physics, piece.samples) for piece in physics.pieces]
+        self._gram = np.concatenate([nodes.gram for nodes in self._nodes])
+        self._offsets = np.cumsum([0, *(len(nodes.searched) for nodes in self._nodes)])
 
     def _lay_out(self, physics: Separable, samples: Integers) -> _Nodes:
         """Nodes of a piece, as dense as those of a bank."""
         engine = Compiled(physics)
-        searched = lay_out(physics, *engine.range, engine.moving, engine.loss).nodes
+        searched = grid_of(engine, engine.loss).nodes
         columns = as_filters(stack(physics, searched), np.float64)
         by_factor = columns.reshape(len(columns), -1, len(searched))
         gram = np.ascontiguousarray(np.einsum("rft,rgt->tfg", by_factor, by_factor, optimize=True))
@@ -132,13 +132,11 @@ class Together:
         favour = self._favour(prior)
         variance = np.zeros(1) if prior is None else prior.variance
         start = np.empty((len(rows), sum(nodes.searched.shape[1] for nodes in self._nodes)))
-        offsets = np.cumsum([0, *(len(nodes.searched) for nodes in self._nodes)])
-        gram = np.concatenate([nodes.gram for nodes in self._nodes])
         for first in range(0, len(rows), _CHUNK):
             some = slice(first, first + _CHUNK)
             target = np.concatenate([self._project(rows[some], nodes) for nodes in self._nodes], axis=1)
             weight = variance[some] if len(variance) > 1 else variance
-            chosen = _choose(gram, target, favour, offsets, 2 * weight)
+            chosen = _choose(self._gram, target, favour, self._offsets, 2 * weight)
             found = [nodes.searched[chosen[:, p]] for p, nodes in enumerate(self._nodes)]
             start[some] = np.concatenate(found, axis=1)
         return start

@@ -12,10 +12,9 @@ from parscope.core.errors import ShapeError
 from parscope.core.physics import Physics
 from parscope.core.separable import Separable
 from parscope.core.solver import GATE, Estimate, Status
-from parscope.solvers.least_squares.bank import Bank, Taken, as_filters, take
+from parscope.solvers.least_squares.bank import Bank, Taken, take
 from parscope.solvers.least_squares.batched import DeviceBank
-from parscope.solvers.least_squares.engine import choose
-from parscope.solvers.least_squares.grid import Grid, lay_out, still
+from parscope.solvers.least_squares.engine import bank_of, choose, grid_of, level_of
 from parscope.solvers.least_squares.judge import Verdict, settle
 from parscope.solvers.least_squares.layout import Prior, part_of
 from parscope.solvers.least_squares.pieces import Apart, Together, of_pieces
@@ -86,7 +85,7 @@ class LeastSquares:
         self.noise = noise
         self.device = device
         self._engine = choose(physics, device)
-        self.level = as_filters(still(self._engine.basis, self._engine.moving), np.float64)
+        self.level = level_of(self._engine)
 
     @cached_property
     def bank(self) -> Bank | DeviceBank:
@@ -95,8 +94,7 @@ class LeastSquares:
 
     @cached_property
     def _templates(self) -> Bank:
-        engine = self._engine
-        return Bank(engine.basis, self._grid(engine.loss), engine.moving, engine.positive)
+        return bank_of(self._engine)
 
     @cached_property
     def posteriors(self) -> tuple[Posterior, ...]:
@@ -106,12 +104,8 @@ class LeastSquares:
     def _posterior(self, level: int) -> Posterior:
         engine = self._engine
         coarse = self._templates if level == 0 and not engine.positive else None
-        grid = self._grid(_FINE_LOSS * 2**level)
+        grid = grid_of(engine, _FINE_LOSS * 2**level)
         return Posterior(engine.basis, grid, engine.moving, engine.model.period, coarse, engine.positive)
-
-    def _grid(self, loss: float) -> Grid:
-        engine = self._engine
-        return lay_out(engine.basis, *engine.range, engine.moving, loss)
 
     def __call__(
         self,

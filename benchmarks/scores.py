@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.exchange import Answer, Method
+from benchmarks.exchange import Answer, Method, Run
 from benchmarks.report import Row, Target, rounded
 
 TOLERABLE = 0.05
@@ -134,3 +135,37 @@ def record(case: str, method: Method, answer: Answer, scores: Scores) -> dict[st
     }
     print(f"{case}: {method.name}: {answer.error or made['scores']}", flush=True)
     return made
+
+
+def entered(
+    run: Run, case: str, folder: Path, entrants: Iterable[Method], scores_of: Callable[[Answer], Scores]
+) -> tuple[dict[str, Scores], list[dict[str, Any]]]:
+    """Every entrant on one case.
+
+    Parameters
+    ----------
+    run : Run
+        Where answers live.
+    case : str
+        What is measured.
+    folder : Path
+        Of the case.
+    entrants : iterable of Method
+        Who takes part.
+    scores_of : callable
+        What can be said of an answer; nothing of one that broke.
+
+    Returns
+    -------
+    found : dict of dict
+        Scores by method.
+    records : list of dict
+        One each, to look up afterwards.
+    """
+    found: dict[str, Scores] = {}
+    records = []
+    for method in entrants:
+        answer = run.answer(folder, method)
+        found[method.name] = scores_of(answer)
+        records.append(record(case, method, answer, found[method.name]))
+    return found, records

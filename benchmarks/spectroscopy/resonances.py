@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.exchange import Answer, Method, Run
 from benchmarks.report import Row, Target
-from benchmarks.scores import Metric, Scores, lines, record
+from benchmarks.scores import Metric, Scores, entered, lines
 from benchmarks.spectroscopy.draws import NAMES, Draw, resonances
 from benchmarks.spectroscopy.score import errors, failed, score
 from parscope.core import Status
@@ -174,11 +175,8 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
     for case in CASES:
         draw = case.draw(QUICK if quick else COUNT)
         folder = run.case(f"resonances-{case.snr}", {}, spectra=draw.spectra, frequency=draw.frequency)
-        found: dict[str, Scores] = {}
-        for method in (OURS, *PEERS, *case.more):
-            answer = run.answer(folder, method)
-            found[method.name] = scores_of(answer, draw)
-            records.append(record(case.name, method, answer, found[method.name]))
+        found, made = entered(run, case.name, folder, (OURS, *PEERS, *case.more), partial(scores_of, draw=draw))
+        records += made
         rows += rows_of(case, found)
     return rows, records
 

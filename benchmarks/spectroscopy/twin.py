@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.exchange import Method, Run
+from benchmarks.exchange import Answer, Method, Run
 from benchmarks.report import Row, Target
-from benchmarks.scores import Metric, Scores, lines, record
-from benchmarks.spectroscopy.draws import NAMES, SPREAD, film
+from benchmarks.scores import Metric, Scores, entered, lines
+from benchmarks.spectroscopy.draws import NAMES, SPREAD, Draw, film
 from benchmarks.spectroscopy.score import attainable, score
 
 COUNT, QUICK, SEED = 10_000, 1_000, 0
@@ -47,15 +48,16 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
         name = f"twin of the published film, n = {times}"
         draw = film(times, QUICK if quick else COUNT, SEED)
         folder = run.case(f"twin-{times}", {}, spectra=draw.spectra, frequency=draw.frequency)
-        found: dict[str, Scores] = {}
-        for method in (PLAIN, PRIOR):
-            answer = run.answer(folder, method)
-            arrays = answer.arrays
-            found[method.name] = score(arrays["theta"], draw, arrays["std"]) if arrays else {}
-            records.append(record(name, method, answer, found[method.name]))
+        found, made = entered(run, name, folder, (PLAIN, PRIOR), partial(scores_of, draw=draw))
+        records += made
         limits = attainable(draw), attainable(draw, SPREAD)
         rows += rows_of(name, (found[PLAIN.name], found[PRIOR.name]), published(times), limits)
     return rows, records
+
+
+def scores_of(answer: Answer, draw: Draw) -> Scores:
+    """Errors of one answer; nothing of a runner that broke."""
+    return score(answer.arrays["theta"], draw, answer.arrays["std"]) if answer.arrays else {}
 
 
 def rows_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from benchmarks.exchange import Answer, Method, Run
 from benchmarks.report import Row
-from benchmarks.scores import Scores, lines, record
+from benchmarks.scores import Scores, entered, lines
 from benchmarks.strain import methods, scenes
 from benchmarks.strain.cases import METRICS, Case
 from benchmarks.strain.polycrystal import polycrystal_scores
@@ -39,11 +40,8 @@ def measure(run: Run, cases: Iterable[Case]) -> tuple[list[Row], list[dict[str, 
     for case in cases:
         scene = scenes.load(case.phantom)
         folder = _lay_out(run, case, scene)
-        found: dict[str, Scores] = {}
-        for method in entrants(case, scene):
-            answer = run.answer(folder, method)
-            found[method.name] = _scores(answer, scene, case)
-            records.append(record(case.name, method, answer, found[method.name]))
+        found, made = entered(run, case.name, folder, entrants(case, scene), partial(_scores, scene=scene, case=case))
+        records += made
         rows += rows_of(case, found, scene.bounds(case.electrons))
     return rows, records
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from typer.testing import CliRunner
 
 from parscope.cli.main import app
 from parscope.techniques.band_excitation import BandExcitation
+from tests.cli.full_disk import files_up_to
 
 FREQUENCY = np.linspace(280e3, 359e3, 80)
 SHAPE = (4, 100)
@@ -83,17 +81,6 @@ def test_a_second_run_for_the_same_output_is_refused_and_disturbs_nothing() -> N
     assert "maps.nc: is being written by another run" in second.stderr
     assert process.returncode == 0
     assert np.isfinite(maps("maps.nc")["resonance"]).all()
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """As on a full disk, no file grows beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(("size", "kept"), [(500, 0), (10_000, 400)], ids=["for the parts", "for the result"])

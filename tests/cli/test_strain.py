@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from html import unescape
 from pathlib import Path
@@ -28,6 +25,7 @@ from parscope.cli.main import app
 from parscope.core.solver import Status
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.workflows.strain import StrainSettings
+from tests.cli.full_disk import files_up_to
 
 DESIGN = ScanDesign(scan=(12, 8), electrons=3000.0).sized((64, 64))
 COUNTS = simulate(DESIGN).rows(0, 12)
@@ -60,17 +58,6 @@ def maps(path: str) -> xr.Dataset:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """One scan row a block, so that a small scan is a long job."""
     monkeypatch.setattr("parscope.workflows.strain.block._BLOCK_BYTES", 8 * 64 * 64 * 2)
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """As on a full disk, no file grows beyond `size` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_scan_becomes_a_map_a_table_and_a_report() -> None:

@@ -60,6 +60,13 @@ def test_nothing_to_learn_from_is_no_prior() -> None:
     assert np.isnan(estimate.theta).all() and not estimate.extra["prior_share"].any()
 
 
+def test_signals_that_are_all_the_same_are_no_distribution() -> None:
+    bayes = EmpiricalBayes(LeastSquares(PHYSICS))
+    signals = np.repeat(scan(0.0, 1)[1], 8, axis=0)
+    assert bayes.learn(signals) is None
+    np.testing.assert_array_equal(bayes(signals).theta, LeastSquares(PHYSICS)(signals).theta)
+
+
 def test_quality_below_the_noise_is_not_taken_for_narrow_lines() -> None:
     theta, signals = scan(0.8, 1000)
     population = EmpiricalBayes(LeastSquares(PHYSICS)).learn(signals)

@@ -79,7 +79,7 @@ class EmpiricalBayes:
         Returns
         -------
         Population, optional
-            None where no signal could be fitted.
+            None where too few signals could be fitted, or all of them are the same: nothing is distributed then.
         """
         some = signals[:: max(len(signals) // _SAMPLE, 1)]
         first = self.solver(some, posterior=False)
@@ -88,6 +88,8 @@ class EmpiricalBayes:
             return None
         some, noise = some[usable], first.extra["noise"][usable]
         at, _ = self.solver.searched(first.theta[usable], first.covariance[usable])
+        if not np.ptp(at, axis=0).all():
+            return None
         found = Population(np.median(at, axis=0), at.std(axis=0), np.zeros(0), np.zeros((0, 0)), True)
         fits = self.solver(some, prior=self._prior(found, noise, first.theta[usable, at.shape[1] :]), posterior=False)
         found = distribution(*self._moments(fits))

@@ -67,7 +67,7 @@ def load(path: Path) -> tuple[Array, Array]:
 
 
 def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
-    """Run everything; see `benchmarks.spectroscopy.resonances.measure`."""
+    """Run everything; see `benchmarks.spectroscopy.table.measure`."""
     path = file()
     if path is None:
         print(f"{CASE}: left out, as there is no spectroscopy/{FILE}; set PARSCOPE_TEST_DATA", flush=True)

@@ -154,22 +154,7 @@ CASES = (
 
 
 def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
-    """Run everything.
-
-    Parameters
-    ----------
-    run : Run
-        Where spectra and answers live.
-    quick : bool
-        Whether a tenth of the spectra are enough.
-
-    Returns
-    -------
-    rows : list of Row
-        Lines of the table.
-    records : list of dict
-        All scores of all methods.
-    """
+    """Run everything; see `benchmarks.spectroscopy.table.measure`."""
     rows: list[Row] = []
     records: list[dict[str, Any]] = []
     for case in CASES:

@@ -41,7 +41,7 @@ def published(times: int) -> dict[str, Scores]:
 
 
 def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
-    """Run everything; see `benchmarks.spectroscopy.resonances.measure`."""
+    """Run everything; see `benchmarks.spectroscopy.table.measure`."""
     rows: list[Row] = []
     records: list[dict[str, Any]] = []
     for times in NOISE:

@@ -66,20 +66,7 @@ class Apart:
             self._banks.append((piece.samples, level_of(engine), bank_of(engine)))
 
     def start(self, rows: Array, prior: Prior | None) -> Array:
-        """Where a search starts; a prior is not asked.
-
-        Parameters
-        ----------
-        rows : ndarray, shape (n, parts * bins)
-            Signals, real before imaginary parts.
-        prior : Prior, optional
-            Of what is searched.
-
-        Returns
-        -------
-        ndarray, shape (n, k)
-            As it is searched.
-        """
+        """Where a search starts, as `Together.start` says; a prior is not asked."""
         real, *imaginary = np.split(rows, self._parts, axis=1)
         signals = real + 1j * imaginary[0] if imaginary else real
         starts = []

@@ -14,6 +14,7 @@ from parscope.solvers.least_squares.layout import (
     FAST,
     FIRST_DAMPING,
     IDLE,
+    INLINE,
     LEAST_DAMPING,
     LONGEST,
     LOST,
@@ -57,7 +58,7 @@ def _room_for(model: Model) -> Work:
     )
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _step(model: Model, work: Work, at: Array, damping: float, step: Array, room: Array) -> bool:
     """Next step of the search; parameters that lean against a bound stay there. False where there is none."""
     size = at.size
@@ -78,7 +79,7 @@ def _step(model: Model, work: Work, at: Array, damping: float, step: Array, room
     return True
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _move(model: Model, at: Array, step: Array, to: Array) -> None:
     """Where a step leads, inside the bounds."""
     for j in range(at.size):

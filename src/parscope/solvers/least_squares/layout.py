@@ -13,6 +13,9 @@ Integers = NDArray[np.int64]
 # The cache of a function is renewed when its own file changes, not when that of a function it calls does: delete the
 # *.nbi files of __pycache__ after an edit.
 FAST: dict[str, Any] = {"fastmath": True, "cache": True, "error_model": "numpy", "nogil": True}
+# For functions with one caller in the search: a call hands over every field of every array of a group, some two hundred
+# numbers, which costs more than short loops over few columns do.
+INLINE: dict[str, Any] = {**FAST, "inline": "always"}
 # Where NaN must be seen: sums in any order, but no assumption that all numbers are finite.
 CAREFUL: dict[str, Any] = {**FAST, "fastmath": {"reassoc", "nsz", "contract"}}
 

@@ -16,7 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from parscope.solvers.least_squares.algebra import factorise, invert, substitute
-from parscope.solvers.least_squares.layout import FAST, Array, Model, Work
+from parscope.solvers.least_squares.layout import FAST, INLINE, Array, Model, Work
 
 
 @intrinsic
@@ -50,7 +50,7 @@ def _cross(columns: Array, a: int, b: int) -> float:
     return total
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _products(model: Model, work: Work) -> None:
     """Inner products of all columns with each other and with the signal, which is the last row of the columns."""
     columns, count = work.columns, work.columns.shape[0] - 1
@@ -82,7 +82,7 @@ def _gather(model: Model, work: Work) -> None:
                 work.gram[2 * a + 1, 2 * b] = work.imaginary[a, b]
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _solve_factors(model: Model, work: Work, mean: Array, weight: Array) -> float:
     """Solve for the factors under their prior; return by how much they lower the squared residual."""
     size, searched = work.factors.size, work.slope.size
@@ -107,7 +107,7 @@ def _factor(work: Work, column: int, parts: int) -> tuple[float, float]:
     return work.factors[parts * column], work.factors[2 * column + 1] if parts == 2 else 0.0
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _differentiate(model: Model, work: Work) -> None:
     """Products of the derivative of the signal by each parameter: with the columns, the signal and each other.
 
@@ -134,7 +134,7 @@ def _differentiate(model: Model, work: Work) -> None:
             work.normal[j, k] += rate * work.rate[k] * value
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _project(work: Work) -> None:
     """Take out of the derivatives what the factors can follow."""
     searched, size = work.cross.shape
@@ -149,7 +149,7 @@ def _project(work: Work) -> None:
                 work.normal[j, k] -= work.solved[i] * work.cross[k, i]
 
 
-@nb.njit(**FAST)
+@nb.njit(**INLINE)
 def _weigh(model: Model, searched: Array, mean: Array, weight: Array, work: Work) -> float:
     """Add a prior to the normal equations; return what it adds to the squared residual.
 

@@ -1,0 +1,298 @@
+"""One training loop for any physics: teachers say what is wrong, a schedule found on the way says when to stop.
+
+The rate stays high until the loss on held-out signals no longer falls, then is lowered to nothing over a third as many
+steps: nothing about the length of the training has to be set. What is used afterwards are the mean weights of the last
+steps (Polyak, Juditsky, doi:10.1137/0330046).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from parscope.core.errors import ParscopeError
+from parscope.solvers.networks.checkpoint import Checkpoint, optimiser_state
+
+Progress = Callable[[str, int, int], None]
+Optimiser = Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer]
+
+# Checks in a row that must gain less than this between them, in units of the loss, before the rate is lowered.
+_PATIENCE, _GAIN = 4, 0.01
+# Steps over which the rate rises at first, and the part of the steps so far over which it falls at last.
+_WARM, _FALL = 100, 1 / 3
+# Gradients longer than this multiple of their usual length are shortened.
+_LONG = 5.0
+# How often a training that ran away is taken up again, each time at half the rate.
+_AGAIN = 3
+
+
+class Teacher(Protocol):
+    """Says how wrong a network is on signals that it draws."""
+
+    def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
+        """Mean loss of a batch, [nat] for likelihoods.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            The network.
+        generator : torch.Generator
+            Where chance comes from, which repeats for held-out batches.
+
+        Returns
+        -------
+        Tensor
+            A number that can be differentiated.
+        """
+
+
+class TrainingError(ParscopeError):
+    """The training ran away several times, or cannot be taken up again."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What may be set of a training; the defaults need no thought.
+
+    Parameters
+    ----------
+    rate : float, default 2e-3
+        Largest learning rate.
+    most : int, default 20000
+        Steps before the rate is lowered, at most.
+    every : int, default 200
+        Steps between checks on held-out signals.
+    checked : int, default 8
+        Held-out batches of a check.
+    average : float, default 0.995
+        Memory of the mean weights: a step counts by 1 - average; 0 for the last weights.
+    seconds : float, optional
+        Time after which the rate is lowered, whatever was gained.
+    seed : int, default 0
+        Fixes what is drawn.
+    """
+
+    rate: float = 2e-3
+    most: int = 20000
+    every: int = 200
+    checked: int = 8
+    average: float = 0.995
+    seconds: float = math.inf
+    seed: int = 0
+
+
+@dataclass
+class Course:
+    """How a training went, and where it is.
+
+    Parameters
+    ----------
+    step : int
+        Steps done.
+    falling : int, optional
+        Step at which the rate began to fall.
+    last : int, optional
+        Step at which all ends.
+    losses : list of tuple
+        Step and loss on held-out signals.
+    restarts : int
+        How often it ran away.
+    seconds : float
+        Time it took.
+    """
+
+    step: int = 0
+    falling: int | None = None
+    last: int | None = None
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    restarts: int = 0
+    seconds: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """The last held-out loss."""
+        return self.losses[-1][1] if self.losses else math.nan
+
+    def flat(self) -> bool:
+        """Whether the last checks gained too little."""
+        recent = [loss for _, loss in self.losses[-2 * _PATIENCE :]]
+        if len(recent) < 2 * _PATIENCE:
+            return False
+        return sum(recent[:_PATIENCE]) / _PATIENCE - sum(recent[_PATIENCE:]) / _PATIENCE < _GAIN
+
+    def rate(self, highest: float) -> float:
+        """Learning rate of the next step."""
+        warm = min(1.0, (self.step + 1) / _WARM)
+        if self.falling is None or self.last is None:
+            return highest * warm
+        left = (self.last - self.step) / max(self.last - self.falling, 1)
+        return highest * warm * max(left, 0.0)
+
+
+def adamw(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    """Adam with decoupled decay of the weights (Loshchilov, Hutter, arXiv:1711.05101), the default optimiser."""
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-4)
+
+
+def train(
+    module: nn.Module,
+    teachers: Mapping[str, tuple[Teacher, float]],
+    recipe: Recipe | None = None,
+    *,
+    optimiser: Optimiser = adamw,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Course:
+    """Train a network, in place, until it learns no more.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    teachers : mapping of str to tuple
+        Teachers and the weights of their losses, by name.
+    recipe : Recipe, optional
+        What may be set.
+    optimiser : callable, default `adamw`
+        Makes an optimiser of PyTorch from parameters and a rate; one whose steps need only a gradient.
+    folder : Path, optional
+        Where to keep a checkpoint, from which the same training goes on where it was stopped.
+    progress : callable, optional
+        Called with a line on phase and loss, the steps done, and all of them as far as is known.
+
+    Returns
+    -------
+    Course
+
+    Raises
+    ------
+    TrainingError
+        If it ran away again and again.
+    """
+    job = _Job(module, teachers, recipe or Recipe(), optimiser)
+    checkpoint = Checkpoint(folder, {**asdict(job.recipe), "teachers": {n: w for n, (_, w) in teachers.items()}})
+    if not job.resume(checkpoint):
+        job.keep(checkpoint)
+    while job.course.last is None or job.course.step < job.course.last:
+        job.stretch()
+        job.course.losses.append((job.course.step, job.held_out()))
+        if not math.isfinite(job.course.loss):
+            job.again(checkpoint)
+            continue
+        job.decide()
+        if progress is not None:
+            phase = "learn" if job.course.falling is None else "settle"
+            progress(f"{phase}, loss {job.course.loss:.3f}", job.course.step, job.course.last or job.recipe.most)
+        job.keep(checkpoint)
+    job.finish()
+    checkpoint.remove()
+    return job.course
+
+
+class _Job:
+    """A training under way."""
+
+    def __init__(
+        self, module: nn.Module, teachers: Mapping[str, tuple[Teacher, float]], recipe: Recipe, optimiser: Optimiser
+    ) -> None:
+        self.module, self.teachers, self.recipe, self.course = module, teachers, recipe, Course()
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._optimiser = optimiser(self._parameters, recipe.rate)
+        self._mean = [p.detach().clone() for p in self._parameters]
+        device = self._parameters[0].device
+        self._chance = torch.Generator(device).manual_seed(recipe.seed)
+        self._device, self._length, self._highest = device, math.inf, recipe.rate
+        self._began = time.perf_counter()
+
+    def stretch(self) -> None:
+        """Steps up to the next check."""
+        stop = self.course.step + self.recipe.every
+        for _ in range(self.course.step, min(stop, self.course.last or stop)):
+            self._step()
+        self.course.seconds += time.perf_counter() - self._began
+        self._began = time.perf_counter()
+
+    def _step(self) -> None:
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.course.rate(self._highest)
+        self._optimiser.zero_grad(set_to_none=True)
+        self._loss(self._chance).backward()  # type: ignore[no-untyped-call]
+        length = float(nn.utils.clip_grad_norm_(self._parameters, _LONG * self._length))
+        if math.isfinite(length):
+            self._length = (
+                length if math.isinf(self._length) else 0.98 * self._length + 0.02 * min(length, _LONG * self._length)
+            )
+            self._optimiser.step()
+        self.course.step += 1
+        memory = min(self.recipe.average, self.course.step / (self.course.step + 10))
+        with torch.no_grad():
+            for mean, own in zip(self._mean, self._parameters, strict=True):
+                mean.lerp_(own, 1 - memory)
+
+    def _loss(self, generator: torch.Generator) -> Tensor:
+        losses = [weight * teacher.loss(self.module, generator) for teacher, weight in self.teachers.values()]
+        return torch.stack(losses).sum()
+
+    def held_out(self) -> float:
+        """Loss of the mean weights on the same signals every time."""
+        chance = torch.Generator(self._device).manual_seed(self.recipe.seed + 1_000_003)
+        own = [p.detach().clone() for p in self._parameters]
+        self._load(self._mean)
+        with torch.no_grad():
+            losses = [float(self._loss(chance)) for _ in range(self.recipe.checked)]
+        self._load(own)
+        return sum(losses) / len(losses)
+
+    def decide(self) -> None:
+        """Whether the rate is to fall from now on."""
+        course, recipe = self.course, self.recipe
+        late = course.step >= recipe.most or course.seconds >= recipe.seconds
+        if course.falling is None and (course.flat() or late):
+            course.falling, course.last = course.step, course.step + max(int(_FALL * course.step), recipe.every)
+
+    def again(self, checkpoint: Checkpoint) -> None:
+        """Go back to the last checkpoint, at half the rate."""
+        restarts = self.course.restarts + 1
+        if restarts > _AGAIN or not self.resume(checkpoint):
+            raise TrainingError("the training ran away", "", "look at the data, or give a lower rate")
+        self.course.restarts = restarts
+        self._highest = self.recipe.rate / 2**restarts
+
+    def resume(self, checkpoint: Checkpoint) -> bool:
+        """Take up what was kept, if something was."""
+        kept = checkpoint.load()
+        if kept is None:
+            return False
+        tensors, course = kept
+        self._load([tensors[f"weight.{k}"] for k in range(len(self._parameters))])
+        for k, mean in enumerate(self._mean):
+            mean.copy_(tensors[f"mean.{k}"])
+        self._chance.set_state(tensors["chance"])
+        self._optimiser.load_state_dict(optimiser_state(tensors, self._optimiser.state_dict()))
+        losses = [(int(step), float(loss)) for step, loss in course["losses"]]
+        self.course = replace(Course(), **{**course, "losses": losses})
+        self._highest = self.recipe.rate / 2**self.course.restarts
+        return True
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep all that a training goes on from."""
+        weights = {f"weight.{k}": p for k, p in enumerate(self._parameters)}
+        means = {f"mean.{k}": m for k, m in enumerate(self._mean)}
+        tensors = {**weights, **means, "chance": self._chance.get_state()}
+        checkpoint.keep(tensors, self._optimiser.state_dict(), asdict(self.course))
+
+    def finish(self) -> None:
+        """Leave the mean weights in the module."""
+        self._load(self._mean)
+
+    def _load(self, values: Sequence[Tensor]) -> None:
+        with torch.no_grad():
+            for own, value in zip(self._parameters, values, strict=True):
+                own.copy_(value)

@@ -47,7 +47,7 @@ def matched(
     signal = build.add("part", 0, start=0, stop=samples)
     strength = build.add("part", 0, start=samples, stop=samples + 1)
     template = moving_templates(decoder, filters, seed)
-    first = np.stack([template.real, template.imag]) if inlet.parts == 2 else template
+    first: Array = np.stack([template.real, template.imag]) if inlet.parts == 2 else template.real
     joined = build.add("join", build.energies(signal, first), strength)
     at = build.scale(joined, *_spread(build.network(), inlet, draws, seed))
     size = filters + 1

@@ -13,8 +13,8 @@ from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
 from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.fit.source import as_scan, physics_for, sample
-from parscope.workflows.technique import decided, find
 from parscope.workflows.saved_networks import save_spectra
+from parscope.workflows.technique import decided, find
 
 TeacherName = Literal["simulation", "rendering", "cycle", "labels"]
 TEACHERS: tuple[TeacherName, ...] = ("simulation", "rendering", "cycle", "labels")

@@ -1,4 +1,4 @@
-"""Draw the figures of the page on spectroscopy from benchmarks/results/spectroscopy.json, and from nothing else.
+"""Draw the figures of the pages on spectra from benchmarks/results/*.json, and from nothing else.
 
 ``python docs/make_figures.py`` writes them; what others have published comes from the table's own record of it.
 """
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "spectroscopy.json"
+RESULTS = ROOT / "benchmarks" / "results"
 PUBLISHED = ROOT / "benchmarks" / "spectroscopy" / "published.json"
 IMAGES = ROOT / "docs" / "images"
 
@@ -40,7 +40,16 @@ PARAMETERS = {
     "quality": ("quality factor", 1.0),
     "phase": ("phase, rad", 1.0),
 }
+SWEEP = {
+    "least squares": ("least squares", "#999999", "v"),
+    "published network, clean only": ("published network, trained on clean only", "#E69F00", "^"),
+    "published network, over a range": ("over a range of noise", "#CC79A7", "D"),
+    "published network, at each noise": ("at each noise", "#D55E00", "s"),
+    "parscope network, trained once": ("parscope's network, trained once", "#009E73", "P"),
+    "least squares, prior": ("least squares, prior from the scan", "#0072B2", "o"),
+}
 RESONANCES, TWIN = "resonances, signal to noise ", "twin of the published film, n = "
+NOISY = "noise sweep on the twin, n = "
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 
 Scores = dict[str, dict[int, dict[str, float]]]
@@ -122,10 +131,10 @@ def coverage(made: dict[str, Any]) -> Figure:
     return figure
 
 
-def limits(made: dict[str, Any], metric: str) -> dict[int, float | None]:
+def limits(made: dict[str, Any], metric: str, cases: str = TWIN) -> dict[int, float | None]:
     """The limits that the table states for one quantity of the twin, by the noise."""
-    rows = [row for row in made["rows"] if row["case"].startswith(TWIN) and row["metric"] == metric]
-    return {int(row["case"].removeprefix(TWIN)): row["bound"] for row in rows}
+    rows = [row for row in made["rows"] if row["case"].startswith(cases) and row["metric"] == metric]
+    return {int(row["case"].removeprefix(cases)): row["bound"] for row in rows}
 
 
 def film(made: dict[str, Any]) -> Figure:
@@ -150,19 +159,39 @@ def film(made: dict[str, Any]) -> Figure:
     return figure
 
 
-FIGURES: dict[str, Callable[[dict[str, Any]], Figure]] = {
-    "spectroscopy_precision.png": precision,
-    "spectroscopy_coverage.png": coverage,
-    "spectroscopy_film.png": film,
+def sweep(made: dict[str, Any]) -> Figure:
+    """Errors in the published noise sweep, by what was trained on what."""
+    found = scores(made, NOISY)
+    figure, panels = plt.subplots(1, 5, figsize=(13.0, 3.4), layout="constrained")
+    titles = {f"median_{name}": f"{title}: median error" for name, (title, _) in PARAMETERS.items()}
+    factors = {f"median_{name}": factor for name, (_, factor) in PARAMETERS.items()}
+    for axes, key in zip(panels, ("mse", *titles), strict=True):
+        bounds = limits(made, f"{key.removeprefix('median_')}, median error", NOISY)
+        curve(axes, bounds, ("limit with the prior", "black", ""), lw=0.8)
+        for method, style in SWEEP.items():
+            # Without noise least squares has no error that a logarithmic axis could show.
+            points = {n: s[key] for n, s in found[method].items() if n or "network" in method}
+            curve(axes, {n: None if y is None else factors.get(key, 1.0) * y for n, y in points.items()}, style)
+        plain_logarithmic(axes)
+        axes.set_xlabel("noise n")
+        axes.set_title(titles.get(key, "distance from the clean spectra"), loc="left", fontsize=9)
+    figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+FIGURES: dict[str, tuple[str, Callable[[dict[str, Any]], Figure]]] = {
+    "spectroscopy_precision.png": ("spectroscopy", precision),
+    "spectroscopy_coverage.png": ("spectroscopy", coverage),
+    "spectroscopy_film.png": ("spectroscopy", film),
+    "averaging.png": ("averaging", sweep),
 }
 
 
 def main() -> None:
     """Write all figures."""
-    made = json.loads(RESULTS.read_text(encoding="utf-8"))
     with plt.rc_context(STYLE):
-        for name, draw in FIGURES.items():
-            figure = draw(made)
+        for name, (results, draw) in FIGURES.items():
+            figure = draw(json.loads((RESULTS / f"{results}.json").read_text(encoding="utf-8")))
             # No date and no version in the file: the same results make the same bytes.
             figure.savefig(IMAGES / name, dpi=150, metadata={"Software": None})
             plt.close(figure)

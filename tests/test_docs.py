@@ -99,8 +99,8 @@ def test_figures_are_drawn_from_the_results(tmp_path: Path) -> None:
     space["IMAGES"] = tmp_path
     space["main"]()
     assert {image.name for image in tmp_path.iterdir()} == set(space["FIGURES"])
-    page = (ROOT / "docs" / "explanation" / "spectroscopy.md").read_text(encoding="utf-8")
-    assert all(f"../images/{name}" in page and (ROOT / "docs" / "images" / name).exists() for name in space["FIGURES"])
+    pages = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "explanation").glob("*.md"))
+    assert all(f"../images/{name}" in pages and (ROOT / "docs" / "images" / name).exists() for name in space["FIGURES"])
 
 
 def commands(page: str) -> list[tuple[str, str]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from parscope.solvers.networks.module import NetworkModule  # noqa: E402
-from parscope.solvers.networks.onnx import write_onnx  # noqa: E402
-from parscope.solvers.networks.spectra.encoder import published  # noqa: E402
+from parscope.solvers.networks.module import NetworkModule
+from parscope.solvers.networks.onnx import write_onnx
+from parscope.solvers.networks.spectra.encoder import published
 
 
 def test_it_has_as_many_parameters_as_is_published() -> None:
@@ -33,11 +33,9 @@ def test_both_branches_reach_the_result() -> None:
 
 
 def test_another_runtime_computes_the_same(tmp_path: Path) -> None:
-    pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
     network = published(165, 0)
     write_onnx(network, tmp_path / "n.onnx")
     signals = np.random.default_rng(0).normal(size=(5, 2, 165)).astype(np.float32)
-    [told] = runtime.InferenceSession(tmp_path / "n.onnx").run(None, {"signals": signals})
+    [told] = onnxruntime.InferenceSession(tmp_path / "n.onnx").run(None, {"signals": signals})
     ours = NetworkModule(network)(torch.tensor(signals)).detach().numpy()
     np.testing.assert_allclose(told, ours, rtol=1e-4, atol=1e-6)

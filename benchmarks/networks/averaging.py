@@ -51,8 +51,8 @@ TRAINED, SCORED = 60_000, 10_000
 """Spectra of the scan that networks are trained on, and of the one that all are scored on."""
 STEPS = 1000
 """Of the published network; published are 11 000."""
-OURS_STEPS = 2000
-"""Of parscope's network before its rate falls."""
+OURS_STEPS, SHORT = 6000, 2000
+"""Of parscope's network before its rate falls, at most; of each of several, whose differences are looked at."""
 SOLE, SCAN = 4, 2
 """The noise at which averaging is looked at; that of the scan which parscope's network is trained on, once."""
 SEEDS = (0, 1, 2)
@@ -140,7 +140,7 @@ class Study:
         how = "dropping" if kind is Dropping else "published"
         return self.kept(f"{how}-{'range' if noise is None else noise}-{seed}", make)
 
-    def ours(self, seed: int = 0, average: float = Recipe().average) -> SpectraNetwork:
+    def ours(self, steps: int, seed: int = 0, average: float = Recipe().average) -> SpectraNetwork:
         """parscope's network for all noises, from one noisy scan."""
         scan = self._scan(SCAN)
         population = EmpiricalBayes(LeastSquares(scan.physics)).learn(scan.spectra)
@@ -151,24 +151,33 @@ class Study:
             some = LeastSquares(scan.physics)(scan.spectra[:2048], posterior=False)
             draws = OfPopulation(decoder, population, float(np.nanmedian(some.extra["noise"])))
             module = NetworkModule(matched(inlet, decoder, draws, seed))
-            recipe = Recipe(most=OURS_STEPS // self._part, average=average, seed=seed)
+            recipe = Recipe(most=steps // self._part, average=average, seed=seed)
             train(module, {"simulation": (Simulation(inlet, decoder, draws), 1.0)}, recipe)
             return {"mean": module.network()}
 
-        network = self.kept(f"ours-{seed}-{average}", make)["mean"]
+        network = self.kept(f"ours-{seed}-{average}-{steps}", make)["mean"]
         prior = FactorPrior(population.factor_mean, population.factor_covariance, population.two_signs)
         return SpectraNetwork(scan.physics, network, prior=prior)
 
 
 def scores_of(found: Array, draw: Draw) -> Scores:
-    """Median errors of the parameters, and the distance from the clean spectra; no fit counts as one by nothing."""
+    """Median errors, the RMS of that of the resonance where there is a fit, and the distance from the clean spectra.
+
+    No fit has an infinite error, and counts as a fit by nothing.
+    """
     away = errors(found, draw.truth)
-    size = np.where(np.isfinite(away).all(axis=1)[:, None], np.abs(away), np.inf)
+    there = np.isfinite(away).all(axis=1)
+    size = np.where(there[:, None], np.abs(away), np.inf)
     clean = draw.physics.render(factors(draw.truth))
-    there, fitted = np.isfinite(away).all(axis=1), np.zeros_like(clean)
+    fitted = np.zeros_like(clean)
     fitted[there] = draw.physics.render(factors(canonical(found)[there]))
     medians = {f"median_{name}": float(np.median(size[:, k])) for k, name in enumerate(NAMES)}
-    return medians | {"mse": float(np.mean(np.abs(fitted - clean) ** 2) / np.var(clean))}
+    rms = float(np.sqrt(np.mean(np.square(away[there, 0])))) if there.any() else np.inf
+    return medians | {
+        "missing": float(np.mean(~there)),
+        "rms_resonance": rms,
+        "mse": float(np.mean(np.abs(fitted - clean) ** 2) / np.var(clean)),
+    }
 
 
 def least_squares(draw: Draw) -> Array:
@@ -191,7 +200,7 @@ def by(network: SpectraNetwork, draw: Draw) -> Array:
 
 def sweep(study: Study) -> dict[int, dict[str, Scores]]:
     """Scores of all methods at all noises."""
-    clean, ranging, ours = study.published(0)["last"], study.published(None)["last"], study.ours()
+    clean, ranging, ours = study.published(0)["last"], study.published(None)["last"], study.ours(OURS_STEPS)
     found = {}
     for noise, draw in study.scored.items():
         networks = {EACH: study.published(noise)["last"], CLEAN: clean, RANGE: ranging}
@@ -220,7 +229,7 @@ def averaged(study: Study) -> dict[str, list[Scores]]:
     torch.manual_seed(0)
     drawn = [tell([dropping] * PASSES)]
     dropping.dropping = False
-    ours = [study.ours(seed) for seed in SEEDS]
+    ours = [study.ours(SHORT, seed) for seed in SEEDS]
     return {
         "published network, one": [tell([NetworkModule(networks["last"])]) for networks in single],
         "published network, mean weights": [tell([network]) for network in mean],
@@ -229,7 +238,7 @@ def averaged(study: Study) -> dict[str, list[Scores]]:
         "published network, trained with dropout, used without": [tell([dropping])],
         f"published network, dropout, mean of {PASSES} passes": drawn,
         "parscope network, one": [scores_of(by(network, draw), draw) for network in ours],
-        "parscope network, last weights": [scores_of(by(study.ours(s, 0.0), draw), draw) for s in SEEDS],
+        "parscope network, last weights": [scores_of(by(study.ours(SHORT, s, 0.0), draw), draw) for s in SEEDS],
         f"parscope network, mean of {len(SEEDS)}": [scores_of(together(ours, draw), draw)],
     }
 

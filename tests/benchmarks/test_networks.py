@@ -66,10 +66,10 @@ def test_the_truth_has_no_error_and_no_answer_is_one_by_nothing() -> None:
 
 
 def test_a_run_that_ran_away_has_not_converged() -> None:
-    good, bad = Course([0.0, 1.0, 2.0], [5.0, 0.1, 0.0], 10), Course([0.0, 1.0], [5.0, np.nan], 3)
+    good, bad = Course([0.0, 1.0, 2.0], [5.0, -3.9, -4.0], 10), Course([0.0, 1.0], [5.0, np.nan], 3)
     found = scored([{"name": "a", "rate": 1.0, "courses": [good, bad, good]}])["a"]
     assert found["converged"] == pytest.approx(2 / 3)
-    assert (found["loss"], found["worst"], found["reached"]) == (0.0, np.inf, 1.0)
+    assert (found["loss"], found["worst"], found["reached"]) == (-4.0, np.inf, 1.0)
 
 
 def test_the_rate_rises_stays_and_falls_to_nothing() -> None:

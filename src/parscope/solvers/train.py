@@ -65,7 +65,7 @@ class Recipe:
     Parameters
     ----------
     rate : float, default 3e-3
-        Largest learning rate.
+        Largest learning rate, [1].
     most : int, default 20000
         Steps before the rate is lowered, at most.
     every : int, default 200
@@ -73,9 +73,9 @@ class Recipe:
     checked : int, default 8
         Held-out batches of a check.
     average : float, default 0.995
-        Memory of the mean weights: a step counts by 1 - average; 0 for the last weights.
+        Memory of the mean weights, [1]: a step counts by 1 - average; 0 for the last weights.
     seconds : float, optional
-        Time after which the rate is lowered, whatever was gained.
+        Time after which the rate is lowered, whatever was gained, [s].
     seed : int, default 0
         Fixes what is drawn.
     """
@@ -106,9 +106,9 @@ class Course:
     restarts : int
         How often it ran away.
     seconds : float
-        Time it took.
+        Time it took, [s].
     length : float
-        Usual length of its gradients.
+        Usual length of its gradients, [1].
     """
 
     step: int = 0

@@ -124,7 +124,7 @@ def test_teachers_that_need_no_simulation_can_be_added(teacher: Any) -> None:
 def test_the_card_says_how_near_the_bound_a_network_is_and_what_it_refuses() -> None:
     _, notes = learn(PHYSICS, spectra(8.0)[1], Lessons(seconds=2.0))
     card = notes["card"]
-    assert card["parameters"] == 17999
+    assert card["parameters"] == 18119
     low, high = card["trained_snr"]
     assert all(low <= row["snr"] <= high for row in card["by_snr"])
     assert {"error_over_bound", "coverage", "wrong", "answered", "snr"} == set(card["by_snr"][0])

@@ -43,7 +43,7 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     draws : Draws
         Where signals come from; their own noise is not used.
     unit : float
-        What the draws are to be multiplied by to be in the unit of the signal.
+        What the draws are to be multiplied by, in the `unit` of the signal.
     seed : int
         Fixes the signals, which are others than those of the training.
 

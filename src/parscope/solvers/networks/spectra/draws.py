@@ -104,7 +104,7 @@ class OfPopulation:
     population : Population
         How what is searched, and the factors, are distributed.
     noise : float
-        Standard deviation of the noise, in the unit of the signal.
+        Standard deviation of the noise, in the `unit` of the signal.
     """
 
     def __init__(self, decoder: Decoder, population: Population, noise: float) -> None:

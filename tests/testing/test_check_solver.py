@@ -58,7 +58,7 @@ class _Wrong:
     ("changed", "said"),
     [
         ({"theta": lambda theta: theta[:, :3]}, "theta has shape"),
-        ({"theta": np.nan_to_num}, "a failed fit is NaN, never a number"),
+        ({"theta": np.nan_to_num}, "zeros and NaN have no answer"),
         ({"covariance": np.negative}, "standard errors are positive"),
         ({"theta": lambda theta: theta * (1 + 0.1 * np.arange(len(theta))[:, None])}, "the same in another order"),
         ({"status": lambda status: np.full_like(status, Status.WEAK)}, "most signals are OK"),

@@ -43,7 +43,7 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     draws : Draws
         Where signals come from; their own noise is not used.
     unit : float
-        What the draws are to be multiplied by to be in the unit of the signal.
+        What the draws are to be multiplied by, in the `unit` of the signal.
     seed : int
         Fixes the signals, which are others than those of the training.
 
@@ -74,7 +74,7 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
         error, std = (found.theta - theta)[:, : len(names)], found.std[:, : len(names)]
         rows.append({"snr": snr, **_row(names, error, std, noise[:, None] * limit)})
         if not bias or snr >= _JUDGED:
-            bias = {n: _along(truth[:, j].numpy(), error[:, j] / std[:, j]) for j, n in enumerate(names)}
+            bias = {n: _along(truth[:, j].double().numpy(), error[:, j] / std[:, j]) for j, n in enumerate(names)}
     return {
         "parameters": solver.network.size,
         "trained_snr": [_rounded(weakest), _rounded(strongest)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +14,8 @@ _NARROWEST, _WIDEST = -12.0, 1.0
 _START = -0.5 * math.log(12)
 
 
-class Gaussian(NamedTuple):
+@dataclass(frozen=True)
+class Gaussian:
     """Mean (n, k) and the lower triangular root (n, k, k) of the precision: ``precision = root.T @ root``."""
 
     mean: Tensor

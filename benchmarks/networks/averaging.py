@@ -59,6 +59,9 @@ SEEDS = (0, 1, 2)
 DROPPED, PASSES = 0.1, 20
 """Share of numbers that dropout sets to nothing behind each dense layer; passes that are averaged."""
 
+MAKERS = ("src", "benchmarks/networks/published.py", "benchmarks/spectroscopy/draws.py")
+"""What trained networks depend on, beside the settings here that are in their names."""
+
 Spectra = NDArray[np.complex128]
 LEAST, PRIOR, OURS = "least squares", "least squares, prior", "parscope network, trained once"
 EACH, CLEAN, RANGE = (f"published network, {how}" for how in ("at each noise", "clean only", "over a range"))
@@ -93,9 +96,8 @@ class Study:
 
     def __init__(self, quick: bool) -> None:
         self._part = 50 if quick else 1
-        self._kept = (
-            CACHE / ("averaging-quick" if quick else "averaging") / machine.sources_digest(machine.ROOT / "src")
-        )
+        digest = machine.sources_digest(*(machine.ROOT / part for part in MAKERS))
+        self._kept = CACHE / ("averaging-quick" if quick else "averaging") / digest
         self._kept.mkdir(parents=True, exist_ok=True)
         self.scored = {n: film(n, SCORED // self._part, 0) for n in NOISE}
         self.scaling = Scaling.of(self._scan(0))
@@ -138,7 +140,7 @@ class Study:
             return {"last": last, "mean": mean}
 
         how = "dropping" if kind is Dropping else "published"
-        return self.kept(f"{how}-{'range' if noise is None else noise}-{seed}", make)
+        return self.kept(f"{how}-{'range' if noise is None else noise}-{seed}-{STEPS}", make)
 
     def ours(self, steps: int, seed: int = 0, average: float = Recipe().average) -> SpectraNetwork:
         """parscope's network for all noises, from one noisy scan."""

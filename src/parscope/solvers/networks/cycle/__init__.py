@@ -1,0 +1,13 @@
+"""The cycle-consistent spatial transforming autoencoder of 4D-STEM as published, to compare with; not the product.
+
+S. Qin, J. Agar, N. Tran, "Extremely Noisy 4D-TEM Strain Mapping Using Cycle Consistent Spatial Transforming
+Autoencoders", AI4Mat workshop, NeurIPS 2023, openreview.net/forum?id=7yt3N0o0W9. Written from its description.
+"""
+
+from parscope.solvers.networks.cycle.autoencoder import CycleAutoencoder as CycleAutoencoder
+from parscope.solvers.networks.cycle.design import SMALL as SMALL
+from parscope.solvers.networks.cycle.design import CycleDesign as CycleDesign
+from parscope.solvers.networks.cycle.solver import CycleSolver as CycleSolver
+from parscope.solvers.networks.cycle.stages import Stage as Stage
+from parscope.solvers.networks.cycle.stages import learn as learn
+from parscope.solvers.networks.cycle.view import View as View

@@ -102,10 +102,10 @@ class TopClass(nn.Module):
 
     def __init__(self, design: CycleDesign) -> None:
         super().__init__()
-        self.logits = nn.Sequential(nn.Linear(design.embedding, design.classes), nn.LayerNorm(design.classes))
+        self.linear, self.norm = nn.Linear(design.embedding, design.classes), nn.LayerNorm(design.classes)
 
     def forward(self, embedded: Tensor) -> Tensor:
         """One-hot classes (n, classes); for the gradient they are the probabilities (straight through)."""
-        probability = torch.softmax(self.logits(embedded), dim=1)
+        probability = torch.softmax(self.norm(self.linear(embedded)), dim=1)
         top = functional.one_hot(probability.argmax(1), probability.shape[1]).to(probability)
         return top + probability - probability.detach()

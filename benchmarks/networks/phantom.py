@@ -1,8 +1,9 @@
 """The polycrystal of the published benchmark of the cycle-consistent autoencoder, simulated here.
 
 As published: hexagonal grains at any orientation, 1e5 electrons a pattern, no descan, and a share of the electrons in a
-background 1 / (1 + (q / 0.01)^2), where q is in cycles per pixel of the 200 px that are used of 256: a half width of 2 px.
-Not published, and ours: grains, strains, disk intensities, fringes; counting noise without a background too.
+background 1 / (1 + (q / 0.01)^2), where q is in cycles per pixel of the 200 px used of 256: a half width of 2 px.
+Grains differ in orientation and strain alone, since one base served for all: no tilt, and disks without fringes. Not
+published, and ours: the grains, their strains, the intensities of the disks; counting noise without a background too.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def design(background: float, scan: int, pattern: int) -> ScanDesign:
         electrons=float(ELECTRONS),
         grains=max(4, scan**2 // GRAIN),
         descan=0.0,
+        tilt=0.0,
+        contrast=0.0,
         background=background / 100,
         background_width=2.0 * pattern / PUBLISHED_PATTERN,
     )

@@ -224,6 +224,8 @@ def _attributes(found: Findings) -> dict[str, Any]:
         "centre_x": physics.centre[1],
         "distortion": json.dumps(physics.probe.distortion.tolist()),
         "reference_basis": json.dumps(physics.basis.tolist()),
+        # Each grain is relative to its own lattice: how grains lie to one another is told by these.
+        "grain_bases": json.dumps([crystal.physics.basis.tolist() for crystal in found.plan.crystals]),
         "zero_strain": found.reference.how,
         "reference_affine": json.dumps(found.reference.affine.tolist()),
         "gain": physics.gain,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 SCALE, SHEAR, TURN, SHIFT = 0.05, 0.1, 0.1, 0.15
-"""Published bounds: of scale and shear [1], of the rotation about a known one [rad], of the displacement [half sides]."""
+"""Published bounds: of scale and shear [1], rotation about a known one [rad], displacement [half sides]."""
 
 
 @dataclass(frozen=True)

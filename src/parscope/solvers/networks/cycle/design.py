@@ -57,5 +57,5 @@ class CycleDesign:
         return tuple(found)
 
 
-SMALL = CycleDesign(size=100, channels=8, pools=(5, 2), binning=2, translation=True, upsampling=1)
+SMALL = CycleDesign(size=112, channels=8, pools=(5, 2), binning=2, translation=True, upsampling=1)
 """What a CPU trains in minutes: 0.3 % of the published size."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from benchmarks.networks.phantom import design
+from benchmarks.networks.phantom import polycrystal
 from benchmarks.strain.peers.job import Job
 from parscope.solvers.networks.cycle import SMALL, CycleSolver, Stage, View, learn
 from parscope.solvers.train import Recipe
-from parscope.techniques.diffraction.simulate import simulate
 
 
 def stages(settings: dict[str, int]) -> tuple[Stage, Stage]:
@@ -28,11 +26,11 @@ def main() -> None:
     torch.set_num_threads(1)
     job = Job.from_command()
     chosen = job.settings
-    physics = simulate(design(chosen["background"], job.scan[0], job.patterns.shape[2])).pattern()
+    physics = polycrystal(chosen["background"], job.scan[0], job.patterns.shape[2]).pattern()
     sizes = replace(SMALL, size=SMALL.size * job.patterns.shape[2] // 128, classes=chosen["classes"])
     start = time.process_time()
     view = View.of(job.flat, physics, sizes.size)
-    pair = learn(view(job.flat), view, sizes, stages(chosen), symmetry=2 * math.pi, progress=_say)
+    pair = learn(view(job.flat), view, sizes, stages(chosen), progress=_say)
     solver = CycleSolver(pair, view, physics)
     trained = time.process_time()
     estimate = solver(job.flat)

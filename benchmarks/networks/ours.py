@@ -16,7 +16,6 @@ def main() -> None:
     """Map the strain, each grain relative to itself, and undo that: errors are of one reference for all grains."""
     job = Job.from_command()
     frames = Frames.from_array(job.patterns)
-    map_strain(Frames.from_array(job.patterns[:8]), **job.settings)
     watch = Stopwatch()
     found = map_strain(frames, progress=watch, **job.settings)
     crystal: Array = reciprocal_map(*(found[name].values.ravel() for name in COMPONENTS))

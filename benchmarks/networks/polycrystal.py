@@ -20,7 +20,7 @@ from benchmarks.book import Book
 from benchmarks.exchange import Method, Run
 from benchmarks.networks import published
 from benchmarks.networks.figure import draw
-from benchmarks.networks.phantom import BACKGROUNDS, ELECTRONS, design
+from benchmarks.networks.phantom import BACKGROUNDS, ELECTRONS, design, polycrystal
 from benchmarks.networks.score import errors, scores
 from benchmarks.report import RESULTS, Row, Target, text, write
 from benchmarks.scores import Scores
@@ -28,7 +28,7 @@ from benchmarks.strain.score import Array, Truth
 from parscope.solvers.networks.cycle import CycleAutoencoder, CycleDesign, View
 from parscope.solvers.networks.cycle.teacher import CycleTeacher
 from parscope.techniques.diffraction import reciprocal_map
-from parscope.techniques.diffraction.simulate import Simulation, simulate
+from parscope.techniques.diffraction.simulate import Simulation
 
 OURS, CYCLE, PY4DSTEM, NETWORK = "parscope", "CC-ST-AE, small, trained here", "py4DSTEM multicorr", "parscope, network"
 UNITS = {
@@ -61,7 +61,7 @@ class Plan:
     scan: int = 48
     pattern: int = 128
     backgrounds: tuple[int, ...] = BACKGROUNDS
-    steps: tuple[int, int] = (400, 600)
+    steps: tuple[int, int] = (300, 300)
     network: str | None = None
 
     def methods(self, background: int) -> tuple[Method, ...]:
@@ -86,7 +86,7 @@ class Plan:
         rows: list[Row] = []
         records: list[dict[str, Any]] = []
         for background in self.backgrounds:
-            scan = simulate(design(background, self.scan, self.pattern))
+            scan = polycrystal(background, self.scan, self.pattern)
             case = f"polycrystal, {background} % background"
             found, maps, made = self._case(run, scan, background, case)
             records += made
@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scan", type=int, default=48, help="side of the scan; 256 is the published one")
     parser.add_argument("--pattern", type=int, default=128, help="side of a pattern; 256 is the published one")
     parser.add_argument("--backgrounds", type=int, nargs="+", default=list(BACKGROUNDS), metavar="PERCENT")
-    parser.add_argument("--steps", type=int, nargs=2, default=(400, 600), help="most steps of the two stages")
+    parser.add_argument("--steps", type=int, nargs=2, default=(300, 300), help="most steps of the two stages")
     parser.add_argument("--network", metavar="FOLDER", help="a network of `parscope train strain` to compare as well")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that broke off")
     given = parser.parse_args(arguments)

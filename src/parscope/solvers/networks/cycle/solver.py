@@ -63,7 +63,7 @@ class CycleSolver:
             raise ValueError(f"patterns are of {signals.shape[1:]} px, not {self._physics.signal_shape}")
         usable = np.isfinite(signals).all((1, 2)) & (signals.max((1, 2), initial=0) > 0)
         frames = self._view(np.where(usable[:, None, None], signals, 0))
-        parts = [self._answered(part) for part in frames.split(64)]
+        parts = [self._answered(part) for part in torch.split(frames, 64)]
         theta, misfit, status, own = (np.concatenate(column) for column in zip(*parts, strict=True))
         status[~usable] = Status.BAD_INPUT
         theta[status != Status.OK] = np.nan

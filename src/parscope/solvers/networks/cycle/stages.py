@@ -79,7 +79,7 @@ class Pair:
     def starts(self, frames: Tensor, batch: int = 64) -> Tensor:
         """Rotations (n,) [rad] about which the second stage looks, of patterns (n, 1, size, size)."""
         with torch.no_grad():
-            turns = [self.coarse(part).deformation.turn for part in frames.split(batch)]
+            turns = [self.coarse(part).deformation.turn for part in torch.split(frames, batch)]
         turn = torch.cat(turns)
         return torch.atan2(turn[:, 1, 0], turn[:, 0, 0]) % self.symmetry
 

@@ -54,7 +54,7 @@ class CycleTeacher:
         second = self._starts is not None
         factor = upsampling if second else 1
         there = warped(patterns, cycle.deformation, factor)
-        back, ring = unwarped(torch.cat([own, mask], 1), cycle.deformation, factor).split(1, 1)
+        back, ring = torch.split(unwarped(torch.cat([own, mask], 1), cycle.deformation, factor), 1, 1)
         if second:
             centres = spots(bases, self._mask, self._spot)[cycle.classes.argmax(1)]
             there, back = self._undeformed(there, back, centres, cycle.deformation)

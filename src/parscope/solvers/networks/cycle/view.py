@@ -71,7 +71,8 @@ class View:
     def mask(self) -> Tensor:
         """1 within the ring, shape (1, 1, size, size)."""
         radius = torch.linalg.norm(coordinates(torch.empty(self.size, self.size)), dim=2) * self.size / 2
-        return ((radius > self.ring[0]) & (radius < self.ring[1])).float()[None, None]
+        inside: Tensor = (radius > self.ring[0]) & (radius < self.ring[1])
+        return inside.float()[None, None]
 
     @property
     def centre(self) -> NDArray[np.float64]:

@@ -77,7 +77,7 @@ def relocated(images: Tensor, centres: Tensor, local: Tensor, radius: float) -> 
     centre = centres.gather(1, nearest.unsqueeze(2).expand(-1, -1, 2))
     offset = torch.where(inside, grid.reshape(1, -1, 2) - centre, 0.0)
     moved = grid.reshape(1, -1, 2) + offset @ (local - torch.eye(2).to(local)).mT
-    return _sampled(images, moved.unflatten(1, images.shape[-2:]))
+    return _sampled(images, moved.reshape(len(images), *images.shape[-2:], 2))
 
 
 def coordinates(images: Tensor) -> Tensor:

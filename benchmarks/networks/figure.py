@@ -50,8 +50,8 @@ def draw(true: Array, errors: Mapping[str, Array], title: str, path: Path) -> No
         mean = np.nanmean(np.abs(own)) if np.isfinite(own).any() else np.nan
         _map(axes[1, column], own, ERROR_RANGE, f"error, mean modulus {mean:.2f} %")
     for row, (end, label) in enumerate(((largest, "e_xx (%)"), (ERROR_RANGE, "error of e_xx (%)"))):
-        colours = ScalarMappable(Normalize(-end, end), DIVERGING)
-        figure.colorbar(colours, ax=axes[row], label=label, extend="both" if row else "neither", shrink=0.85)
+        shown = ScalarMappable(Normalize(-end, end), DIVERGING)
+        figure.colorbar(shown, ax=axes[row], label=label, extend="both" if row else "neither", shrink=0.85)
     axes[0, 0].set_ylabel("scan y (positions)")
     axes[0, 0].set_xlabel("scan x (positions)")
     figure.suptitle(title, color=INK)
@@ -62,9 +62,8 @@ def draw(true: Array, errors: Mapping[str, Array], title: str, path: Path) -> No
 def _map(axes: Axes, values: Array, end: float, title: str) -> None:
     """One map; positions without a value are hatched, which no colour is."""
     height, width = values.shape
-    axes.add_patch(
-        Rectangle((-0.5, -0.5), width, height, facecolor=FAILED_FACE, edgecolor=FAILED_LINE, hatch=FAILED_HATCH, lw=0)
-    )
+    colours = {"facecolor": FAILED_FACE, "edgecolor": FAILED_LINE}
+    axes.add_patch(Rectangle((-0.5, -0.5), width, height, hatch=FAILED_HATCH, linewidth=0, zorder=-1, **colours))
     axes.imshow(np.ma.masked_invalid(values), cmap=DIVERGING, vmin=-end, vmax=end, interpolation="nearest")
     axes.set_title(title, fontsize=9, color=INK)
     axes.tick_params(labelsize=7)

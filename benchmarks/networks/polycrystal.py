@@ -91,7 +91,9 @@ class Plan:
             found, maps, made = self._case(run, scan, background, case)
             records += made
             rows += _rows(case, background, found)
-            draw(scan.truth.e_xx, maps, f"{case}, {ELECTRONS:.0e} electrons", run.folder / f"{background:02d}.png")
+            draw(
+                scan.truth.e_xx, maps, f"{case}, {ELECTRONS} electrons a pattern", run.folder / f"{background:02d}.png"
+            )
         return rows, records
 
     def _case(

@@ -16,9 +16,8 @@ from parscope.solvers.train import Recipe
 
 def stages(settings: dict[str, int]) -> tuple[Stage, Stage]:
     """Both stages: higher rates and fewer steps than published, where a training took thousands of epochs."""
-    first = Recipe(rate=3e-3, most=settings["first"], every=50, checked=4, average=0.98)
-    second = Recipe(rate=3e-3, most=settings["second"], every=50, checked=4, average=0.98)
-    return Stage(16, first), Stage(8, second)
+    first = Recipe(rate=3e-3, most=settings["first"], every=50, checked=4, average=0.98, seed=settings["seed"])
+    return Stage(16, first), Stage(8, replace(first, most=settings["second"]))
 
 
 def main() -> None:

@@ -110,6 +110,11 @@ def disk(place: Tensor, side: int = 100, radius: float = 0.15) -> Tensor:
     return torch.sigmoid((radius - distance) * side / 2)[None, None]
 
 
+def test_a_base_without_spots_has_them_outside_of_all_patterns() -> None:
+    nothing = spots(torch.zeros(2, 1, 20, 20), torch.ones(1, 1, 20, 20), 3.0)
+    assert nothing.shape == (2, 1, 2) and bool((nothing > 5).all())
+
+
 def anisotropy(image: Tensor) -> float:
     """Difference over sum of the widths of a spot along its two axes."""
     weight, grid = image[0, 0].clamp(min=0), coordinates(image)
@@ -241,7 +246,7 @@ def test_what_cannot_be_a_pattern_has_a_status_and_no_number(
     signals[1], signals[2, 3, 3] = 0.0, np.nan
     estimate = solver(signals)
     assert estimate.status[1:3].tolist() == [Status.BAD_INPUT, Status.BAD_INPUT]
-    assert np.isnan(estimate.theta[1:3]).all()
+    assert np.isnan(estimate.theta[1:3]).all() and np.isnan(estimate.misfit[1:3]).all()
     np.testing.assert_allclose(estimate.theta[[0, 3]], solver(patterns[[0, 3]]).theta, atol=1e-4)
     with pytest.raises(ValueError, match="not"):
         solver(patterns[:, :32])

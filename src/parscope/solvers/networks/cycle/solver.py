@@ -65,7 +65,7 @@ class CycleSolver:
         frames = self._view(np.where(usable[:, None, None], signals, 0))
         parts = [self._answered(part) for part in torch.split(frames, 64)]
         theta, misfit, status, own = (np.concatenate(column) for column in zip(*parts, strict=True))
-        status[~usable] = Status.BAD_INPUT
+        status[~usable], misfit[~usable] = Status.BAD_INPUT, np.nan
         theta[status != Status.OK] = np.nan
         return Estimate(theta, np.full((len(theta), 6, 6), np.nan), misfit, status, {"class": own})
 

@@ -42,7 +42,7 @@ def spots(bases: Tensor, mask: Tensor, radius: float) -> Tensor:
         highest = functional.max_pool2d(smooth, 2 * reach + 1, 1, reach) == smooth
         peak = highest & (smooth > _FAINTEST * smooth.amax((2, 3), keepdim=True))
         found = [_centres(base[0], places[0], radius) for base, places in zip(bases, peak, strict=True)]
-    most = max(len(centres) for centres in found)
+    most = max(1, *(len(centres) for centres in found))
     padded = [functional.pad(centres, (0, 0, 0, most - len(centres)), value=_NOWHERE) for centres in found]
     return torch.stack(padded)
 

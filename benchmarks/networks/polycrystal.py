@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.book import Book
 from benchmarks.exchange import Method, Run
-from benchmarks.networks import published
+from benchmarks.networks import published_cycle as published
 from benchmarks.networks.figure import draw
 from benchmarks.networks.phantom import BACKGROUNDS, ELECTRONS, design, polycrystal
 from benchmarks.networks.score import errors, scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.networks.published import COMPONENTS
+from benchmarks.networks.published_cycle import COMPONENTS
 from benchmarks.strain.polycrystal import MIXED
 from benchmarks.strain.score import Array, Truth, median, strain_between
 

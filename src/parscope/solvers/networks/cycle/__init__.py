@@ -5,7 +5,7 @@ Autoencoders", AI4Mat workshop, NeurIPS 2023, openreview.net/forum?id=7yt3N0o0W9
 
 What the description leaves open is chosen here: how the gradient passes the class (straight through), the form of the
 blocks (which gives the published numbers of parameters), that strain is held at zero in the first stage, and the units
-of the loss (parts of the variance within the ring). Left out are weights for residuals of one sign, the intensity within
+of the loss (parts of the variance within the ring). Left out are weights for residuals of one sign, the intensity in
 masks, the training of the translation alone on edges, and all that is set by hand for each noise level.
 """
 

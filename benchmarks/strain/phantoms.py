@@ -173,12 +173,6 @@ def load(name: str, dynamical: Path | None = None) -> Phantom:
     )
 
 
-def probe_image(design: ScanDesign) -> Images:
-    """Exact image of the probe without specimen, of sum 1, centred at half the length of each axis."""
-    vacuum = replace(design, scan=(1, 1), electrons=1.0, vacuum=1.0, descan=0.0, grains=0)
-    return simulate(vacuum).expected(0, 1)[0, 0]
-
-
 def _dynamical(path: Path) -> Phantom:
     """Expected patterns and truth of ``C_dyn`` from strained silicon [110] at four thicknesses."""
     with np.load(path) as stored:

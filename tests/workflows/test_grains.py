@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from parscope import map_strain
 from parscope.core.errors import NoLatticeError
 from parscope.core.frames import Frames
 from parscope.core.solver import Estimate, Status
@@ -82,6 +84,22 @@ def test_strain_is_relative_to_the_grain(polycrystal: Found, fitted: tuple[Estim
         assert np.abs(np.median(error, axis=0)).max() < 6e-4
         assert error.std(0).max() < 1.1e-3
     assert inside.sum() > 0.98 * (truth.share == 0).sum()
+
+
+def test_a_map_tells_how_the_grains_lie_to_one_another() -> None:
+    scan = simulate(replace(POLYCRYSTAL.sized((64, 64)), scan=(16, 16), grains=2))
+    found = map_strain(scan.frames)
+    bases, zero = (np.array(json.loads(found.attrs[name])) for name in ("grain_bases", "reference_affine"))
+    assert bases.shape == zero.shape == (found.attrs["grains"], 2, 2)
+    inside = (scan.truth.share == 0) & (found.status.values == Status.OK)
+    for k in np.unique(found.grain.values[inside]):
+        here = inside & (found.grain.values == k)
+        own = bases[k] @ zero[k].T
+        # The spots nearest to the centre, of which any two may be called the basis.
+        nearest = scan.truth.basis @ np.median(scan.truth.affine[here], axis=0).T
+        cells = own @ np.linalg.inv(nearest)
+        assert cells == pytest.approx(np.rint(cells), abs=5e-3)
+        assert abs(np.linalg.det(np.rint(cells))) == pytest.approx(1)
 
 
 def test_boundaries_are_marked_not_smeared(polycrystal: Found, fitted: tuple[Estimate, np.ndarray, np.ndarray]) -> None:

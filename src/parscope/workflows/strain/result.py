@@ -210,7 +210,7 @@ def _axes(frames: Frames) -> dict[str, Any]:
 def _attributes(found: Findings) -> dict[str, Any]:
     """Set-up as attributes: numbers as numbers, the rest as JSON."""
     physics = found.setup.physics
-    contrast = found.plan.crystals[0].physics.contrast
+    crystals: list[Any] = [solver.physics for solver in found.plan.crystals]
     axis: Axis = found.plan.frames.axes[3]
     choices = [
         {"name": n, "value": v, "unit": "", "how": h, "option": _OPTIONS.get(n, "")} for n, v, h in found.choices
@@ -224,14 +224,16 @@ def _attributes(found: Findings) -> dict[str, Any]:
         "centre_x": physics.centre[1],
         "distortion": json.dumps(physics.probe.distortion.tolist()),
         "reference_basis": json.dumps(physics.basis.tolist()),
+        # Each grain is relative to its own lattice: how grains lie to one another is told by these.
+        "grain_bases": json.dumps([crystal.basis.tolist() for crystal in crystals]),
         "zero_strain": found.reference.how,
         "reference_affine": json.dumps(found.reference.affine.tolist()),
         "gain": physics.gain,
         "pool": found.plan.pool,
         "grains": len(found.plan.crystals),
-        "contrast_depth": contrast.depth,
-        "contrast_power": json.dumps(contrast.power),
-        "contrast_scatter": contrast.scatter,
+        "contrast_depth": crystals[0].contrast.depth,
+        "contrast_power": json.dumps(crystals[0].contrast.power),
+        "contrast_scatter": crystals[0].contrast.scatter,
         "q_scale": axis.scale,
         "q_unit": axis.unit,
     }

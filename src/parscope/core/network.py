@@ -10,9 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 LayerKind = Literal[
-    "dense", "moduli", "convolution", "scale", "norm", "relu", "selu", "tanh", "maximum", "mean", "reshape", "join"
+    "dense",
+    "energies",
+    "convolution",
+    "scale",
+    "norm",
+    "relu",
+    "selu",
+    "tanh",
+    "maximum",
+    "mean",
+    "part",
+    "reshape",
+    "join",
 ]
-_TAKES = {"dense": 2, "moduli": 1, "convolution": 2, "scale": 2, "norm": 2}
+_TAKES = {"dense": 2, "energies": 1, "convolution": 2, "scale": 2, "norm": 2}
 
 
 @dataclass(frozen=True)
@@ -21,14 +33,15 @@ class Layer:
 
     ======================  ========================================================================================
     ``dense``               ``x @ weight.T + bias`` over the last axis; arrays weight (out, in), bias (out,)
-    ``moduli``              ``|x @ filters.T|``: array (out, bins), or (2, out, bins) of real and imaginary parts for
-                            signals whose first half is the real part; blind to sign and phase
+    ``energies``            ``log(1 + |x @ filters.T|^2)``: array (out, bins), or (2, out, bins) of real and imaginary
+                            parts for signals whose first half is the real part; blind to sign and phase
     ``convolution``         over one or two axes behind the channels; arrays weight (out, in, size, ...), bias (out,);
                             options ``stride``, ``padding``, and ``circular`` for a last axis that is a circle
     ``scale``, ``norm``     ``x * factor + offset`` over the last axis; ``norm`` first brings it to mean 0, variance 1
     ``relu, selu, tanh``    sample by sample
     ``maximum``             the largest of each ``size`` samples of the last axis; of both last ones with ``axes`` 2
-    ``mean``                means over ``to`` equal stretches of the last axis
+    ``mean``                means over ``to`` equal stretches of the ``from`` samples of the last axis
+    ``part``                samples ``start`` to ``stop`` of the last axis
     ``reshape``, ``join``   to ``shape`` behind the first axis; several inputs joined at axis 1
     ======================  ========================================================================================
 
@@ -143,14 +156,14 @@ class Builder:
         """Add a convolution whose weight has `shape` (out, in, size, ...), and what follows it."""
         return self._weighted("convolution", source, shape, then, **options)
 
-    def moduli(self, source: int, filters: NDArray[np.float32]) -> int:
-        """Add the moduli of products with filters to start from."""
-        return self._with("moduli", (source,), {"filters": filters.astype(np.float32)})
+    def energies(self, source: int, filters: NDArray[np.floating]) -> int:
+        """Add the energies of products with filters to start from."""
+        return self._with("energies", (source,), {"filters": filters.astype(np.float32)})
 
-    def norm(self, source: int, size: int) -> int:
-        """Add a norm over the last axis, of `size`."""
-        arrays = {"factor": np.ones(size, np.float32), "offset": np.zeros(size, np.float32)}
-        return self._with("norm", (source,), arrays)
+    def scale(self, source: int, factor: NDArray[np.floating], offset: NDArray[np.floating]) -> int:
+        """Add a factor and an offset for each number of the last axis."""
+        arrays = {"factor": factor.astype(np.float32), "offset": offset.astype(np.float32)}
+        return self._with("scale", (source,), arrays)
 
     def network(self) -> Network:
         """What was built."""
@@ -159,7 +172,9 @@ class Builder:
     def _weighted(
         self, kind: LayerKind, source: int, shape: tuple[int, ...], then: LayerKind | None, **options: Any
     ) -> int:
-        spread = np.sqrt((2.0 if then == "relu" else 1.0) / np.prod(shape[1:]))
+        # A layer that nothing follows gives the result, which is to start small.
+        gain = {None: 0.01, "relu": 2.0}.get(then, 1.0)
+        spread = np.sqrt(gain / np.prod(shape[1:]))
         weight = self._rng.normal(0, spread, shape).astype(np.float32)
         made = self._with(kind, (source,), {"weight": weight, "bias": np.zeros(shape[0], np.float32)}, **options)
         return made if then is None else self.add(then, made)

@@ -63,7 +63,7 @@ class Recipe:
 
     Parameters
     ----------
-    rate : float, default 2e-3
+    rate : float, default 3e-3
         Largest learning rate.
     most : int, default 20000
         Steps before the rate is lowered, at most.
@@ -79,7 +79,7 @@ class Recipe:
         Fixes what is drawn.
     """
 
-    rate: float = 2e-3
+    rate: float = 3e-3
     most: int = 20000
     every: int = 200
     checked: int = 8

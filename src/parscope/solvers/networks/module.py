@@ -12,8 +12,6 @@ from torch.nn import functional
 from parscope.core.network import Network
 
 Options = Mapping[str, Any]
-# Moduli are rounded where they vanish, as the root has no slope there.
-_ROUND = 1e-6
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "selu": functional.selu,
@@ -55,6 +53,8 @@ def _computed(kind: str, given: list[Tensor], arrays: list[Tensor], options: Opt
         return _ACTIVATIONS[kind](given[0])
     if kind == "join":
         return torch.cat(given, dim=1)
+    if kind == "part":
+        return given[0][..., options["start"] : options["stop"]]
     if kind == "reshape":
         return given[0].reshape(len(given[0]), *options["shape"])
     return _LAYERS[kind](given[0], arrays, options)
@@ -64,15 +64,14 @@ def _dense(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
     return functional.linear(x, *arrays)
 
 
-def _moduli(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
+def _energies(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
     filters = arrays[0]
     if filters.ndim == 2:
-        return torch.sqrt(torch.square(x @ filters.T) + _ROUND)
+        return torch.log1p(torch.square(x @ filters.T))
     re, im = filters
     whole = torch.cat([torch.cat([re, im], dim=1), torch.cat([-im, re], dim=1)])
-    products = x @ whole.T
-    half = products.shape[-1] // 2
-    return torch.sqrt(torch.square(products[..., :half]) + torch.square(products[..., half:]) + _ROUND)
+    products = torch.square(x @ whole.T)
+    return torch.log1p(products[..., : len(re)] + products[..., len(re) :])
 
 
 def _convolution(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
@@ -103,7 +102,7 @@ def _mean(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
 
 _LAYERS: dict[str, Callable[[Tensor, list[Tensor], Options], Tensor]] = {
     "dense": _dense,
-    "moduli": _moduli,
+    "energies": _energies,
     "convolution": _convolution,
     "scale": _scale,
     "norm": _norm,

@@ -1,0 +1,183 @@
+"""A trained network as a solver of spectra: one call, comparable with least squares on the same data."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from parscope.core.errors import ShapeError
+from parscope.core.network import Network
+from parscope.core.separable import Separable
+from parscope.core.solver import GATE, Estimate, Status
+from parscope.solvers.networks.module import NetworkModule
+from parscope.solvers.networks.spectra.calibration import Calibration
+from parscope.solvers.networks.spectra.decoder import Decoder, FactorPrior, Factors
+from parscope.solvers.networks.spectra.head import gaussian
+from parscope.solvers.networks.spectra.inlet import Inlet
+
+Array = NDArray[np.float64]
+
+# Signals at a time: their columns stay in the cache of a core.
+_CHUNK = 2048
+# As for least squares: less than this share explained, and a misfit this many deviations from one, is another physics.
+_EXPLAINED, _UNLIKELY = 0.5, 6.0
+
+
+class Told(NamedTuple):
+    """What a network says of n signals: unit coordinates (n, k), and the axes (n, k, k) of their covariance."""
+
+    unit: Array
+    axes: Array
+
+
+class SpectraNetwork:
+    """Parameters and covariance of every spectrum, told by a network; factors follow in closed form.
+
+    Answers are those of the posterior under the distribution that the network was trained on, wide where a signal is
+    weak. Strong signals are told several times less precisely than least squares tells them: let `Refined` go on from
+    the answers. Do not use it for another physics, axis or distribution than it was trained on.
+
+    Parameters
+    ----------
+    physics : Separable
+        What made the spectra.
+    network : Network
+        Trained for it.
+    calibration : Calibration, optional
+        Of its standard errors. Default: as they are.
+    prior : FactorPrior, optional
+        How factors are distributed. Default: they may be anything.
+
+    Raises
+    ------
+    ShapeError
+        If the network is not for spectra of so many samples.
+    """
+
+    def __init__(
+        self,
+        physics: Separable,
+        network: Network,
+        calibration: Calibration | None = None,
+        prior: FactorPrior | None = None,
+    ) -> None:
+        self.physics, self.network, self.prior = physics, network, prior
+        self._inlet, self._decoder = Inlet(physics), Decoder(physics)
+        self.calibration = calibration or Calibration.none(self._decoder.scale.size)
+        if network.input_shape != (self._inlet.samples + 1,):
+            raise ShapeError(f"reads {network.input_shape[0] - 1} numbers, not {self._inlet.samples}", "network")
+        self._module = NetworkModule(network).eval()
+
+    def __call__(self, signals: NDArray[Any], /) -> Estimate:
+        """Estimate the parameters of every spectrum.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (n, bins)
+            Measured spectra; complex where the physics is.
+
+        Returns
+        -------
+        Estimate
+            With ``detection`` and ``noise`` in `extra`, as those of `LeastSquares`.
+
+        Raises
+        ------
+        ShapeError
+            If the spectra are not of the physics' shape, or complex where it is real or the reverse.
+        """
+        self._check(signals)
+        result = _nothing(len(signals), len(self.physics.parameters))
+        largest = np.abs(signals).max(axis=1, initial=0.0).astype(np.float64)
+        sound = np.flatnonzero(np.isfinite(signals).all(axis=1) & (largest > 0))
+        for first in range(0, len(sound), _CHUNK):
+            some = sound[first : first + _CHUNK]
+            scale = largest[some]
+            self._estimate(result, some, signals[some] / scale[:, None], scale)
+        return result
+
+    def _check(self, signals: NDArray[Any]) -> None:
+        if signals.shape[1:] != self.physics.signal_shape:
+            raise ShapeError(f"of shape {signals.shape}, not (n, {self.physics.signal_shape[0]})", "signals")
+        if np.iscomplexobj(signals) != self.physics.complex:
+            one, other = ("complex", "real") if np.iscomplexobj(signals) else ("real", "complex")
+            raise ShapeError(f"{one}, where those of the physics are {other}", "signals")
+
+    def told(self, signals: NDArray[Any]) -> Told:
+        """What the network says, its standard errors calibrated.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (n, bins)
+            Of moduli about 1.
+
+        Returns
+        -------
+        Told
+        """
+        kind = np.complex64 if self.physics.complex else np.float32
+        with torch.no_grad():
+            output = self._module(self._inlet(torch.as_tensor(signals.astype(kind))))
+            said = gaussian(output.double(), self._decoder.scale.size)
+            axes: Array = said.axes().numpy()
+            unit: Array = said.mean.clamp(0, 1).numpy()
+        stretch = self.calibration(np.sqrt(np.square(axes).sum(axis=2)))
+        return Told(unit, stretch[:, :, None] * axes)
+
+    def _estimate(self, result: Estimate, at: NDArray[np.int64], signals: NDArray[Any], scale: Array) -> None:
+        """Enter the estimates of signals divided by `scale`."""
+        told = self.told(signals)
+        prior = self._prior(scale)
+        found = self._decoder.solve(told.unit, signals, prior)
+        variance = np.square(np.abs(found.residual)).sum(axis=1) / self._decoder.freedom
+        turned = []
+        for axis in np.moveaxis(told.axes, 2, 0):
+            up, down = (self._decoder.solve(told.unit + s * axis, signals, prior, variance).value for s in (1.0, -1.0))
+            turned.append((up - down) / 2)
+        scales = self._decoder.scale
+        theta: Array = scales.theta(torch.as_tensor(told.unit)).numpy()
+        moved = np.concatenate([scales.rates(theta)[:, :, None] * told.axes, np.stack(turned, axis=2)], axis=1)
+        covariance = moved @ moved.transpose(0, 2, 1)
+        k = scales.size
+        covariance[:, k:, k:] += found.covariance
+        unit = np.ones(covariance.shape[1:2])
+        units = np.where(np.arange(len(unit)) < k, 1.0, scale[:, None])
+        result.theta[at] = units * np.concatenate([theta, found.value], axis=1)
+        result.covariance[at] = units[:, :, None] * covariance * units[:, None, :]
+        result.extra["noise"][at] = scale * np.sqrt(variance)
+        self._judge(result, at, signals, found, variance)
+
+    def _prior(self, scale: Array) -> FactorPrior | None:
+        """Prior of the factors of signals divided by `scale`."""
+        if self.prior is None:
+            return None
+        mean, covariance = self.prior.mean / scale[:, None], self.prior.covariance / np.square(scale)[:, None, None]
+        return FactorPrior(mean, covariance, self.prior.two_signs)
+
+    def _judge(
+        self, result: Estimate, at: NDArray[np.int64], signals: NDArray[Any], found: Factors, variance: Array
+    ) -> None:
+        """Enter misfit, detection and status, by the rules of least squares."""
+        energy = np.square(np.abs(self._inlet.alone(signals))).sum(axis=1)
+        left = np.square(np.abs(found.residual)).sum(axis=1)
+        parts = 1 + self.physics.complex
+        change = np.square(np.abs(np.diff(found.residual, axis=1))).mean(axis=1) / (2 * parts)
+        result.misfit[at] = variance / np.maximum(change, 1e-300)
+        explained = energy - left
+        detection = explained / np.maximum(2 * variance, 1e-300)
+        result.extra["detection"][at] = detection
+        strange = result.misfit[at] > 1 + _UNLIKELY * np.sqrt(2 / self._decoder.freedom)
+        foreign = at[strange & (explained < _EXPLAINED * energy)]
+        result.status[at] = np.where(detection < GATE, Status.WEAK, Status.OK)
+        result.status[foreign] = Status.NO_MODEL
+        result.theta[foreign], result.covariance[foreign] = np.nan, np.nan
+
+
+def _nothing(n: int, k: int) -> Estimate:
+    """NaN for signals of which nothing is known yet."""
+    extra = {"detection": np.full(n, np.nan), "noise": np.full(n, np.nan)}
+    bad = np.full(n, Status.BAD_INPUT, np.uint8)
+    return Estimate(np.full((n, k), np.nan), np.full((n, k, k), np.nan), np.full(n, np.nan), bad, extra)

@@ -1,0 +1,123 @@
+"""Networks in folders: arrays as safetensors, layers and notes as JSON; nothing in them is ever run.
+
+A folder is written beside its place and renamed, so that there is a whole network or none.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from parscope.core.errors import FormatError, OutputError
+from parscope.core.network import Layer, Network
+
+FORMAT = "parscope network 1"
+_ARRAYS, _NOTES = "weights.safetensors", "model.json"
+_ADVICE = "make it with: parscope train"
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse a place for a network before the hours of training, not after.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is to go.
+    overwrite : bool
+        Whether a network that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If something is there that may not be replaced, or the folder above does not exist.
+    """
+    if not folder.absolute().parent.is_dir():
+        raise OutputError("is in no folder that exists", str(folder), "make it first")
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() and not (folder / _NOTES).exists():
+        raise OutputError("exists and is no network", str(folder), "choose another name")
+    if folder.exists() and not overwrite:
+        raise OutputError("exists already", str(folder), "choose another name or pass --overwrite")
+
+
+def save_network(folder: Path, network: Network, notes: Mapping[str, Any]) -> None:
+    """Write a network.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; a network that is there is replaced.
+    network : Network
+        Layers and arrays.
+    notes : mapping
+        What else is needed to use it, and what is known of it; as JSON.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; what was there stays then.
+    """
+    beside = folder.with_name(f"{folder.name}.new")
+    layers = [asdict(layer) for layer in network.layers]
+    told = {"format": FORMAT, "input_shape": network.input_shape, "layers": layers, "notes": dict(notes)}
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        save_file(dict(network.arrays), beside / _ARRAYS)
+        (beside / _NOTES).write_text(json.dumps(told, indent=1), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        beside.rename(folder)
+    except OSError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise OutputError(f"cannot be written ({error.strerror})", str(folder), "choose another place") from error
+
+
+def load_network(folder: Path) -> tuple[Network, dict[str, Any]]:
+    """Read a network.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+
+    Returns
+    -------
+    network : Network
+        Layers and arrays.
+    notes : dict
+        As they were given to `save_network`.
+
+    Raises
+    ------
+    FormatError
+        If there is no network, or one that is damaged or of another version.
+    """
+    where = str(folder)
+    if not (folder / _NOTES).is_file():
+        raise FormatError("is no folder with a network", where, _ADVICE)
+    try:
+        told = json.loads((folder / _NOTES).read_text(encoding="utf-8"))
+        found = told["format"]
+        arrays = load_file(folder / _ARRAYS)
+        layers = tuple(_layer(layer) for layer in told["layers"])
+        network = Network(tuple(told["input_shape"]), layers, arrays)
+        notes = dict(told["notes"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(f"is damaged: {error}", where, "train it again") from error
+    if found != FORMAT:
+        raise FormatError(f"is a {found!r}, not a {FORMAT!r}", where, "train it again")
+    return network, notes
+
+
+def _layer(told: Mapping[str, Any]) -> Layer:
+    options = {n: tuple(v) if isinstance(v, list) else v for n, v in told["options"].items()}
+    return Layer(told["kind"], tuple(told["inputs"]), tuple(told["arrays"]), options)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from parscope.core.network import Builder, Network
-from parscope.solvers.networks.constellation.geometry import ANGLES, RINGS, ZONES, Geometry
+from parscope.solvers.networks.constellation.geometry import ANGLES, RINGS, TURNS, ZONES, Geometry
 from parscope.solvers.networks.module import NetworkModule
 
 _CHANNELS, _HIDDEN = 20, 32
@@ -23,10 +23,10 @@ def orientation_network(seed: int) -> Network:
     """
     build = Builder((RINGS + 1, ANGLES), seed)
     first = build.convolution(0, (_CHANNELS, RINGS + 1, 5), "relu", padding=2, circular=True)
-    second = build.convolution(first, (_CHANNELS, _CHANNELS, 5), "relu", padding=2, circular=True)
-    every = build.convolution(second, (PER_ANGLE, _CHANNELS, ANGLES + 1), padding=ANGLES // 2, circular=True)
-    flat = build.add("reshape", every, shape=(PER_ANGLE * ANGLES,))
-    mean = build.add("reshape", build.add("mean", second, to=1), shape=(_CHANNELS,))
+    second = build.convolution(first, (_CHANNELS, _CHANNELS, 5), "relu", padding=2, stride=ANGLES // TURNS, circular=True)
+    every = build.convolution(second, (PER_ANGLE, _CHANNELS, TURNS + 1), padding=TURNS // 2, circular=True)
+    flat = build.add("reshape", every, shape=(PER_ANGLE * TURNS,))
+    mean = build.add("reshape", build.add("mean", second, to=1, **{"from": TURNS}), shape=(_CHANNELS,))
     build.add("join", flat, build.dense(mean, _CHANNELS, 2))
     return build.network()
 
@@ -59,6 +59,7 @@ class Encoder(nn.Module):
         # Density of a cell relative to the mean, whatever the dose.
         self._pixels = torch.tensor(geometry.pixels, dtype=torch.float32)
         self._gain, self._outer = gain, float(geometry.zones[-1])
+        self.positions = torch.tensor(geometry.positions, dtype=torch.float32)
 
     def turn(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What the first look says.
@@ -70,9 +71,9 @@ class Encoder(nn.Module):
 
         Returns
         -------
-        odds : Tensor, shape (n, ANGLES)
+        odds : Tensor, shape (n, TURNS)
             Logarithm of the odds of every angle.
-        deformed : Tensor, shape (n, ANGLES, 4)
+        deformed : Tensor, shape (n, TURNS, 4)
             Map of the reference, less identity, before the turn.
         none : Tensor, shape (n,)
             Logarithm of the odds of no lattice.
@@ -85,7 +86,7 @@ class Encoder(nn.Module):
         density = electrons / self._pixels.clamp(min=1) / share[:, None, None]
         dose = torch.log1p(total)[:, None, None].expand(-1, 1, ANGLES) / 10
         out = self.orientation(torch.cat([density.clamp(min=0).sqrt(), dose], 1))
-        every = out[:, : PER_ANGLE * ANGLES].reshape(-1, PER_ANGLE, ANGLES)
+        every = out[:, : PER_ANGLE * TURNS].reshape(-1, PER_ANGLE, TURNS)
         none, sure = out[:, -2], out[:, -1] + 3.5
         return every[:, 0], 0.05 * every[:, 1:].transpose(1, 2), none, sure
 

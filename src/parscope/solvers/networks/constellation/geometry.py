@@ -11,8 +11,9 @@ from parscope.core.physics import Constellation
 
 Array = NDArray[np.float64]
 
-ANGLES, RINGS, ZONES = 64, 16, 5
-"""Cells of the first look, over half a turn and from the inside out; zones of a window in the second look."""
+ANGLES, RINGS, TURNS, ZONES = 64, 16, 32, 5
+"""Cells of the first look, over half a turn and from the inside out; turns it tells apart; zones of a window in the
+second look."""
 
 DEFORMATION = 0.03
 """Strain below which a lattice turned onto itself counts as the same, [1]; as the exact solver's prior."""
@@ -40,6 +41,8 @@ class Geometry:
         Root mean square distance of the copies from the centre, [px]: the unit of affine maps.
     turns : ndarray, shape (n, 2, 2)
         Maps that turn the lattice onto itself, identity first.
+    positions : ndarray, shape (copies, 3)
+        1, and the reference positions of the copies in units of `reach`.
     """
 
     cell: NDArray[np.int16]
@@ -48,6 +51,7 @@ class Geometry:
     zones: Array
     reach: float
     turns: Array
+    positions: Array
 
     @classmethod
     def of(cls, physics: Constellation) -> Geometry:
@@ -72,7 +76,8 @@ class Geometry:
         hidden = physics.mask is not None and bool(physics.mask[tuple(np.rint(physics.theta[:2]).astype(int))])
         core = 0.0 if hidden or away.min() > 1e-6 else min(radius + 4, gap / 2)
         reach = float(np.sqrt(np.mean(np.square(away[away > 1e-6]))))
-        return cls(cell, _pixels(physics, cell), core, zones, reach, _turns(at))
+        positions = np.column_stack([np.ones(len(at)), at / reach])
+        return cls(cell, _pixels(physics, cell), core, zones, reach, _turns(at), positions)
 
 
 def _cells(physics: Constellation, inner: float, outer: float) -> NDArray[np.int16]:
@@ -116,3 +121,14 @@ def _basis(at: Array) -> Array:
     across = np.abs(first[0] * order[:, 1] - first[1] * order[:, 0])
     other = order[across > 0.1 * np.hypot(*first) * np.hypot(*order.T)]
     return np.stack([first, other[0]])
+
+
+def rotation(angle: Array) -> Array:
+    """Rotations from +y towards +x by angles [rad], shape (..., 2, 2)."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
+
+
+def rotations(maps: Array) -> Array:
+    """How far maps (..., 2, 2) turn, from +y towards +x, [rad]."""
+    return np.asarray(np.arctan2(maps[..., 1, 0] - maps[..., 0, 1], maps[..., 0, 0] + maps[..., 1, 1]))

@@ -69,14 +69,15 @@ class Scenes:
         weight = np.array(power) + 1e-3
         self._weight = weight / weight.sum()
 
-    def draw(self, count: int, seed: int) -> Scene:
-        """Draw `count` patterns, the same for the same `seed`."""
+    def draw(self, count: int, seed: int, dose: float | None = None) -> Scene:
+        """Draw `count` patterns of `dose` electrons, default any, the same for the same `seed`."""
         rng = np.random.default_rng(seed)
         physics = self.physics
         theta = self._thetas(rng, count)
         other = self._thetas(rng, count)
         other[:, :2] = theta[:, :2]
-        electrons = np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count))
+        drawn = np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count))
+        electrons = drawn if dose is None else np.full(count, dose)
         present = rng.uniform(size=count) > _NOTHING
         diffuse = electrons * rng.uniform(0, 0.85, count)
         rest = electrons - diffuse

@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from parscope.core.physics import Constellation
 from parscope.solvers.networks.constellation.encoder import Encoder, solved
-from parscope.solvers.networks.constellation.geometry import ANGLES, Geometry
+from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
 from parscope.solvers.networks.constellation.looks import first_look, second_look
 from parscope.solvers.networks.constellation.scenes import Scenes
-
-Array = NDArray[np.float64]
 
 # How far the second look may be from the truth, as a share of the radius of the windows: from how sure a good second
 # look is to what a first one leaves.
@@ -37,8 +35,6 @@ class Simulated:
         self._physics, self._geometry, self._batch = physics, geometry, batch
         self._scenes = Scenes(physics)
         self._mask = np.zeros(physics.signal_shape, np.bool_) if physics.mask is None else physics.mask
-        scaled = np.column_stack([np.ones(len(physics.reference)), physics.reference / geometry.reach])
-        self._positions = torch.tensor(scaled, dtype=torch.float32)
 
     def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
         """Negative logarithm of the likelihood of the true parameters, both looks together, [nat]."""
@@ -76,25 +72,23 @@ class Simulated:
         sums = second_look(patterns, start, self._physics.reference, self._geometry, self._mask)
         shift, weight = module.shift(torch.from_numpy(sums))
         prior = torch.tensor(2 / scale**2, dtype=torch.float32)[:, None].expand(-1, 3)
-        step, information = solved(shift, weight, self._positions, prior, torch.zeros(n, 3, 2))
+        step, information = solved(shift, weight, module.positions, prior, torch.zeros(n, 3, 2))
         miss = step + torch.tensor(off, dtype=torch.float32)
         chi2 = torch.einsum("nic,nij,njc->n", miss, information, miss)
         return (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
 
 
 def _targets(affine: Array, turns: Array) -> tuple[Array, Array]:
-    """Share of every angle (n, ANGLES), and the map less identity that remains after each (n, ANGLES, 4)."""
+    """Share of every angle (n, TURNS), and the map less identity that remains after each (n, TURNS, 4)."""
     n = len(affine)
     maps = affine[:, None] @ turns
-    angle = np.arctan2(maps[..., 1, 0] - maps[..., 0, 1], maps[..., 0, 0] + maps[..., 1, 1])
-    place = angle / np.pi * ANGLES
+    place = rotations(maps) / np.pi * TURNS
     low = np.floor(place).astype(int)
-    share, rest = np.zeros((n, ANGLES)), np.zeros((n, ANGLES, 4))
+    share, rest = np.zeros((n, TURNS)), np.zeros((n, TURNS, 4))
     rows = np.arange(n)
     for t in range(len(turns)):
         for bin_, weight in ((low[:, t], 1 - (place - low)[:, t]), (low[:, t] + 1, (place - low)[:, t])):
-            c, s = np.cos(bin_ * np.pi / ANGLES), np.sin(bin_ * np.pi / ANGLES)
-            back = np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], -2)
-            share[rows, bin_ % ANGLES] += weight / len(turns)
-            rest[rows, bin_ % ANGLES] = (back @ maps[:, t] - np.eye(2)).reshape(n, 4)
+            back = rotation(-bin_ * np.pi / TURNS)
+            share[rows, bin_ % TURNS] += weight / len(turns)
+            rest[rows, bin_ % TURNS] = (back @ maps[:, t] - np.eye(2)).reshape(n, 4)
     return share, rest

@@ -1,0 +1,170 @@
+"""Networks at work on a scan: where the fit of every pattern begins, and which lattice each position shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import OptionError
+from parscope.core.frames import Frames
+from parscope.core.solver import Status
+from parscope.techniques.diffraction import DiffractionPattern, strain, strain_jacobian, turned
+from parscope.workflows.grains.lattice import change
+from parscope.workflows.grains.survey import BLOCK_BYTES, Survey, stride_of
+from parscope.workflows.train.pattern import understood
+
+if TYPE_CHECKING:
+    from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+
+Array = NDArray[np.float64]
+
+# What networks are trained to forgive: strain of the lattice, and the radius of a disk off by so much of it.
+_STRAINED, _LARGER = 0.05, 0.15
+
+
+@dataclass(frozen=True)
+class NetworkStart:
+    """Networks for the patterns of one scan.
+
+    Parameters
+    ----------
+    network : ConstellationNetwork
+        With centre, gain and bad pixels of the scan.
+    basis : ndarray, shape (2, 2)
+        Rows g1, g2 of the scan's reference, [px].
+    """
+
+    network: ConstellationNetwork
+    basis: Array
+
+    @property
+    def farthest(self) -> float:
+        """Disk used, [px] from the centre."""
+        return float(np.hypot(*self.network.physics.reference.T).max()) + 1.0
+
+    def start(self, patterns: NDArray[Any]) -> Array:
+        """Where to begin the fits of scan rows; NaN where the networks say nothing.
+
+        Parameters
+        ----------
+        patterns : ndarray, shape (rows, columns, q_y, q_x)
+            Counts.
+
+        Returns
+        -------
+        ndarray, shape (rows, columns, 6)
+        """
+        lattice, centre, _ = self._told(patterns.reshape(-1, *patterns.shape[2:]))
+        between = change(self.basis, lattice)
+        theta = np.concatenate([centre, between.affine.reshape(-1, 4)], 1)
+        known = np.isfinite(between.stretch) & np.isfinite(lattice).all((1, 2))
+        return np.where(known[:, None], theta, np.nan).reshape(*patterns.shape[:2], 6)
+
+    def survey(self, frames: Frames, progress: Callable[[float], None]) -> Survey:
+        """Lattices of a coarse or full grid of scan positions.
+
+        Parameters
+        ----------
+        frames : Frames
+            The scan.
+        progress : callable
+            Called with the share of the work done, [1].
+
+        Returns
+        -------
+        Survey
+            Of one label, as lattices are told apart by the regions that they form.
+        """
+        stride = stride_of(frames.scan_shape)
+        rows, columns = (np.arange(0, n, stride) for n in frames.scan_shape)
+        row_bytes = frames.data.dtype.itemsize * int(np.prod(frames.data.shape[1:]))
+        at_once = max(1, BLOCK_BYTES // max(row_bytes // stride, 1))
+        found = []
+        for first in range(0, len(rows), at_once):
+            some = rows[first : first + at_once]
+            patterns = np.concatenate([np.asarray(frames.data[int(y)])[columns] for y in some])
+            found.append(self._told(patterns))
+            progress(min(first + at_once, len(rows)) / len(rows))
+        lattice, centre, error = (np.concatenate(part) for part in zip(*found, strict=True))
+        shape = (len(rows), len(columns))
+        known = np.isfinite(lattice).all((1, 2))
+        return Survey(
+            stride,
+            np.where(known, 0, -1).reshape(shape),
+            lattice.reshape(*shape, 2, 2),
+            centre.reshape(*shape, 2),
+            error.reshape(shape),
+            known.reshape(shape).astype(np.float64),
+        )
+
+    def _told(self, patterns: NDArray[Any]) -> tuple[Array, Array, Array]:
+        """Lattice (n, 2, 2) [px], centre (n, 2) [px] and standard error of the rotation (n,) [rad] of patterns."""
+        estimate = self.network(patterns)
+        affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
+        lattice = _pattern(self.network).basis @ np.swapaxes(affine, 1, 2)
+        error = np.full(len(affine), np.nan)
+        good = estimate.status == Status.OK
+        slope = strain_jacobian(affine[good])[:, 3]
+        error[good] = np.sqrt(np.einsum("ni,nij,nj->n", slope, estimate.covariance[good, 2:, 2:], slope))
+        return lattice, estimate.theta[:, :2], error
+
+
+def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
+    """Networks from a folder, for a scan.
+
+    Parameters
+    ----------
+    folder : Path
+        From `train_strain`.
+    physics : DiffractionPattern
+        Set-up of the scan.
+
+    Returns
+    -------
+    NetworkStart
+
+    Raises
+    ------
+    FormatError
+        If there are no networks, or damaged ones.
+    OptionError
+        If they were trained for another detector, probe or lattice.
+    """
+    from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+    from parscope.solvers.networks.constellation.store import load_encoder
+
+    orientation, window, notes = load_encoder(folder)
+    learned = understood(notes.get("physics", {}), str(folder))
+    _check(learned, physics, folder)
+    own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
+    unlikely = float(notes.get("unlikely", np.inf))
+    return NetworkStart(ConstellationNetwork(own, orientation, window, unlikely), physics.basis)
+
+
+def _check(learned: DiffractionPattern, physics: DiffractionPattern, folder: Path) -> None:
+    """Refuse networks for something else than the scan."""
+    advice = "train them on this scan: parscope train strain"
+    if learned.shape != physics.shape:
+        raise OptionError(f"is for patterns {learned.shape}, these are {physics.shape}", f"--solver {folder}", advice)
+    one, other = learned.probe.radius, physics.probe.radius
+    if abs(one - other) > _LARGER * one:
+        raise OptionError(f"is for disks of {one:.1f} px, these have {other:.1f} px", f"--solver {folder}", advice)
+    alike = turned(learned.basis, physics.basis)
+    between = strain(physics.basis.T @ np.linalg.inv(alike.T))
+    if np.abs(between[:3]).max() > _STRAINED:
+        lengths = (" and ".join(f"{n:.1f}" for n in np.hypot(*b.T)) for b in (alike, physics.basis))
+        raise OptionError(
+            "is for a lattice of {} px, this one is of {} px".format(*lengths), f"--solver {folder}", advice
+        )
+
+
+def _pattern(network: ConstellationNetwork) -> DiffractionPattern:
+    """Physics of networks for diffraction patterns."""
+    if not isinstance(network.physics, DiffractionPattern):
+        raise TypeError(f"{type(network.physics).__name__} is no DiffractionPattern")
+    return network.physics

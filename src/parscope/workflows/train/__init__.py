@@ -1,0 +1,1 @@
+"""Networks trained for a scan or a technique, in one call."""

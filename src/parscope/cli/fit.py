@@ -34,6 +34,9 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
     prior: Annotated[
         _Prior | None, typer.Option(help="Help weak spectra by the distribution of all (scan), or of their neighbours.")
     ] = None,
+    solver: Annotated[
+        Path | None, typer.Option(help="Folder of a network, made by parscope train, that starts the fits.")
+    ] = None,
     report: Annotated[bool, typer.Option(help="Write OUTPUT.png beside the result.")] = True,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
@@ -48,6 +51,7 @@ def fit(  # noqa: PLR0913 - one argument an option, as typer wants it
         check_place(picture, overwrite, (spectra,))
     options: dict[str, Any] = {
         "prior": prior and prior.value,
+        "solver": solver,
         "dataset": dataset,
         "dask": dask,
         **options_of_technique(context),

@@ -7,6 +7,7 @@ steps (Polyak, Juditsky, doi:10.1137/0330046).
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +178,8 @@ def train(
         If it ran away again and again.
     """
     job = _Job(module, teachers, recipe or Recipe(), optimiser)
-    checkpoint = Checkpoint(folder, {**asdict(job.recipe), "teachers": {n: w for n, (_, w) in teachers.items()}})
+    weights = {name: weight for name, (_, weight) in teachers.items()}
+    checkpoint = Checkpoint(folder, {**asdict(job.recipe), "teachers": weights, "start": job.mark()})
     if not job.resume(checkpoint):
         job.keep(checkpoint)
     while job.course.last is None or job.course.step < job.course.last:
@@ -210,6 +212,13 @@ class _Job:
         self._chance = torch.Generator(device).manual_seed(recipe.seed)
         self._device, self._length, self._highest = device, math.inf, recipe.rate
         self._began = time.perf_counter()
+
+    def mark(self) -> str:
+        """What tells the network before its training from any other, and so a checkpoint from those of others."""
+        digest = hashlib.sha256()
+        for parameter in self._parameters:
+            digest.update(parameter.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def stretch(self) -> None:
         """Steps up to the next check."""

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from parscope.core.spectra import Spectra
 from parscope.solvers.least_squares import LeastSquares
 from parscope.solvers.population import Population
 from parscope.solvers.prior import EmpiricalBayes, Local
+
+if TYPE_CHECKING:
+    from parscope.solvers.networks.spectra.refined import Refined
 
 Prior = Literal["scan", "neighbours"]
 Position = tuple[int, ...]
@@ -48,6 +52,8 @@ class Plan:
         Of the scan, of which the prior is made.
     local : tuple of ndarray, shape (*navigation, k), optional
         Mean and variance of what is searched, as its neighbours tell them.
+    network : tuple of str, optional
+        Folder of a network that starts the fits, and the technique it is for.
     """
 
     spectra: Spectra
@@ -55,6 +61,7 @@ class Plan:
     prior: Prior | None
     population: Population | None = None
     local: Local | None = None
+    network: tuple[str, str] | None = None
 
     @property
     def solver(self) -> LeastSquares:
@@ -68,6 +75,17 @@ class Plan:
         solver = LeastSquares(self.physics)
         solver.prepare()
         return solver
+
+    @cached_property
+    def refined(self) -> Refined | None:
+        """The network with least squares behind it, read in each process."""
+        if self.network is None:
+            return None
+        from parscope.solvers.networks.spectra.refined import Refined
+        from parscope.workflows.saved_networks import load_spectra
+
+        folder, technique = self.network
+        return Refined(load_spectra(Path(folder), technique, self.physics), self.solver)
 
     def settled(self, **decided: Any) -> Plan:
         """The same plan with more decided, which has the solver too: that is of the physics alone."""
@@ -104,6 +122,8 @@ class Plan:
         -------
         Estimate
         """
+        if self.refined is not None:
+            return self.refined(signals)
         if self.prior is None:
             return self.solver(signals)
         return EmpiricalBayes(self.solver).fit(signals, self.population, local)

@@ -5,30 +5,27 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from parscope.core.axes import Axis
-from parscope.core.errors import InputError, OptionError
-from parscope.core.separable import Separable
+from parscope.core.errors import OptionError
+from parscope.core.record import fingerprint
 from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
 from parscope.solvers.neighbours import from_neighbours
 from parscope.solvers.prior import EmpiricalBayes, Local
 from parscope.workflows.blocks import Arrays, Job, Progress, run_blocks, silent
-from parscope.workflows.fit.block import Plan, Prior, blocks, fit_block, read_block, survey_block
+from parscope.workflows.fit.block import Plan, Prior, fit_block, survey_block
 from parscope.workflows.fit.result import maps_dataset
+from parscope.workflows.fit.source import as_scan, physics_for, sample
 from parscope.workflows.output import Output
-from parscope.workflows.technique import adapt, decided, find
+from parscope.workflows.technique import decided, find
 
-# Spectra from which a prior is learnt, spread over the scan.
-_SAMPLE = 1000
-_SAMPLED_BLOCKS = 32
+# Settings that are not of the technique.
+_OURS = ("technique", "prior", "dataset", "solver", "solver_fingerprint")
 # Axes of a scan, by name.
 _SCAN = ("y", "x", "position")
 
@@ -47,8 +44,8 @@ def plan_again(spectra: Spectra, settings: Mapping[str, Any]) -> Plan:
     -------
     Plan
     """
-    options = {n: _tuples(value) for n, value in settings.items() if n not in ("technique", "prior", "dataset")}
-    return _plan(spectra, str(settings["technique"]), settings.get("prior"), options)
+    options = {n: _tuples(value) for n, value in settings.items() if n not in _OURS}
+    return _plan(spectra, str(settings["technique"]), settings.get("prior"), settings.get("solver"), options)
 
 
 def _tuples(value: Any) -> Any:
@@ -65,6 +62,7 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     dask: str | None = None,
     progress: Progress | None = None,
     prior: Prior | None = None,
+    solver: Path | str | None = None,
     dataset: str | None = None,
     **options: Any,
 ) -> xr.Dataset:
@@ -88,6 +86,9 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     prior : {"scan", "neighbours"}, optional
         What helps weak spectra: the distribution of all, see `EmpiricalBayes` for when not to; or that of their
         neighbours along ``y`` and ``x``, in what is not a factor of the signal, which takes a second pass.
+    solver : Path or str, optional
+        Folder of a network trained for the technique, see `train_spectra`: it tells weak spectra, under the
+        distribution it was trained on, and starts the fits of the others.
     dataset : str, optional
         Which data set of a file of several.
     **options
@@ -126,7 +127,9 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     spectra = source if isinstance(source, Spectra) else open_spectra(source, dataset=dataset)
     place = Output(output, overwrite, spectra.source)
     settings = {"technique": technique, "prior": prior, "dataset": dataset, **options}
-    plan = _plan(spectra, technique, prior, options)
+    plan = _plan(spectra, technique, prior, solver, options)
+    if solver is not None:
+        settings |= {"solver": str(solver), "solver_fingerprint": fingerprint(Path(solver))}
 
     def run(job: Job, ending: str, report: Progress) -> Arrays:
         return run_blocks(job, job.plan.blocks(), place.parts(settings, job.plan, ending=ending), dask, report)
@@ -144,18 +147,34 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     return result
 
 
-def _plan(spectra: Spectra, technique: str, prior: Prior | None, options: Mapping[str, Any]) -> Plan:
-    """What is fitted, to what, and under which prior."""
-    if not spectra.navigation_shape:
-        # One spectrum is a scan of one position.
-        alone = np.asarray(spectra.data[:])[None]
-        spectra = replace(spectra, data=alone, axes=(Axis("position", 1), spectra.axis))
+def _plan(
+    spectra: Spectra, technique: str, prior: Prior | None, solver: Path | str | None, options: Mapping[str, Any]
+) -> Plan:
+    """What is fitted, to what, and under which prior or from which network."""
+    spectra = as_scan(spectra)
     if prior == "neighbours" and not _scan_axes(spectra):
         raise OptionError("there is no scan whose points have neighbours", "--prior neighbours", "choose scan")
-    plan = Plan(spectra, _physics(spectra, technique, options), prior)
+    if solver is not None:
+        return _from_network(spectra, technique, prior, Path(solver), options)
+    plan = Plan(spectra, physics_for(spectra, technique, options), prior)
     if prior is None:
         return plan
-    return plan.settled(population=EmpiricalBayes(plan.solver).learn(_sample(spectra)))
+    return plan.settled(population=EmpiricalBayes(plan.solver).learn(sample(spectra)))
+
+
+def _from_network(
+    spectra: Spectra, technique: str, prior: Prior | None, folder: Path, options: Mapping[str, Any]
+) -> Plan:
+    """Plan of which a network starts the fits, with the options of the technique that it was trained with."""
+    from parscope.workflows.saved_networks import options_of
+
+    if prior is not None:
+        raise OptionError("has its own prior", f"--solver {folder}", "leave out --prior")
+    physics = physics_for(spectra, technique, {**options_of(folder, technique), **options})
+    plan = Plan(spectra, physics, None, network=(str(folder), technique))
+    # Read now, so that what does not fit is said before the work.
+    _ = plan.refined
+    return plan
 
 
 def _scan_axes(spectra: Spectra) -> int:
@@ -170,33 +189,3 @@ def _local(spectra: Spectra, told: Arrays) -> Local:
     maps = [from_neighbours(value[..., j], variance[..., j], _scan_axes(spectra)) for j in range(shape[-1])]
     mean, spread = (np.stack(each, axis=-1) for each in zip(*maps, strict=True))
     return mean, spread
-
-
-def _physics(spectra: Spectra, technique: str, options: Mapping[str, Any]) -> Separable:
-    """The declared physics on the axis of the spectra."""
-    if spectra.axis.name == "channel":
-        raise InputError("holds channels, not spectra", spectra.source, "name spectra with --dataset")
-    try:
-        physics = adapt(technique, spectra.axis, lambda: _sample(spectra), options)
-    except ValueError as error:
-        advice = "name others with --dataset, or check the options of the technique"
-        raise InputError(f"not spectra of {technique}: {error}", spectra.source, advice) from error
-    is_complex = np.dtype(spectra.data.dtype).kind == "c"
-    if is_complex != physics.complex:
-        one, other = ("complex", "real") if is_complex else ("real", "complex")
-        advice = f"name {other} spectra with --dataset"
-        raise InputError(f"holds {one} spectra, and {technique} needs {other} ones", spectra.source, advice)
-    return physics
-
-
-def _sample(spectra: Spectra) -> NDArray[Any]:
-    """Spectra spread over the scan, read block by block."""
-    whole = blocks(spectra)
-    some = np.unique(np.linspace(0, len(whole) - 1, min(len(whole), _SAMPLED_BLOCKS)).astype(int))
-    each = -(-_SAMPLE // len(some))
-    picked = []
-    for start, stop in (whole[k] for k in some.tolist()):
-        signals, unreadable = read_block(spectra, start, stop)
-        readable = signals[~unreadable]
-        picked.append(readable[:: max(len(readable) // each, 1)].copy())
-    return np.concatenate(picked)

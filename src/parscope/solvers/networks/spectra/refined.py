@@ -11,6 +11,9 @@ from parscope.core.physics import Physics
 from parscope.core.solver import GATE, Estimate, Solver, Status
 from parscope.solvers.least_squares import LeastSquares
 
+# What a network explains is less than what the best fit does: from this share of the gate on it is worth a search.
+_WORTH = 0.5
+
 
 class Refined:
     """A first solver for all signals, and least squares from its answers for those above the detection gate.
@@ -48,7 +51,7 @@ class Refined:
             With ``detection`` and ``noise`` in `extra`.
         """
         result = self.first(signals)
-        strong = np.flatnonzero(result.extra["detection"] >= GATE)
+        strong = np.flatnonzero(result.extra["detection"] >= _WORTH * GATE)
         known = strong[np.isfinite(result.theta[strong]).all(axis=1)]
         for some, start in ((known, result.theta[known]), (np.setdiff1d(strong, known), None)):
             if some.size:

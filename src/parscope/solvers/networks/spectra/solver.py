@@ -17,6 +17,7 @@ from parscope.solvers.networks.spectra.calibration import Calibration
 from parscope.solvers.networks.spectra.decoder import Decoder, FactorPrior, Factors
 from parscope.solvers.networks.spectra.head import gaussian
 from parscope.solvers.networks.spectra.inlet import Inlet
+from parscope.solvers.networks.threads import one_thread
 
 Array = NDArray[np.float64]
 
@@ -93,10 +94,11 @@ class SpectraNetwork:
         result = _nothing(len(signals), len(self.physics.parameters))
         largest = np.abs(signals).max(axis=1, initial=0.0).astype(np.float64)
         sound = np.flatnonzero(np.isfinite(signals).all(axis=1) & (largest > 0))
-        for first in range(0, len(sound), _CHUNK):
-            some = sound[first : first + _CHUNK]
-            scale = largest[some]
-            self._estimate(result, some, signals[some] / scale[:, None], scale)
+        with one_thread():
+            for first in range(0, len(sound), _CHUNK):
+                some = sound[first : first + _CHUNK]
+                scale = largest[some]
+                self._estimate(result, some, signals[some] / scale[:, None], scale)
         return result
 
     def _check(self, signals: NDArray[Any]) -> None:

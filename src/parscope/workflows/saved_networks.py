@@ -1,0 +1,139 @@
+"""Trained networks in folders: written with what they are for, and read for the data they are to be used on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parscope.core.errors import FormatError, OptionError
+from parscope.core.separable import Separable
+
+if TYPE_CHECKING:
+    from parscope.solvers.networks.spectra.solver import SpectraNetwork
+
+# Axes of model and data may differ by this share of a sample.
+_ALIKE = 1e-3
+
+
+def save_spectra(folder: Path, solver: SpectraNetwork, notes: Mapping[str, Any]) -> None:
+    """Write a network for spectra.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    solver : SpectraNetwork
+        Whole.
+    notes : mapping
+        What else is known of it, its ``technique`` and ``options`` among it; as JSON.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    from parscope.solvers.networks.store import save_network
+
+    size, stretch = solver.calibration
+    prior = solver.prior and {
+        "mean": solver.prior.mean.tolist(),
+        "covariance": solver.prior.covariance.tolist(),
+        "two_signs": solver.prior.two_signs,
+    }
+    told = {
+        "axis": solver.physics.axis.tolist(),
+        "calibration": {"size": size.tolist(), "stretch": stretch.tolist()},
+        "factor_prior": prior,
+    }
+    save_network(folder, solver.network, {**notes, **told})
+
+
+def options_of(folder: Path, technique: str) -> dict[str, Any]:
+    """Options of a technique that a network was trained with.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the network is.
+    technique : str
+        Name of the physics.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    FormatError
+        If there is no network, or a damaged one.
+    OptionError
+        If it is for another technique.
+    """
+    from parscope.solvers.networks.store import load_network
+
+    _, notes = load_network(folder)
+    _check_technique(folder, notes, technique)
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in notes.get("options", {}).items()}
+
+
+def load_spectra(folder: Path, technique: str, physics: Separable) -> SpectraNetwork:
+    """Read a network for spectra, and see that it is for these.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    technique : str
+        Name of the physics.
+    physics : Separable
+        On the axis of the spectra.
+
+    Returns
+    -------
+    SpectraNetwork
+
+    Raises
+    ------
+    FormatError
+        If there is no network, or a damaged one.
+    OptionError
+        If it is for another technique, axis or setting.
+    """
+    from parscope.solvers.networks.spectra.calibration import Calibration
+    from parscope.solvers.networks.spectra.decoder import FactorPrior
+    from parscope.solvers.networks.spectra.solver import SpectraNetwork
+    from parscope.solvers.networks.store import load_network
+
+    network, notes = load_network(folder)
+    _check(folder, notes, technique, physics)
+    try:
+        calibration = Calibration(*(np.array(notes["calibration"][name]) for name in ("size", "stretch")))
+        told = notes["factor_prior"]
+        prior = told and FactorPrior(np.array(told["mean"]), np.array(told["covariance"]), bool(told["two_signs"]))
+        return SpectraNetwork(physics, network, calibration, prior)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"is damaged: {error}", str(folder), "train it again") from error
+
+
+def _check(folder: Path, notes: Mapping[str, Any], technique: str, physics: Separable) -> None:
+    """Refuse a network for another technique, other settings of it, or another axis."""
+    _check_technique(folder, notes, technique)
+    option = f"--solver {folder}"
+    names = [parameter.name for parameter in physics.parameters]
+    if notes.get("names") != names:
+        raise OptionError(f"tells {notes.get('names')}, not {names}", option, "give the options it was trained with")
+    axis = np.asarray(notes.get("axis"), np.float64)
+    step = float(np.ptp(physics.axis)) / max(len(physics.axis) - 1, 1)
+    if axis.shape != physics.axis.shape or np.abs(axis - physics.axis).max() > _ALIKE * step:
+        ours, theirs = (f"{len(a)} samples from {a[0]:g} to {a[-1]:g}" for a in (physics.axis, np.atleast_1d(axis)))
+        raise OptionError(f"is for {theirs}, not {ours}", option, "train one for these spectra")
+
+
+def _check_technique(folder: Path, notes: Mapping[str, Any], technique: str) -> None:
+    made_for = str(notes.get("technique"))
+    if made_for != technique.replace("_", "-"):
+        option = f"--solver {folder}"
+        raise OptionError(f"is for {made_for}, not for {technique}", option, "train one for these data")

@@ -138,8 +138,8 @@ def digest(key: object) -> str:
     Parameters
     ----------
     key : object
-        Data classes, mappings, sequences, arrays, scalars and None, nested; of `Frames` and `Spectra` only axes, type, bad
-        pixels and unit count, because their data are named by a fingerprint.
+        Data classes, mappings, sequences, arrays, scalars and None, nested; of `Frames` and `Spectra` only axes, type,
+        bad pixels and unit count, because their data are named by a fingerprint.
 
     Returns
     -------

@@ -112,7 +112,6 @@ def electrons_per_count(solver: LatticeFilters) -> float:
 def _fit(plan: Plan, patterns: NDArray[Any], first: int) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
     """Estimates of all patterns, which crystal they belong to, and the share of a second one."""
     shape = patterns.shape[:2]
-    solver = plan.crystals[0]
     if plan.candidates is None:
         return _of_one(plan, patterns, first), np.zeros(shape, np.int16), np.zeros(shape, np.float32)
     estimate, grain, share = fit_crystals(patterns, plan.candidates[first : first + shape[0]], plan.crystals)

@@ -16,7 +16,7 @@ from parscope.core.solver import Status
 from parscope.techniques.diffraction import DiffractionPattern, strain, strain_jacobian, turned
 from parscope.workflows.grains.lattice import change
 from parscope.workflows.grains.survey import BLOCK_BYTES, Survey, stride_of
-from parscope.workflows.train.pattern import understood
+from parscope.workflows.saved_patterns import understood
 
 if TYPE_CHECKING:
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork

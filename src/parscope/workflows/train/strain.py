@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,18 +15,14 @@ from parscope.core.record import fingerprint
 from parscope.io import open_frames
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
-from parscope.workflows.blocks import silent
+from parscope.workflows.blocks import Progress, silent
+from parscope.workflows.saved_patterns import told
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
-from parscope.workflows.train.pattern import told
 
 if TYPE_CHECKING:
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-
-Progress = Callable[[str, int, int], None]
-
-# Seconds after which the rate falls, whatever was gained: with the fall, a quarter of an hour at most.
-_SECONDS = 600.0
+    from parscope.solvers.train import Course, Recipe
 
 
 def train_strain(
@@ -36,11 +31,11 @@ def train_strain(
     *,
     overwrite: bool = False,
     seed: int = 0,
-    seconds: float = _SECONDS,
+    minutes: float = 10.0,
     progress: Progress | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Train networks that find the lattice of a scan at any orientation, from simulated patterns: no labels.
+    """Train networks that find the lattice of a scan at any orientation, from simulated patterns without a label.
 
     Probe, lattice, background and detector are those of the scan; dose, background, orientation, strain and
     intensities are drawn from wide ranges, so that one training does for every scan of the same set-up.
@@ -55,8 +50,8 @@ def train_strain(
         Whether networks that are there may be replaced.
     seed : int, default 0
         Fixes what is drawn.
-    seconds : float, default 600.0
-        After which the rate is lowered, if it is not before; the training then ends after a third as long.
+    minutes : float, default 10.0
+        Time after which the training is brought to its end, which takes a third as long.
     progress : callable, optional
         Called with a line on the phase, the steps done, and all of them.
     **settings
@@ -65,7 +60,8 @@ def train_strain(
     Returns
     -------
     dict
-        The model card: precision, failures and coverage by dose, on simulated patterns that it has not seen.
+        What is saved beside the arrays: what the networks are for, the course of their training, and their card:
+        precision, failures and coverage by dose, on simulated patterns that they have not seen.
 
     Raises
     ------
@@ -81,6 +77,7 @@ def train_strain(
     from parscope.solvers.networks.constellation.examine import examine
     from parscope.solvers.networks.constellation.store import save_encoder
     from parscope.solvers.networks.store import check_folder
+    from parscope.solvers.train import Recipe
 
     place, report = Path(output), progress or silent
     check_folder(place, overwrite)
@@ -88,20 +85,22 @@ def train_strain(
     frames = source if isinstance(source, Frames) else open_frames(source)
     report("set-up", 0, 1)
     physics = trained_physics(found_setup(frames, chosen).setup.physics)
-    network, course = _trained(physics, seed, seconds, place, report)
-    card = {**examine(network), **course}
+    beside = place.with_name(f"{place.name}.training")
+    network, course = _trained(physics, Recipe(seconds=60 * minutes, seed=seed), beside, report)
     path = Path(frames.source)
     notes = {
         "physics": told(physics),
         "unlikely": network.unlikely,
-        "card": card,
+        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
+        "card": examine(network),
         "source": frames.source,
         "source_fingerprint": fingerprint(path) if path.exists() else "",
         "parscope_version": version("parscope"),
         "seed": seed,
     }
     save_encoder(place, network.orientation, network.window, notes)
-    return card
+    beside.rmdir()
+    return notes
 
 
 def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
@@ -126,30 +125,25 @@ def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
     q2 = np.square(indices @ physics.basis).sum(1)
     usual = np.exp(level + min(float(fall), 0.0) * q2)
     central = float(amplitude[direct][0]) if direct.any() else float(usual.max())
-    return replace(
-        physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual)
-    )
+    return replace(physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual))
 
 
 def _trained(
-    physics: DiffractionPattern, seed: int, seconds: float, folder: Path, report: Progress
-) -> tuple[ConstellationNetwork, dict[str, Any]]:
+    physics: DiffractionPattern, recipe: Recipe, folder: Path, report: Progress
+) -> tuple[ConstellationNetwork, Course]:
     """Networks after training, and how it went."""
     from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
     from parscope.solvers.networks.constellation.examine import finished
     from parscope.solvers.networks.constellation.geometry import Geometry
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
     from parscope.solvers.networks.constellation.teacher import Simulated
-    from parscope.solvers.train import Recipe, train
+    from parscope.solvers.networks.threads import one_thread
+    from parscope.solvers.train import train
 
     geometry = Geometry.of(physics)
-    encoder = Encoder(orientation_network(seed), window_network(seed + 1), geometry, physics.gain)
+    encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
     teachers = {"simulation": (Simulated(physics, geometry), 1.0)}
-    course = train(encoder, teachers, Recipe(seconds=seconds, seed=seed), folder=_beside(folder), progress=report)
+    with one_thread():
+        course = train(encoder, teachers, recipe, folder=folder, progress=report)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network), {"steps": course.step, "seconds": course.seconds, "loss": course.loss}
-
-
-def _beside(folder: Path) -> Path:
-    """Where a training that is stopped is kept."""
-    return folder.with_name(f"{folder.name}.training")
+    return finished(network), course

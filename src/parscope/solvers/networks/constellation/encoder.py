@@ -23,7 +23,9 @@ def orientation_network(seed: int) -> Network:
     """
     build = Builder((RINGS + 1, ANGLES), seed)
     first = build.convolution(0, (_CHANNELS, RINGS + 1, 5), "relu", padding=2, circular=True)
-    second = build.convolution(first, (_CHANNELS, _CHANNELS, 5), "relu", padding=2, stride=ANGLES // TURNS, circular=True)
+    second = build.convolution(
+        first, (_CHANNELS, _CHANNELS, 5), "relu", padding=2, stride=ANGLES // TURNS, circular=True
+    )
     every = build.convolution(second, (PER_ANGLE, _CHANNELS, TURNS + 1), padding=TURNS // 2, circular=True)
     flat = build.add("reshape", every, shape=(PER_ANGLE * TURNS,))
     mean = build.add("reshape", build.add("mean", second, to=1, **{"from": TURNS}), shape=(_CHANNELS,))

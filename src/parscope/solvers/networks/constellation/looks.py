@@ -42,7 +42,7 @@ def first_look(
     """
     cells = np.zeros((len(patterns), RINGS * ANGLES), np.float32)
     found = np.array(centre, dtype=np.float64)
-    _first(patterns, mask, bool(mask.any()), geometry.cell, geometry.core, found, cells)
+    _first(patterns, _pixels(mask), geometry.cell, geometry.core, found, cells)
     return cells.reshape(-1, RINGS, ANGLES), found
 
 
@@ -70,18 +70,24 @@ def second_look(
         Counts, and moments along y and x in units of the window's radius; zero for copies that leave the detector.
     """
     sums = np.zeros((len(patterns), len(reference), 3, ZONES), np.float32)
-    _second(patterns, mask, bool(mask.any()), theta, reference, np.square(geometry.zones), sums)
+    _second(patterns, _pixels(mask), theta, reference, np.square(geometry.zones), sums)
     return sums
 
 
+def _pixels(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], bool]:
+    """Bad pixels, and whether there are any."""
+    return mask, bool(mask.any())
+
+
 @nb.njit(cache=True, nogil=True, fastmath=True)
-def _first(frames: Any, mask: Any, masked: bool, cell: Any, core: float, centre: Any, cells: Any) -> None:
+def _first(frames: Any, pixels: Any, cell: Any, core: float, centre: Any, cells: Any) -> None:
     """Follow the centre of mass, then add the pixels up."""
     h, w = frames.shape[1:]
+    mask, masked = pixels
     for n in range(frames.shape[0]):
         frame, out = frames[n], cells[n]
         if core > 0:
-            _follow(frame, mask, masked, core, centre[n])
+            _follow(frame, pixels, core, centre[n])
         oy = h - int(np.rint(centre[n, 0]))
         ox = w - int(np.rint(centre[n, 1]))
         for y in range(h):
@@ -92,9 +98,10 @@ def _first(frames: Any, mask: Any, masked: bool, cell: Any, core: float, centre:
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
-def _follow(frame: Any, mask: Any, masked: bool, core: float, centre: Any) -> None:
+def _follow(frame: Any, pixels: Any, core: float, centre: Any) -> None:
     """Move `centre` to the centre of mass within `core` of it."""
     h, w = frame.shape
+    mask, masked = pixels
     cy, cx = centre[0], centre[1]
     for _ in range(_STEPS):
         total, my, mx = 0.0, 0.0, 0.0
@@ -117,9 +124,10 @@ def _follow(frame: Any, mask: Any, masked: bool, core: float, centre: Any) -> No
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
-def _second(frames: Any, mask: Any, masked: bool, theta: Any, reference: Any, zones: Any, sums: Any) -> None:
+def _second(frames: Any, pixels: Any, theta: Any, reference: Any, zones: Any, sums: Any) -> None:
     """Zones of the windows of all copies."""
     h, w = frames.shape[1:]
+    mask, masked = pixels
     outer = np.sqrt(zones[-1])
     margin = np.sqrt(zones[2])
     for n in range(frames.shape[0]):
@@ -130,13 +138,16 @@ def _second(frames: Any, mask: Any, masked: bool, theta: Any, reference: Any, zo
             if not (margin <= py <= h - 1 - margin and margin <= px <= w - 1 - margin):
                 continue
             whole = not masked and outer <= py <= h - 1 - outer and outer <= px <= w - 1 - outer
-            _zones(frame, mask, whole, py, px, zones, outer, sums[n, m])
+            _zones(frame, (mask, whole), (py, px), zones, sums[n, m])
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
-def _zones(frame: Any, mask: Any, whole: bool, py: float, px: float, zones: Any, outer: float, sums: Any) -> None:
+def _zones(frame: Any, pixels: Any, at: Any, zones: Any, sums: Any) -> None:
     """Counts and moments of one window; a pixel whose mirror image cannot be used is left out, so that none tips."""
     h, w = frame.shape
+    mask, whole = pixels
+    py, px = at
+    outer = np.sqrt(zones[-1])
     scale = 1 / outer
     for y in range(max(0, int(np.ceil(py - outer))), min(h, int(py + outer) + 1)):
         dy = y - py

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.physics import Constellation, Contrast
-from parscope.solvers.networks.constellation.geometry import FINE
-
-Array = NDArray[np.float64]
+from parscope.solvers.networks.constellation.geometry import FINE, Array, rotation
 
 LEAST, MOST = 200.0, 3e5
 """Electrons of a pattern, drawn evenly on a logarithmic scale: one training for all doses."""
@@ -72,43 +70,31 @@ class Scenes:
     def draw(self, count: int, seed: int, dose: float | None = None) -> Scene:
         """Draw `count` patterns of `dose` electrons, default any, the same for the same `seed`."""
         rng = np.random.default_rng(seed)
-        physics = self.physics
-        theta = self._thetas(rng, count)
-        other = self._thetas(rng, count)
+        theta, other = self._thetas(rng, count), self._thetas(rng, count)
         other[:, :2] = theta[:, :2]
         drawn = np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count))
         electrons = drawn if dose is None else np.full(count, dose)
-        present = rng.uniform(size=count) > _NOTHING
         diffuse = electrons * rng.uniform(0, 0.85, count)
-        rest = electrons - diffuse
-        direct = rest * rng.uniform(0.1, 0.8, count) if self._direct.any() else np.zeros(count)
-        scattered = (rest - direct) * present
+        direct = (electrons - diffuse) * rng.uniform(0.1, 0.8, count) * self._direct.any()
+        present = rng.uniform(size=count) > _NOTHING
+        scattered = (electrons - diffuse - direct) * present
         share = np.where(rng.uniform(size=count) < _SECOND, rng.uniform(0, 0.4, count), 0.0)
-        disks = [self._amplitudes(rng, scattered * (1 - share)), self._amplitudes(rng, scattered * share)]
-        disks[0][:, self._direct] = direct[:, None] / self._area
+        disks = self._amplitudes(rng, scattered * (1 - share))
+        disks[:, self._direct] = direct[:, None] / self._area
+        lattices = ((theta, disks), (other, self._amplitudes(rng, scattered * share)))
         means = (diffuse, np.exp(rng.normal(0, 0.3, count)), rng.uniform(0, 1, count) ** 4)
-        waves = self._waves(rng, count)
-        patterns = np.zeros((count, *physics.signal_shape), np.float32)
-        _render(
-            (theta, other),
-            (disks[0], disks[1]),
-            waves,
-            means,
-            (physics.reference, self._table, self._profile),
-            int(rng.integers(1 << 31)),
-            patterns,
-        )
-        return Scene(patterns * np.float32(physics.gain), theta, present)
+        patterns = np.zeros((count, *self.physics.signal_shape), np.float32)
+        shapes = (self.physics.reference, self._table, self._profile)
+        _render(lattices, self._waves(rng, count), means, shapes, rng, patterns)
+        return Scene(patterns * np.float32(self.physics.gain), theta, present)
 
     def _thetas(self, rng: np.random.Generator, count: int) -> Array:
         """Lattices at any orientation, strained by up to 5 % and displaced."""
         angle = rng.uniform(0, 2 * np.pi, count)
-        c, s = np.cos(angle), np.sin(angle)
-        turn = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
         e = rng.uniform(-_STRAIN, _STRAIN, (count, 3))
         stretch = np.stack([np.stack([1 + e[:, 0], e[:, 2] / 2], -1), np.stack([e[:, 2] / 2, 1 + e[:, 1]], -1)], -2)
         centre = np.asarray(self.physics.theta[:2]) + rng.normal(0, _SHIFT, (count, 2))
-        return np.concatenate([centre, (turn @ stretch).reshape(-1, 4)], 1)
+        return np.concatenate([centre, (rotation(angle) @ stretch).reshape(-1, 4)], 1)
 
     def _amplitudes(self, rng: np.random.Generator, electrons: Array) -> Array:
         """Counts per pixel of all copies: an envelope that wanders, and copies that scatter about it."""
@@ -156,19 +142,17 @@ def _profile(physics: Constellation) -> Array:
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
-def _render(thetas: Any, disks: Any, waves: Any, means: Any, shapes: Any, seed: int, out: Any) -> None:
+def _render(lattices: Any, waves: Any, means: Any, shapes: Any, rng: Any, out: Any) -> None:
     """Expected patterns, then counts."""
-    np.random.seed(seed)
     reference, table, profile = shapes
     h, w = out.shape[1:]
     mean = np.empty((h, w), np.float32)
     for n in range(out.shape[0]):
-        theta = thetas[0][n]
-        _diffuse(mean, theta, means[0][n], means[1][n], means[2][n], profile)
-        _add(mean, theta, disks[0][n], waves[n], reference, table)
-        if disks[1][n].sum() > 0:
-            _add(mean, thetas[1][n], disks[1][n], waves[n], reference, table)
-        _count(mean, out[n])
+        _diffuse(mean, lattices[0][0][n], means[0][n], means[1][n], means[2][n], profile)
+        for theta, disks in lattices:
+            if disks[n].sum() > 0:
+                _add(mean, theta[n], disks[n], waves[n], reference, table)
+        _count(mean, rng, out[n])
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
@@ -217,35 +201,34 @@ def _add(mean: Any, theta: Any, disks: Any, waves: Any, reference: Any, table: A
 
 
 @nb.njit(cache=True, nogil=True)
-def _count(mean: Any, out: Any) -> None:
+def _count(mean: Any, rng: Any, out: Any) -> None:
     """Poisson counts: electron by electron where they are few, pixel by pixel where they are many."""
-    total = mean.sum()
-    if total < mean.size:
-        _scatter(mean, total, out)
+    if mean.sum() < mean.size:
+        _scatter(mean, rng, out)
         return
     for y in range(mean.shape[0]):
         for x in range(mean.shape[1]):
-            out[y, x] = _poisson(mean[y, x])
+            out[y, x] = _poisson(mean[y, x], rng)
 
 
 @nb.njit(cache=True, nogil=True)
-def _scatter(mean: Any, total: float, out: Any) -> None:
+def _scatter(mean: Any, rng: Any, out: Any) -> None:
     """Electrons at random times on a line through the pixels, each pixel as long as its mean."""
-    arrival, seen = np.random.standard_exponential(), 0.0
+    arrival, seen = rng.standard_exponential(), 0.0
     for y in range(mean.shape[0]):
         for x in range(mean.shape[1]):
             seen += mean[y, x]
             while arrival < seen:
                 out[y, x] += 1
-                arrival += np.random.standard_exponential()
+                arrival += rng.standard_exponential()
 
 
 @nb.njit(cache=True, nogil=True)
-def _poisson(mean: float) -> float:
+def _poisson(mean: float, rng: Any) -> float:
     """One count, by inversion where the mean is small."""
     if mean > 15:
-        return float(np.random.poisson(mean))
-    u, p, k = np.random.random(), np.exp(-mean), 0
+        return float(rng.poisson(mean))
+    u, p, k = rng.random(), np.exp(-mean), 0
     total = p
     while u > total and k < 100:
         k += 1

@@ -17,6 +17,7 @@ from parscope.core.solver import Estimate, Status
 from parscope.solvers.networks.constellation.encoder import Encoder, solved
 from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
 from parscope.solvers.networks.constellation.looks import first_look, second_look
+from parscope.solvers.networks.threads import one_thread
 
 # Patterns at a time: what is between the layers stays in the cache of a core.
 _CHUNK = 128
@@ -27,9 +28,7 @@ _KINDS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32)
 
 
 class First(NamedTuple):
-    """What the first look says of n patterns: parameters (n, 6), information on the map (n,), and how sure it is of
-    them, or that there is nothing (n,).
-    """
+    """Parameters (n, 6) by the first look, information on the map, and probabilities of it and of no lattice (n,)."""
 
     theta: Array
     information: Array
@@ -112,7 +111,7 @@ class ConstellationNetwork:
 
     def _enter(self, result: Estimate, at: NDArray[np.int64], patterns: NDArray[Any]) -> None:
         """Enter the estimates of patterns into the result."""
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             first = self._first(patterns)
             theta, covariance, misfit = self._second(patterns, first)
         theta[:, 2:] = self._least_turned(theta[:, 2:].reshape(-1, 2, 2)).reshape(-1, 4)

@@ -38,7 +38,8 @@ class Simulated:
 
     def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
         """Negative logarithm of the likelihood of the true parameters, both looks together, [nat]."""
-        assert isinstance(module, Encoder)
+        if not isinstance(module, Encoder):
+            raise TypeError(f"{type(module).__name__} is no encoder of constellations")
         seed = int(torch.randint(1 << 31, (1,), generator=generator))
         scene = self._scenes.draw(self._batch, seed)
         first = self._first(module, scene.patterns, scene.theta, scene.present)
@@ -46,7 +47,9 @@ class Simulated:
         second = self._second(module, scene.patterns[there], scene.theta[there], np.random.default_rng(seed))
         return first + second
 
-    def _first(self, module: Encoder, patterns: NDArray[np.float32], theta: Array, present: NDArray[np.bool_]) -> Tensor:
+    def _first(
+        self, module: Encoder, patterns: NDArray[np.float32], theta: Array, present: NDArray[np.bool_]
+    ) -> Tensor:
         """Loss of the first look: which angle, and what remains of the map."""
         start = np.tile(np.asarray(self._physics.theta[:2]), (len(patterns), 1))
         cells, _ = first_look(patterns, start, self._geometry, self._mask)
@@ -75,7 +78,8 @@ class Simulated:
         step, information = solved(shift, weight, module.positions, prior, torch.zeros(n, 3, 2))
         miss = step + torch.tensor(off, dtype=torch.float32)
         chi2 = torch.einsum("nic,nij,njc->n", miss, information, miss)
-        return (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
+        total: Tensor = (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
+        return total
 
 
 def _targets(affine: Array, turns: Array) -> tuple[Array, Array]:

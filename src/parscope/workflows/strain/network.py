@@ -59,7 +59,7 @@ class NetworkStart:
         -------
         ndarray, shape (rows, columns, 6)
         """
-        lattice, centre, _ = self._told(patterns.reshape(-1, *patterns.shape[2:]))
+        lattice, centre, _ = self.told(patterns.reshape(-1, *patterns.shape[2:]))
         between = change(self.basis, lattice)
         theta = np.concatenate([centre, between.affine.reshape(-1, 4)], 1)
         known = np.isfinite(between.stretch) & np.isfinite(lattice).all((1, 2))
@@ -88,7 +88,7 @@ class NetworkStart:
         for first in range(0, len(rows), at_once):
             some = rows[first : first + at_once]
             patterns = np.concatenate([np.asarray(frames.data[int(y)])[columns] for y in some])
-            found.append(self._told(patterns))
+            found.append(self.told(patterns))
             progress(min(first + at_once, len(rows)) / len(rows))
         lattice, centre, error = (np.concatenate(part) for part in zip(*found, strict=True))
         shape = (len(rows), len(columns))
@@ -102,8 +102,23 @@ class NetworkStart:
             known.reshape(shape).astype(np.float64),
         )
 
-    def _told(self, patterns: NDArray[Any]) -> tuple[Array, Array, Array]:
-        """Lattice (n, 2, 2) [px], centre (n, 2) [px] and standard error of the rotation (n,) [rad] of patterns."""
+    def told(self, patterns: NDArray[Any]) -> tuple[Array, Array, Array]:
+        """What the networks say of patterns.
+
+        Parameters
+        ----------
+        patterns : ndarray, shape (n, q_y, q_x)
+            Counts.
+
+        Returns
+        -------
+        lattice : ndarray, shape (n, 2, 2)
+            Rows g1, g2, in the cell of the networks' reference, [px]; NaN where they say nothing, as below.
+        centre : ndarray, shape (n, 2)
+            Centre of the pattern, [px].
+        error : ndarray, shape (n,)
+            Standard error of the rotation, [rad].
+        """
         estimate = self.network(patterns)
         affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
         lattice = _pattern(self.network).basis @ np.swapaxes(affine, 1, 2)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,17 +65,20 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
         If an option contradicts the data.
     """
     report("set-up", 0, 1)
-    frames, patterns, positions, setup, zero, unit = found_setup(frames, chosen)
+    found = found_setup(frames, chosen)
+    frames, patterns, positions, setup = found.frames, found.patterns, found.positions, found.setup
     # Vacuum has no disks whose scatter would say anything of the contrast inside or of the error.
     telling = crystalline(patterns, setup.physics)
     solver = LatticeFilters(setup.physics)
     network = None if chosen.solver is None else load_start(chosen.solver, setup.physics)
     crystals = _crystals(frames, patterns[telling], setup, (solver, network), report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
-    if zero:
-        choices.insert(1, ("dark offset", f"{zero:.3g} counts", "subtracted, so that the variance grows from zero"))
-    if unit != 1:
-        choices.insert(1, ("unit", f"{unit:.3g}", "the data are normalised: multiples of this are electrons"))
+    if found.zero:
+        choices.insert(
+            1, ("dark offset", f"{found.zero:.3g} counts", "subtracted, so that the variance grows from zero")
+        )
+    if found.unit != 1:
+        choices.insert(1, ("unit", f"{found.unit:.3g}", "the data are normalised: multiples of this are electrons"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
         choices.append(_contrast(plan, "waves that make the changes inside the disks of a crystal most likely"))
@@ -90,8 +93,23 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     return plan, setup, tuple(choices)
 
 
-class Found(NamedTuple):
-    """A scan in electrons' units, a sample of its patterns and where they are from, and its set-up."""
+@dataclass(frozen=True)
+class Found:
+    """A scan and its set-up.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan, in units from which the variance grows from zero.
+    patterns : ndarray, shape (n, q_y, q_x)
+        A sample of its patterns.
+    positions : ndarray of int, shape (n, 2)
+        Where in the scan (y, x) they are from.
+    setup : Setup
+        Probe, lattice, disks, background, bad pixels.
+    zero, unit : float
+        What was subtracted from the counts, and what divides them.
+    """
 
     frames: Frames
     patterns: NDArray[Any]
@@ -114,7 +132,6 @@ def found_setup(frames: Frames, chosen: StrainSettings) -> Found:
     Returns
     -------
     Found
-        With ``zero`` and ``unit`` that were subtracted from, and divide, the counts.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from parscope.solvers.networks.constellation.scenes import Scene, Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 
 DOSES = (1e3, 1e4, 1e5)
-_PATTERNS, _SEED = 1500, 2_000_003
+_PATTERNS, _SEED = 1000, 2_000_003
 # A misfit that one pattern in a thousand of the same physics has.
 _RARE = 0.999
 # 95 % of chi-squared with the six degrees of freedom of the parameters.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ _CENTRE = 4.0
 _KINDS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32)
 
 
-class First(NamedTuple):
+@dataclass(frozen=True)
+class _First:
     """Parameters (n, 6) by the first look, information on the map, and probabilities of it and of no lattice (n,)."""
 
     theta: Array
@@ -125,7 +126,7 @@ class ConstellationNetwork:
         result.misfit[at], result.status[at] = misfit, status
         result.extra["confidence"][at] = first.sure
 
-    def _first(self, patterns: NDArray[Any]) -> First:
+    def _first(self, patterns: NDArray[Any]) -> _First:
         """The most likely orientation, and what it leaves of the map."""
         start = np.tile(np.asarray(self.physics.theta[:2], np.float64), (len(patterns), 1))
         cells, centre = first_look(patterns, start, self.geometry, self._mask)
@@ -139,7 +140,7 @@ class ConstellationNetwork:
         theta = np.concatenate([centre, maps.reshape(-1, 4)], 1)
         there = np.maximum(share[:, :-1].sum(1), 1e-300)
         sure_of = share[rows[:, None], alike].sum(1) / there
-        return First(theta, torch.exp(2 * sure).double().numpy(), sure_of, share[:, -1])
+        return _First(theta, torch.exp(2 * sure).double().numpy(), sure_of, share[:, -1])
 
     @cached_property
     def _alike(self) -> NDArray[np.int64]:
@@ -147,7 +148,7 @@ class ConstellationNetwork:
         equal = np.rint(rotations(self.geometry.turns) / np.pi * TURNS).astype(np.int64)
         return np.unique((equal[:, None] + np.array([-1, 0, 1])) % TURNS)
 
-    def _second(self, patterns: NDArray[Any], first: First) -> tuple[Array, Array, Array]:
+    def _second(self, patterns: NDArray[Any], first: _First) -> tuple[Array, Array, Array]:
         """Parameters, covariance and misfit from the copies, beginning at the first look and with it as a prior."""
         n, reference, reach = len(patterns), self.physics.reference, self.geometry.reach
         positions = self._encoder.positions

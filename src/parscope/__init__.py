@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from parscope.workflows.forecast import forecast as forecast
     from parscope.workflows.simulate import simulate_scan as simulate_scan
     from parscope.workflows.strain import map_strain as map_strain
+    from parscope.workflows.train import train_spectra as train_spectra
 
     __version__: str
 
@@ -32,6 +33,7 @@ _HOME = {
     "open_frames": "parscope.io",
     "open_spectra": "parscope.io",
     "simulate_scan": "parscope.workflows.simulate",
+    "train_spectra": "parscope.workflows.train",
 }
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "open_frames",
     "open_spectra",
     "simulate_scan",
+    "train_spectra",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,16 @@ import typer
 from parscope.cli.progress import progress_bar
 from parscope.cli.technique import TechniqueCommand, options_of_technique
 from parscope.core.errors import OptionError
+
+
+class _Teacher(StrEnum):
+    """What a network may learn from."""
+
+    SIMULATION = "simulation"
+    RENDERING = "rendering"
+    CYCLE = "cycle"
+    LABELS = "labels"
+
 
 app = typer.Typer(add_completion=False)
 
@@ -24,8 +35,7 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to make [SOURCE.network].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a network that exists.")] = False,
     teacher: Annotated[
-        list[str] | None,
-        typer.Option(help="simulation (default), rendering, cycle or labels; may be given several times."),
+        list[_Teacher] | None, typer.Option(help="What it learns from [simulation]; may be given several times.")
     ] = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Train for the whole range of the technique, not for this scan.")
@@ -47,7 +57,7 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
         print(strain(source, where, settings, dataset))
         return
     options: dict[str, Any] = {
-        "teachers": tuple(teacher or ("simulation",)),
+        "teachers": tuple(each.value for each in teacher or (_Teacher.SIMULATION,)),
         "everywhere": everywhere,
         "minutes": minutes or 5.0,
         "seed": seed,

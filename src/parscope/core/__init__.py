@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from parscope.core.contracts import SpectraReader as SpectraReader
     from parscope.core.frames import Frames as Frames
     from parscope.core.frames import Sliceable as Sliceable
+    from parscope.core.network import Builder as Builder
+    from parscope.core.network import Layer as Layer
+    from parscope.core.network import Network as Network
     from parscope.core.physics import Constellation as Constellation
     from parscope.core.physics import Contrast as Contrast
     from parscope.core.physics import Levels as Levels
@@ -31,6 +34,7 @@ _HOME = {
     "bound": ("cramer_rao", "propagate"),
     "contracts": ("Format", "Reader", "SpectraReader"),
     "frames": ("Frames", "Sliceable"),
+    "network": ("Builder", "Layer", "Network"),
     "physics": ("Constellation", "Contrast", "Levels", "Parameter", "Physics"),
     "record": ("Provenance", "fingerprint"),
     "separable": ("Linear", "Separable"),

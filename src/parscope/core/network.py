@@ -57,7 +57,7 @@ class Layer:
         Its options; whole numbers, truths and tuples of numbers.
     """
 
-    kind: LayerKind
+    kind: str
     inputs: tuple[int, ...]
     arrays: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)

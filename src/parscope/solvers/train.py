@@ -28,8 +28,8 @@ Optimiser = Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer]
 _PATIENCE, _GAIN = 4, 0.01
 # Steps over which the rate rises at first, and the part of the steps so far over which it falls at last.
 _WARM, _FALL = 100, 1 / 3
-# Gradients longer than this multiple of their usual length are shortened.
-_LONG = 5.0
+# Gradients longer than this multiple of their usual length are shortened; how fast the usual length follows them.
+_LONG, _FOLLOW = 5.0, 0.02
 # How often a training that ran away is taken up again, each time at half the rate.
 _AGAIN = 3
 
@@ -65,7 +65,7 @@ class Recipe:
     Parameters
     ----------
     rate : float, default 3e-3
-        Largest learning rate.
+        Largest learning rate, [1].
     most : int, default 20000
         Steps before the rate is lowered, at most.
     every : int, default 200
@@ -73,9 +73,9 @@ class Recipe:
     checked : int, default 8
         Held-out batches of a check.
     average : float, default 0.995
-        Memory of the mean weights: a step counts by 1 - average; 0 for the last weights.
+        Memory of the mean weights, [1]: a step counts by 1 - average; 0 for the last weights.
     seconds : float, optional
-        Time after which the rate is lowered, whatever was gained.
+        Time after which the rate is lowered, whatever was gained, [s].
     seed : int, default 0
         Fixes what is drawn.
     """
@@ -106,7 +106,9 @@ class Course:
     restarts : int
         How often it ran away.
     seconds : float
-        Time it took.
+        Time it took, [s].
+    length : float
+        Usual length of its gradients, [1].
     """
 
     step: int = 0
@@ -115,6 +117,7 @@ class Course:
     losses: list[tuple[int, float]] = field(default_factory=list)
     restarts: int = 0
     seconds: float = 0.0
+    length: float = math.inf
 
     @property
     def loss(self) -> float:
@@ -210,7 +213,7 @@ class _Job:
         self._mean = [p.detach().clone() for p in self._parameters]
         device = self._parameters[0].device
         self._chance = torch.Generator(device).manual_seed(recipe.seed)
-        self._device, self._length, self._highest = device, math.inf, recipe.rate
+        self._device, self._highest = device, recipe.rate
         self._began = time.perf_counter()
 
     def mark(self) -> str:
@@ -233,11 +236,11 @@ class _Job:
             group["lr"] = self.course.rate(self._highest)
         self._optimiser.zero_grad(set_to_none=True)
         self._loss(self._chance).backward()  # type: ignore[no-untyped-call]
-        length = float(nn.utils.clip_grad_norm_(self._parameters, _LONG * self._length))
+        usual = self.course.length
+        length = float(nn.utils.clip_grad_norm_(self._parameters, _LONG * usual))
         if math.isfinite(length):
-            self._length = (
-                length if math.isinf(self._length) else 0.98 * self._length + 0.02 * min(length, _LONG * self._length)
-            )
+            kept = min(length, _LONG * usual)
+            self.course.length = length if math.isinf(usual) else usual + _FOLLOW * (kept - usual)
             self._optimiser.step()
         self.course.step += 1
         memory = min(self.recipe.average, self.course.step / (self.course.step + 10))

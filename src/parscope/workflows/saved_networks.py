@@ -14,6 +14,7 @@ from parscope.core.separable import Separable
 if TYPE_CHECKING:
     from parscope.solvers.networks.spectra.solver import SpectraNetwork
 
+_STRETCH = ("size", "stretch")
 # Axes of model and data may differ by this share of a sample.
 _ALIKE = 1e-3
 
@@ -37,7 +38,6 @@ def save_spectra(folder: Path, solver: SpectraNetwork, notes: Mapping[str, Any])
     """
     from parscope.solvers.networks.store import save_network
 
-    size, stretch = solver.calibration
     prior = solver.prior and {
         "mean": solver.prior.mean.tolist(),
         "covariance": solver.prior.covariance.tolist(),
@@ -45,7 +45,7 @@ def save_spectra(folder: Path, solver: SpectraNetwork, notes: Mapping[str, Any])
     }
     told = {
         "axis": solver.physics.axis.tolist(),
-        "calibration": {"size": size.tolist(), "stretch": stretch.tolist()},
+        "calibration": {n: getattr(solver.calibration, n).tolist() for n in _STRETCH},
         "factor_prior": prior,
     }
     save_network(folder, solver.network, {**notes, **told})
@@ -110,7 +110,7 @@ def load_spectra(folder: Path, technique: str, physics: Separable) -> SpectraNet
     network, notes = load_network(folder)
     _check(folder, notes, technique, physics)
     try:
-        calibration = Calibration(*(np.array(notes["calibration"][name]) for name in ("size", "stretch")))
+        calibration = Calibration(*(np.array(notes["calibration"][name]) for name in _STRETCH))
         told = notes["factor_prior"]
         prior = told and FactorPrior(np.array(told["mean"]), np.array(told["covariance"]), bool(told["two_signs"]))
         return SpectraNetwork(physics, network, calibration, prior)

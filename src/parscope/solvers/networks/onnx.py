@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from parscope.core.errors import MissingExtraError
 from parscope.core.network import Layer, Network
+from parscope.solvers.networks.module import NetworkModule
 
 # Of the operators that are used here, of which runtimes since 2021 know all.
 _OPSET, _IR = 17, 8
@@ -45,7 +47,9 @@ def write_onnx(network: Network, path: Path) -> None:
     for layer in network.layers:
         arrays = [network.arrays[name] for name in layer.arrays]
         names.append(graph.add(layer, [names[source] for source in layer.inputs], arrays))
-    model = graph.model(network.input_shape, names[-1])
+    with torch.no_grad():
+        result = NetworkModule(network)(torch.zeros(1, *network.input_shape))
+    model = graph.model(names[-1], network.input_shape, tuple(result.shape[1:]))
     onnx.checker.check_model(model, full_check=True)
     beside = path.with_name(f"{path.name}.new")
     onnx.save(model, beside)
@@ -82,12 +86,12 @@ class _Graph:
         """Add whole numbers as a constant."""
         return self.constant(np.array(numbers, np.int64))
 
-    def model(self, input_shape: tuple[int, ...], result: str) -> Any:
+    def model(self, result: str, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Any:
         """The graph, with names for what goes in and what comes out."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
         self._nodes.append(helper.make_node("Identity", [result], [_OUTPUT]))
         inputs = [helper.make_tensor_value_info(_INPUT, kind, ["n", *input_shape])]
-        outputs = [helper.make_tensor_value_info(_OUTPUT, kind, None)]
+        outputs = [helper.make_tensor_value_info(_OUTPUT, kind, ["n", *output_shape])]
         graph = helper.make_graph(self._nodes, "parscope", inputs, outputs, self._constants)
         opset = [helper.make_opsetid("", _OPSET)]
         return helper.make_model(graph, opset_imports=opset, ir_version=_IR, producer_name="parscope")

@@ -56,7 +56,7 @@ def train_spectra(  # noqa: PLR0913 - all that a person may want to say, each wi
     seed : int, default 0
         Fixes all that is random.
     minutes : float, default 5.0
-        Time after which the training is brought to its end.
+        Time after which the training is brought to its end, [min].
     overwrite : bool, default False
         Whether a network that is there may be replaced.
     dataset : str, optional

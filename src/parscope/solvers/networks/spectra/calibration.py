@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ NOMINAL = 0.95
 _WIDTH = 1.959964
 
 
-class Calibration(NamedTuple):
+@dataclass(frozen=True)
+class Calibration:
     """By what to multiply standard errors (k parameters): ``stretch`` (k, g) where they are ``size`` (k, g).
 
     Between these it is interpolated over the logarithm of the standard error.

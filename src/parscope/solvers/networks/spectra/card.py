@@ -28,6 +28,8 @@ _WIDTH = 1.959964
 # Of a normal distribution, over its median absolute deviation.
 _ROBUST = 1.4826
 _STRETCHES, _JUDGED = 5, 10.0
+# Quantiles of the strengths of a training between which it is judged.
+_TRAINED = (0.02, 0.98)
 _TIMED = 4096
 
 
@@ -41,7 +43,7 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     draws : Draws
         Where signals come from; their own noise is not used.
     unit : float
-        What the draws are to be multiplied by to be in the unit of the signal.
+        What the draws are to be multiplied by, in the `unit` of the signal.
     seed : int
         Fixes the signals, which are others than those of the training.
 
@@ -49,8 +51,9 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     -------
     dict
         ``by_snr``: error over the Cramér-Rao bound, coverage of 95 % intervals and share of answers that are wrong
-        without saying so; ``bias``: mean error over the standard error, along the range of each parameter;
-        ``refusals``: what is said of signals that are none; ``spectra_per_cpu_s``, ``parameters``; as JSON.
+        without saying so, at the strengths it was trained for; ``bias``: mean error over the standard error, along the
+        range of each parameter; ``refusals``: what is said of signals that are none; ``spectra_per_cpu_s``,
+        ``parameters``; as JSON.
     """
     chance = torch.Generator().manual_seed(seed)
     decoder = Decoder(solver.physics)
@@ -62,16 +65,19 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     limit = np.sqrt(np.diagonal(cramer_rao(solver.physics, theta, 1.0), axis1=1, axis2=2))[:, : len(names)]
     peak = np.abs(clean).max(axis=1)
     rng = np.random.default_rng(seed)
-    rows, bias = [], {}
-    for snr in SNR:
+    rows: list[dict[str, Any]] = []
+    bias: dict[str, list[float]] = {}
+    weakest, strongest = np.quantile(peak / (unit * made.noise.numpy()), _TRAINED)
+    for snr in (each for each in SNR if weakest <= each <= strongest):
         noise = peak / snr
         found = solver(clean + noise[:, None] * _noise(rng, clean))
         error, std = (found.theta - theta)[:, : len(names)], found.std[:, : len(names)]
         rows.append({"snr": snr, **_row(names, error, std, noise[:, None] * limit)})
-        if snr == _JUDGED:
-            bias = {n: _along(truth[:, j].numpy(), error[:, j] / std[:, j]) for j, n in enumerate(names)}
+        if not bias or snr >= _JUDGED:
+            bias = {n: _along(truth[:, j].double().numpy(), error[:, j] / std[:, j]) for j, n in enumerate(names)}
     return {
         "parameters": solver.network.size,
+        "trained_snr": [_rounded(weakest), _rounded(strongest)],
         "by_snr": rows,
         "bias": bias,
         "refusals": _refusals(solver, clean, rng),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ _NOTHING = 1e-6
 _LEAST = 1e-30
 
 
-class FactorPrior(NamedTuple):
+@dataclass(frozen=True)
+class FactorPrior:
     """Gaussian about a mean (f,), or about plus or minus it, with a covariance (f, f), of real factors.
 
     In units of the signal; real before imaginary part.
@@ -30,7 +31,8 @@ class FactorPrior(NamedTuple):
     two_signs: bool
 
 
-class Factors(NamedTuple):
+@dataclass(frozen=True)
+class Factors:
     """Best real factors of n signals (n, f), their covariance (n, f, f), and what they leave of each (n, bins)."""
 
     value: Array

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ _ANYWHERE = 0.1
 _SCOTT = 4.0
 
 
-class Made(NamedTuple):
+@dataclass(frozen=True)
+class Made:
     """Signals without noise (n, bins), the unit coordinates they were made of (n, k), and a noise for each (n,)."""
 
     unit: Tensor
@@ -102,7 +104,7 @@ class OfPopulation:
     population : Population
         How what is searched, and the factors, are distributed.
     noise : float
-        Standard deviation of the noise, in the unit of the signal.
+        Standard deviation of the noise, in the `unit` of the signal.
     """
 
     def __init__(self, decoder: Decoder, population: Population, noise: float) -> None:
@@ -168,8 +170,8 @@ class Mixed:
     def __call__(self, count: int, chance: torch.Generator, /) -> Made:
         """`count` signals."""
         others = max(int(_ANYWHERE * count), 1)
-        both = self._scan(count - others, chance), self._anywhere(others, chance)
-        return Made(*(torch.cat(parts) for parts in zip(*both, strict=True)))
+        first, second = self._scan(count - others, chance), self._anywhere(others, chance)
+        return Made(*(torch.cat([getattr(made, part) for made in (first, second)]) for part in Made.__annotations__))
 
 
 def _made(decoder: Decoder, unit: Tensor, real: Tensor, noise: Tensor) -> Made:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 # Logarithms of standard errors, in unit coordinates, stay between these.
 _NARROWEST, _WIDEST = -12.0, 1.0
+# Where they start: as those of one who knows nothing but the bounds. From narrower ones the first steps are leaps.
+_START = -0.5 * math.log(12)
 
 
-class Gaussian(NamedTuple):
+@dataclass(frozen=True)
+class Gaussian:
     """Mean (n, k) and the lower triangular root (n, k, k) of the precision: ``precision = root.T @ root``."""
 
     mean: Tensor
@@ -65,7 +68,8 @@ def gaussian(output: Tensor, k: int) -> Gaussian:
     mean, narrow, mixed = torch.split(output, [k, k, k * (k - 1) // 2], dim=1)
     low, wide = -_WIDEST, -_NARROWEST
     # Smooth bounds, so that no gradient is lost at them.
-    diagonal = torch.exp(low + (wide - low) * torch.sigmoid(4 * narrow / (wide - low)))
+    start = math.log((-_START - low) / (wide + _START))
+    diagonal = torch.exp(low + (wide - low) * torch.sigmoid(4 * narrow / (wide - low) + start))
     root = torch.eye(k, dtype=output.dtype, device=output.device).repeat(len(output), 1, 1)
     row, column = torch.tril_indices(k, k, -1, device=output.device)
     root[:, row, column] = mixed

@@ -51,7 +51,7 @@ class Lessons:
     seed : int, default 0
         Fixes all that is random.
     seconds : float, default 300.0
-        Time after which the training is brought to its end.
+        Time after which the training is brought to its end, [s].
     """
 
     teachers: tuple[TeacherName, ...] = ("simulation",)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.physics import Physics
+from parscope.core.separable import Separable
 from parscope.core.solver import GATE, Estimate, Solver, Status
 from parscope.solvers.least_squares import LeastSquares
 
@@ -19,7 +20,8 @@ class Refined:
     """A first solver for all signals, and least squares from its answers for those above the detection gate.
 
     Below the gate the answers of the first solver stay, with its errors: a search would leave them for the nearest
-    peak of the noise. Do not use it with a first solver whose standard errors are not calibrated.
+    peak of the noise. Of physics with soft bounds, which hold weak signals, all are searched. Do not use it with a
+    first solver whose standard errors are not calibrated.
 
     Parameters
     ----------
@@ -51,17 +53,18 @@ class Refined:
             With ``detection`` and ``noise`` in `extra`.
         """
         result = self.first(signals)
-        strong = np.flatnonzero(result.extra["detection"] >= _WORTH * GATE)
+        held = isinstance(self.physics, Separable) and bool(self.physics.usual)
+        strong = np.flatnonzero(result.extra["detection"] >= (-np.inf if held else _WORTH * GATE))
         known = strong[np.isfinite(result.theta[strong]).all(axis=1)]
         for some, start in ((known, result.theta[known]), (np.setdiff1d(strong, known), None)):
             if some.size:
-                _enter(result, some, self.exact(signals[some], start=start, posterior=False))
+                found = self.exact(signals[some], start=start, posterior=False)
+                _enter(result, some, found, (found.status != Status.WEAK) | held)
         return result
 
 
-def _enter(result: Estimate, at: NDArray[np.int64], found: Estimate) -> None:
-    """Enter exact answers, but for those of signals that turn out weak."""
-    sure = found.status != Status.WEAK
+def _enter(result: Estimate, at: NDArray[np.int64], found: Estimate, sure: NDArray[np.bool_]) -> None:
+    """Enter exact answers that are sure."""
     at = at[sure]
     for name in ("theta", "covariance", "misfit", "status"):
         getattr(result, name)[at] = getattr(found, name)[sure]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ _CHUNK = 2048
 _EXPLAINED, _UNLIKELY = 0.5, 6.0
 
 
-class Told(NamedTuple):
+@dataclass(frozen=True)
+class Told:
     """What a network says of n signals: unit coordinates (n, k), and the axes (n, k, k) of their covariance."""
 
     unit: Array

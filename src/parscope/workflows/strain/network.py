@@ -157,8 +157,8 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
     learned = understood(notes.get("physics", {}), str(folder))
     _check(learned, physics, folder)
     own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
-    unlikely = float(notes.get("unlikely", np.inf))
-    return NetworkStart(ConstellationNetwork(own, orientation, window, unlikely), physics.basis)
+    calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
+    return NetworkStart(ConstellationNetwork(own, orientation, window, **calibrated), physics.basis)
 
 
 def _check(learned: DiffractionPattern, physics: DiffractionPattern, folder: Path) -> None:

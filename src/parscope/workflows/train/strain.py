@@ -51,7 +51,7 @@ def train_strain(
     seed : int, default 0
         Fixes what is drawn.
     minutes : float, default 10.0
-        Time after which the training is brought to its end, which takes a third as long.
+        Time after which the training is brought to its end, which takes a third as long, [min].
     progress : callable, optional
         Called with a line on the phase, the steps done, and all of them.
     **settings
@@ -91,6 +91,7 @@ def train_strain(
     notes = {
         "physics": told(physics),
         "unlikely": network.unlikely,
+        "excess": network.excess,
         "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
         "card": examine(network),
         "source": frames.source,

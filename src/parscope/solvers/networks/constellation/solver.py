@@ -53,6 +53,8 @@ class ConstellationNetwork:
         Trained for it.
     unlikely : float, default inf
         Misfit that hardly any pattern of this physics has, [1]: above it, it is another one.
+    excess : float, default 1.0
+        Variance of the answers over what the networks claim, [1].
 
     Raises
     ------
@@ -64,6 +66,7 @@ class ConstellationNetwork:
     orientation: Network
     window: Network
     unlikely: float = np.inf
+    excess: float = 1.0
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -122,7 +125,7 @@ class ConstellationNetwork:
         status[first.nothing > 0.5] = Status.ABSENT
         good = status == Status.OK
         result.theta[at] = np.where(good[:, None], theta, np.nan)
-        result.covariance[at] = np.where(good[:, None, None], covariance, np.nan)
+        result.covariance[at] = np.where(good[:, None, None], self.excess * covariance, np.nan)
         result.misfit[at], result.status[at] = misfit, status
         result.extra["confidence"][at] = first.sure
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from parscope.cli.main import app
 from parscope.core.errors import FormatError, OptionError, OutputError
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
@@ -36,14 +39,24 @@ GRAINS = replace(
 SINGLE = replace(GRAINS, grains=0, scan=(12, 12), electrons=2e4, max_strain=0.01, seed=3)
 
 
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks that were trained for as short as can be."""
-    place = tmp_path_factory.mktemp("strain") / "net"
-    notes = train_strain(simulate(replace(GRAINS, electrons=1e4)).frames, place, minutes=0.0)
-    assert notes["card"]["parameters"] < 20_000
-    assert [p.name for p in place.parent.iterdir()] == ["net"]
-    assert json.loads((place / "model.json").read_text())["notes"] == notes
+    home = tmp_path_factory.mktemp("strain")
+    scan, place = home / "scan.npy", home / "net"
+    np.save(scan, simulate(replace(GRAINS, electrons=1e4)).rows(0, 24))
+    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0.001")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert "8725 parameters" in answer.stdout
+    assert len(answer.stdout.splitlines()) == 6
+    assert sorted(p.name for p in home.iterdir()) == ["net", "scan.npy"]
+    notes = json.loads((place / "model.json").read_text(encoding="utf-8"))["notes"]
+    assert notes["source_fingerprint"].startswith("sampled-sha256:")
+    assert set(notes["card"]["refusals"]) == {"zeros", "noise"}
     return place
 
 
@@ -56,6 +69,20 @@ def test_grains_are_found_by_networks_as_by_search(folder: Path) -> None:
     assert "told by a network" in str(found.attrs)
     pairs = {(int(g), int(c)) for g, c in zip(scan.truth.grain[inside], found.grain.values[inside], strict=True)}
     assert len(pairs) < 8
+
+
+def test_the_verb_strain_takes_them(folder: Path, tmp_path: Path) -> None:
+    output = str(tmp_path / "map.nc")
+    answer = run("strain", str(folder.parent / "scan.npy"), "--solver", str(folder), "--no-report", "-o", output)
+    assert answer.exit_code == 0, answer.output
+    assert "patterns fitted" in answer.stdout
+
+
+def test_what_is_for_spectra_is_refused(tmp_path: Path) -> None:
+    for words in (("--teacher", "labels"), ("--everywhere",)):
+        answer = run("train", "strain", "scan.npy", "-o", str(tmp_path / "new"), *words)
+        assert answer.exit_code == 2
+        assert "is for spectra" in answer.stderr
 
 
 def test_a_single_crystal_is_mapped_as_without_networks(folder: Path) -> None:

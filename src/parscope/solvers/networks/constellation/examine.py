@@ -34,8 +34,8 @@ def finished(network: ConstellationNetwork) -> ConstellationNetwork:
     Returns
     -------
     ConstellationNetwork
-        Which refuses a misfit that one simulated pattern in a thousand has, and whose 95 % regions hold the truth of 95 %
-        of them.
+        Which refuses a misfit that one simulated pattern in a thousand has, and whose 95 % regions hold the truth of
+        95 % of them.
     """
     scene = Scenes(network.physics).draw(2 * _PATTERNS, _SEED)
     estimate = replace(network, unlikely=np.inf, excess=1.0)(scene.patterns)

@@ -72,9 +72,7 @@ def alone(phantom: Phantom, start: NetworkStart, electrons: int) -> dict[str, An
     seconds = time.process_time() - began
     lattice, centre, _ = start.told(patterns)
     true = phantom.truth.lattice[chosen]
-    cells = np.rint(true @ np.linalg.inv(lattice))
-    known = np.abs(np.abs(np.linalg.det(cells)) - 1) < 0.1
-    own = np.where(known[:, None, None], cells @ lattice, np.nan)
+    own = _in_cell_of(true, lattice)
     off = phantom.truth.indices @ (own - true) + (centre - phantom.truth.centre[chosen])[:, None]
     miss = np.sqrt(np.square(off).mean((1, 2)))
     good = miss < _FAILED
@@ -115,9 +113,7 @@ def _by_place(phantom: Phantom, lattice: Array) -> dict[str, float]:
             continue
         here = phantom.grain == g
         true = phantom.truth.lattice[here]
-        # All cells of a lattice describe it; the one of the truth is compared.
-        cells = np.rint(true @ np.linalg.inv(lattice[here]))
-        own = np.where((np.abs(np.abs(np.linalg.det(cells)) - 1) < 0.1)[:, None, None], cells @ lattice[here], np.nan)
+        own = _in_cell_of(true, lattice[here])
         pure = phantom.share[here] == 0
         error[here] = strain_between(own, median(own[pure])) - strain_between(true, median(true[pure]))
     result = {}
@@ -126,6 +122,16 @@ def _by_place(phantom: Phantom, lattice: Array) -> dict[str, float]:
         result[f"answers_{name}"] = float(told.sum() / of.sum())
         result[f"strain_{name}"] = float(np.abs(error[told, :3]).mean()) if told.any() else float("nan")
         result[f"rotation_{name}"] = float(np.abs(error[told, 3]).mean()) if told.any() else float("nan")
+    return result
+
+
+def _in_cell_of(true: Array, lattice: Array) -> Array:
+    """Lattices (n, 2, 2) in the cells of the true ones, as all cells describe the same; NaN where they cannot be."""
+    known = np.isfinite(lattice).all((1, 2))
+    result = np.full(lattice.shape, np.nan)
+    cells = np.rint(true[known] @ np.linalg.inv(lattice[known]))
+    same = np.abs(np.abs(np.linalg.det(cells)) - 1) < 0.1
+    result[known] = np.where(same[:, None, None], cells @ lattice[known], np.nan)
     return result
 
 

@@ -88,6 +88,8 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
         choices.append(("pooling", f"{size} x {size} positions", why))
         descan = None if network else find_descan(solver, patterns[telling], positions[telling], frames.scan_shape)
         plan = replace(_plan(frames, (solver,), None, size), descan=descan, network=network)
+        if network:
+            choices.append(("start of the fits", "networks", f"every pattern looked at by those in {chosen.solver}"))
         choices.append(_contrast(plan, "waves that make the insides of the disks most likely"))
     report("set-up", 1, 1)
     return plan, setup, tuple(choices)

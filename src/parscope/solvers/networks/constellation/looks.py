@@ -17,6 +17,19 @@ Single = NDArray[np.float32]
 _STEPS = 4
 
 
+@nb.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def totals(patterns: Any) -> Any:
+    """Counts of patterns (n, q_y, q_x), shape (n,); not finite where a pixel is not."""
+    result = np.zeros(patterns.shape[0])
+    for n in range(patterns.shape[0]):
+        total = 0.0
+        for y in range(patterns.shape[1]):
+            for x in range(patterns.shape[2]):
+                total += patterns[n, y, x]
+        result[n] = total
+    return result
+
+
 def first_look(
     patterns: NDArray[Any], centre: Array, geometry: Geometry, mask: NDArray[np.bool_]
 ) -> tuple[Single, Array]:
@@ -143,27 +156,36 @@ def _second(frames: Any, pixels: Any, theta: Any, reference: Any, zones: Any, su
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
 def _zones(frame: Any, pixels: Any, at: Any, zones: Any, sums: Any) -> None:
-    """Counts and moments of one window; a pixel whose mirror image cannot be used is left out, so that none tips."""
+    """Counts and moments of one window, row by row from running sums.
+
+    A pixel whose mirror image cannot be used is left out, so that none tips.
+    """
     h, w = frame.shape
     mask, whole = pixels
     py, px = at
     outer = np.sqrt(zones[-1])
-    scale = 1 / outer
+    left, right = max(0, int(np.ceil(px - outer))), min(w, int(px + outer) + 1)
+    counts, moments = np.zeros(right - left + 1), np.zeros(right - left + 1)
     for y in range(max(0, int(np.ceil(py - outer))), min(h, int(py + outer) + 1)):
         dy = y - py
-        half = np.sqrt(max(zones[-1] - dy * dy, 0.0))
-        for x in range(max(0, int(np.ceil(px - half))), min(w, int(px + half) + 1)):
-            dx = x - px
-            if not whole and not _paired(mask, y, x, int(np.rint(py - dy)), int(np.rint(px - dx))):
+        for x in range(left, right):
+            v = 0.0
+            if whole or _paired(mask, y, x, int(np.rint(py - dy)), int(np.rint(2 * px - x))):
+                v = float(frame[y, x])
+            counts[x - left + 1] = counts[x - left] + v
+            moments[x - left + 1] = moments[x - left] + v * (x - px)
+        inner, tipped = 0.0, 0.0
+        for z in range(zones.shape[0]):
+            if zones[z] < dy * dy:
                 continue
-            r2 = dy * dy + dx * dx
-            z = 0
-            while z < zones.shape[0] - 1 and r2 > zones[z]:
-                z += 1
-            v = np.float32(frame[y, x])
-            sums[0, z] += v
-            sums[1, z] += np.float32(v * dy * scale)
-            sums[2, z] += np.float32(v * dx * scale)
+            half = np.sqrt(zones[z] - dy * dy)
+            first = max(int(np.ceil(px - half)), left) - left
+            last = max(min(int(np.floor(px + half)) + 1, right) - left, first)
+            within, tips = counts[last] - counts[first], moments[last] - moments[first]
+            sums[0, z] += np.float32(within - inner)
+            sums[1, z] += np.float32((within - inner) * dy / outer)
+            sums[2, z] += np.float32((tips - tipped) / outer)
+            inner, tipped = within, tips
 
 
 @nb.njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ from parscope.core.physics import Constellation
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.networks.constellation.encoder import Encoder, solved
 from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
-from parscope.solvers.networks.constellation.looks import first_look, second_look
+from parscope.solvers.networks.constellation.looks import first_look, second_look, totals
 from parscope.solvers.networks.threads import one_thread
 
 # Patterns at a time: what is between the layers stays in the cache of a core.
@@ -95,13 +95,14 @@ class ConstellationNetwork:
         if signals.shape[1:] != self.physics.signal_shape:
             raise ShapeError(f"{signals.shape[1:]}, not {self.physics.signal_shape}", "patterns")
         result = _nothing(len(signals))
-        total = signals.sum(axis=(1, 2), dtype=np.float64)
-        sound = np.flatnonzero(np.isfinite(total) & (total > 0))
-        for first in range(0, len(sound), _CHUNK):
-            some = sound[first : first + _CHUNK]
-            native = signals[some].dtype.newbyteorder("=")
-            kind = next((k for k in _KINDS if native == k), np.float32)
-            self._enter(result, some, np.ascontiguousarray(signals[some], dtype=kind))
+        native = signals.dtype.newbyteorder("=")
+        kind = next((k for k in _KINDS if native == k), np.float32)
+        for first in range(0, len(signals), _CHUNK):
+            patterns = np.ascontiguousarray(signals[first : first + _CHUNK], dtype=kind)
+            total = totals(patterns)
+            sound = np.flatnonzero(np.isfinite(total) & (total > 0))
+            if len(sound):
+                self._enter(result, first + sound, patterns if len(sound) == len(patterns) else patterns[sound])
         return result
 
     @cached_property

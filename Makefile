@@ -79,7 +79,7 @@ wheel-check: $(VENV)/.check
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check -qq install --no-compile \
 	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[dask,em,view]"
 	cd build/wheel && venv/bin/parscope --version
-	cd build/wheel && for verb in strain fit view simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
+	cd build/wheel && for verb in strain fit train view simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed
 
 # The parts of the virtual environment. Lock files name everything: pip is not to look for what depends on what, as it

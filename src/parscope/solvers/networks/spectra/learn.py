@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from parscope.core.bound import cramer_rao
 from parscope.core.separable import Separable
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.least_squares import LeastSquares
@@ -33,7 +34,9 @@ TeacherName = Literal["simulation", "rendering", "cycle", "labels"]
 
 # Fits of a scan that make up a distribution by themselves: so many, and more than this share of all.
 _FEWEST, _MOST = 30, 0.5
-_CALIBRATED = 20_000
+_CALIBRATED, _FLOOR = 20_000, 2_000
+# Information of a flat distribution over a range of 1: one over its variance.
+_FLAT = 12.0
 # Seeds of what the training must not have seen.
 _CALIBRATION, _CARD = 1_000_033, 1_000_037
 
@@ -160,15 +163,36 @@ def learn(
     faculty: dict[str, tuple[Teacher, float]] = {
         name: (_TEACHERS[name](inlet, decoder, draws, scan), 1.0) for name in lessons.teachers
     }
+    floor = _floor(decoder, draws, lessons.seed + _CARD) if lessons.teachers == ("simulation",) else None
     recipe = Recipe(seed=lessons.seed, seconds=lessons.seconds)
     with one_thread():
-        course = train(module, faculty, recipe, folder=folder, progress=progress)
+        course = train(module, faculty, recipe, folder=folder, progress=_beside(floor, progress))
     unit = 1.0 if lessons.everywhere else scan.noise
     prior = None if lessons.everywhere else _factor_prior(scan)
     solver = SpectraNetwork(physics, module.network(), None, prior)
     solver.calibration = _calibrated(solver, decoder, draws, lessons.seed + _CALIBRATION)
     judged = card(solver, draws, unit, lessons.seed + _CARD)
-    return solver, {"distribution": how, "training": _told(course, lessons), "card": judged}
+    return solver, {"distribution": how, "training": {**_told(course, lessons), "floor": floor}, "card": judged}
+
+
+def _beside(floor: float | None, progress: Progress | None) -> Progress | None:
+    """Progress that shows the floor beside the loss."""
+    if floor is None or progress is None:
+        return progress
+    return lambda phase, done, total: progress(f"{phase} (floor {floor:.2f})", done, total)
+
+
+def _floor(decoder: Decoder, draws: Draws, seed: int) -> float:
+    """Mean loss of one whose errors are those of the Cramér-Rao bound, and who knows the range besides, [nat]."""
+    made = draws(_FLOOR, torch.Generator().manual_seed(seed))
+    unit, clean = made.unit.double().numpy(), made.clean.numpy()
+    theta = decoder.scale.theta(made.unit.double()).numpy()
+    theta = np.concatenate([theta, decoder.solve(unit, clean).value], axis=1)
+    k, rates = unit.shape[1], decoder.scale.rates(theta)
+    covariance = cramer_rao(decoder.physics, theta, 1.0)[:, :k, :k] * np.square(made.noise.numpy())[:, None, None]
+    known = np.isfinite(covariance).all(axis=(1, 2))
+    information = np.linalg.inv((covariance / (rates[:, :, None] * rates[:, None, :]))[known]) + _FLAT * np.eye(k)
+    return float(0.5 * np.mean(k * np.log(2 * np.pi * np.e) - np.linalg.slogdet(information)[1]))
 
 
 def _factor_prior(scan: Scan) -> FactorPrior | None:

@@ -15,11 +15,12 @@ from parscope.solvers.networks.constellation.geometry import FINE, Array, rotati
 LEAST, MOST = 200.0, 3e5
 """Electrons of a pattern, drawn evenly on a logarithmic scale: one training for all doses."""
 
+# Strain at most [1], as far as the exact solver reaches from its reference; wander of the centre [px].
 _STRAIN, _SHIFT = 0.05, 2.0
+# Share of patterns without a lattice, which are to be refused, and of those with a second, weaker one.
 _NOTHING, _SECOND = 0.1, 0.25
 # Variance of contrast in the disks that is trained for at least, whatever the scan shows [1].
 _CONTRAST = 0.05
-_BINS = 1.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _profile(physics: Constellation) -> Array:
     for q, level in zip(physics.reference, physics.levels.amplitude, strict=True):
         mean -= level * physics.template(place - q, physics.extent[1])[0]
     away = np.hypot(*np.moveaxis(place, -1, 0))
-    ring = np.rint(away / _BINS).astype(int)
+    ring = np.rint(away).astype(int)
     sums, pixels = np.bincount(ring.ravel(), mean.ravel()), np.bincount(ring.ravel())
     profile = np.maximum(sums / np.maximum(pixels, 1), 0.0)
     return profile / max(profile.max(), 1e-30) if profile.max() > 1e-9 else np.ones_like(profile)

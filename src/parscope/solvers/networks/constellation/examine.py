@@ -34,8 +34,8 @@ def finished(network: ConstellationNetwork) -> ConstellationNetwork:
     Returns
     -------
     ConstellationNetwork
-        Which refuses a misfit that one simulated pattern in a thousand has at the highest dose, where misfits are largest,
-        and whose 95 % regions hold the truth of 95 % of patterns of all doses.
+        Which refuses a misfit that one simulated pattern in a thousand has at the highest dose, where misfits are
+        largest, and whose 95 % regions hold the truth of 95 % of patterns of all doses.
     """
     scenes, plain = Scenes(network.physics), replace(network, unlikely=np.inf, excess=1.0)
     bright, every = scenes.draw(_PATTERNS, _SEED, MOST), scenes.draw(_PATTERNS, _SEED + 1)

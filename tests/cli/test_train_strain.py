@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("strain")
     scan, place = home / "scan.npy", home / "net"
     np.save(scan, simulate(replace(GRAINS, electrons=1e4)).rows(0, 24))
-    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0.001")
+    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0")
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert "8725 parameters" in answer.stdout
     assert len(answer.stdout.splitlines()) == 6

@@ -53,13 +53,13 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     if technique == STRAIN:
         if teacher or everywhere:
             raise OptionError("is for spectra", "--teacher" if teacher else "--everywhere", "leave it out")
-        settings = {"overwrite": overwrite, "minutes": minutes or 10.0, "seed": seed}
+        settings = {"overwrite": overwrite, "minutes": 10.0 if minutes is None else minutes, "seed": seed}
         print(strain(source, where, settings, dataset))
         return
     options: dict[str, Any] = {
         "teachers": tuple(each.value for each in teacher or (_Teacher.SIMULATION,)),
         "everywhere": everywhere,
-        "minutes": minutes or 5.0,
+        "minutes": 5.0 if minutes is None else minutes,
         "seed": seed,
         "dataset": dataset,
         **options_of_technique(context),

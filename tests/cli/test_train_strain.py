@@ -21,7 +21,7 @@ from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.workflows.saved_patterns import told, understood
 from parscope.workflows.strain import map_strain
-from parscope.workflows.strain.network import load_start
+from parscope.workflows.strain.network import learned_setup, load_start
 from parscope.workflows.train import train_strain
 
 GRAINS = replace(
@@ -108,6 +108,17 @@ def test_networks_for_something_else_are_refused(folder: Path) -> None:
         load_start(folder, _with(physics, probe=replace(physics.probe, radius=1.5 * physics.probe.radius)))
     with pytest.raises(OptionError, match="lattice of"):
         load_start(folder, _with(physics, basis=physics.basis @ np.diag([1.0, 1.2])))
+
+
+def test_a_scan_too_dim_for_a_set_up_has_that_of_the_networks(folder: Path) -> None:
+    patterns = simulate(replace(GRAINS, electrons=300.0, background=0.6)).rows(0, 24).reshape(-1, 64, 64)
+    setup = learned_setup(folder, patterns, None)
+    learned = understood(load_encoder(folder)[2]["physics"], "here")
+    np.testing.assert_array_equal(setup.physics.basis, learned.basis)
+    assert setup.physics.gain == pytest.approx(1.0, rel=0.1)
+    assert setup.physics.render(setup.physics.theta[None]).sum() == pytest.approx(setup.mean.sum(), rel=0.1)
+    with pytest.raises(OptionError, match="patterns"):
+        learned_setup(folder, patterns[:, :-1], None)
 
 
 def test_a_turned_lattice_is_the_same_lattice(folder: Path) -> None:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
-from parscope.techniques.diffraction import DiffractionPattern, strain, strain_jacobian, turned
+from parscope.techniques.diffraction import Background, DiffractionPattern, strain, strain_jacobian, turned
+from parscope.techniques.diffraction.setup import Choice, Setup
+from parscope.techniques.diffraction.setup.gain import counts_per_electron
+from parscope.techniques.diffraction.setup.moments import moments
+from parscope.techniques.diffraction.setup.pixels import bad_pixels, fill
 from parscope.workflows.grains.lattice import change
 from parscope.workflows.grains.survey import BLOCK_BYTES, Survey, stride_of
 from parscope.workflows.saved_patterns import understood
@@ -25,6 +30,7 @@ Array = NDArray[np.float64]
 
 # What networks are trained to forgive: strain of the lattice, and the radius of a disk off by so much of it.
 _STRAINED, _LARGER = 0.05, 0.15
+_ADVICE = "train them on this scan: parscope train strain"
 
 
 @dataclass(frozen=True)
@@ -161,20 +167,80 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
     return NetworkStart(ConstellationNetwork(own, orientation, window, **calibrated), physics.basis)
 
 
+def learned_setup(folder: Path, patterns: NDArray[Any], mask: NDArray[np.bool_] | None) -> Setup:
+    """Set-up of a scan too dim to show a lattice: that of the networks, in the strengths and the gain of the scan.
+
+    Parameters
+    ----------
+    folder : Path
+        From `train_strain`.
+    patterns : ndarray, shape (n, q_y, q_x)
+        From all over the scan.
+    mask : ndarray of bool, shape (q_y, q_x), optional
+        True where the pixel is known to be bad.
+
+    Returns
+    -------
+    Setup
+
+    Raises
+    ------
+    FormatError
+        If there are no networks, or damaged ones.
+    OptionError
+        If they were trained for another detector.
+    """
+    from parscope.solvers.networks.constellation.store import load_encoder
+
+    physics = understood(load_encoder(folder)[2].get("physics", {}), str(folder))
+    _check_shape(physics.shape, (patterns.shape[1], patterns.shape[2]), folder)
+    sample = moments(patterns)
+    bad = bad_pixels(sample, mask)
+    gain = counts_per_electron(sample, bad.mask, patterns)[0]
+    mean = fill(sample.mean, bad.mask)
+    # Disks of all orientations are rings: only what depends on the distance from the centre can be compared.
+    theta = physics.theta[None]
+    disks = physics.render(theta, background=np.zeros(1))[0]
+    diffuse = physics.render(theta, amplitude=np.zeros(len(physics.indices)))[0]
+    place = np.moveaxis(np.indices(physics.shape), 0, -1) - np.array(physics.centre)
+    ring = np.rint(np.hypot(*np.moveaxis(place, -1, 0))).astype(int).ravel()
+    pixels = np.maximum(np.bincount(ring), 1)
+    rings = [np.bincount(ring, image.ravel()) / pixels for image in (disks, diffuse, mean)]
+    weight = np.sqrt(pixels / np.maximum(rings[2], 1e-9))
+    (bright, hazy), _ = nnls(np.stack(rings[:2], -1) * weight[:, None], rings[2] * weight)
+    under = physics.background
+    own = replace(
+        physics,
+        amplitude=bright * physics.amplitude,
+        background=Background(hazy * under.level, under.width, hazy * under.floor),
+        gain=gain,
+        mask=bad.mask if bad.mask.any() else None,
+    )
+    model = (bright * rings[0] + hazy * rings[1])[ring].reshape(mean.shape)
+    variance = gain * np.maximum(model, 1e-9) / len(patterns)
+    misfit = float(np.mean((np.square(mean - model) / variance)[~bad.mask]))
+    how = f"no lattice stands out; probe and lattice of the networks in {folder}"
+    return Setup(own, (Choice("set-up", "of the networks", how),), mean, bad, misfit)
+
+
+def _check_shape(learned: tuple[int, int], own: tuple[int, int], folder: Path) -> None:
+    """Refuse networks for another detector."""
+    if learned != own:
+        raise OptionError(f"is for patterns {learned}, these are {own}", f"--solver {folder}", _ADVICE)
+
+
 def _check(learned: DiffractionPattern, physics: DiffractionPattern, folder: Path) -> None:
     """Refuse networks for something else than the scan."""
-    advice = "train them on this scan: parscope train strain"
-    if learned.shape != physics.shape:
-        raise OptionError(f"is for patterns {learned.shape}, these are {physics.shape}", f"--solver {folder}", advice)
+    _check_shape(learned.shape, physics.shape, folder)
     one, other = learned.probe.radius, physics.probe.radius
     if abs(one - other) > _LARGER * one:
-        raise OptionError(f"is for disks of {one:.1f} px, these have {other:.1f} px", f"--solver {folder}", advice)
+        raise OptionError(f"is for disks of {one:.1f} px, these have {other:.1f} px", f"--solver {folder}", _ADVICE)
     alike = turned(learned.basis, physics.basis)
     between = strain(physics.basis.T @ np.linalg.inv(alike.T))
     if np.abs(between[:3]).max() > _STRAINED:
         lengths = (" and ".join(f"{n:.1f}" for n in np.hypot(*b.T)) for b in (alike, physics.basis))
         raise OptionError(
-            "is for a lattice of {} px, this one is of {} px".format(*lengths), f"--solver {folder}", advice
+            "is for a lattice of {} px, this one is of {} px".format(*lengths), f"--solver {folder}", _ADVICE
         )
 
 

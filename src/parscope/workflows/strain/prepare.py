@@ -21,7 +21,7 @@ from parscope.workflows.grains.setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
-from parscope.workflows.strain.network import NetworkStart, load_start
+from parscope.workflows.strain.network import NetworkStart, learned_setup, load_start
 from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
 from parscope.workflows.strain.settings import StrainSettings
 
@@ -174,7 +174,11 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
             return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
         except NoLatticeError:
             return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
-    except (InputError, NoLatticeError) as error:
+    except NoLatticeError as error:
+        if chosen.solver is None:
+            raise NoLatticeError(f"the patterns {error.what}", frames.source, error.advice) from error
+        return learned_setup(chosen.solver, patterns, mask)
+    except InputError as error:
         if error.where != "patterns":
             raise
         raise type(error)(f"the patterns {error.what}", frames.source, error.advice) from error

@@ -36,7 +36,7 @@ GRID_POSTERIOR = {3: 3.0, 2: 5.4, 1: 8.8}
 """What a mean over a grid reached on such spectra before there were networks, RMS of the resonance, [bins]."""
 
 COUNT, EXACT, QUICK = 10_000, 2_000, 500
-MINUTES, SHORT = 4.0, 1.0
+MINUTES, SHORT = 4.0, 0.5
 SEEDS = 10
 # Losses this near to the best of all seeds have converged, [nat].
 _NEAR = 0.5

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from parscope.workflows.simulate import simulate_scan as simulate_scan
     from parscope.workflows.strain import map_strain as map_strain
     from parscope.workflows.train import train_spectra as train_spectra
+    from parscope.workflows.train import train_strain as train_strain
 
     __version__: str
 
@@ -34,6 +35,7 @@ _HOME = {
     "open_spectra": "parscope.io",
     "simulate_scan": "parscope.workflows.simulate",
     "train_spectra": "parscope.workflows.train",
+    "train_strain": "parscope.workflows.train",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "open_spectra",
     "simulate_scan",
     "train_spectra",
+    "train_strain",
 ]
 
 

@@ -51,6 +51,9 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
     pool: Annotated[
         int | None, typer.Option(rich_help_panel=_FOUND, help="Square of positions that are pooled: 1, 3, 5.")
     ] = None,
+    solver: Annotated[
+        Path | None, typer.Option(help="Folder of networks, made by parscope train strain, that start the fits.")
+    ] = None,
     reference: Annotated[
         str | None, typer.Option(rich_help_panel=_FOUND, help="Zero strain: Y0:Y1,X0:X1, or 'lattice' for --g1 --g2.")
     ] = None,
@@ -81,6 +84,7 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
         "gain": gain,
         "pool": pool,
         "reference": reference,
+        "solver": solver,
     }
     extras = [*([csv] if csv else []), *(where.with_suffix(s) for s in _REPORT if report)]
     _check_extras(where, extras, overwrite, (scan, vacuum, mask))

@@ -10,6 +10,7 @@ import typer
 
 from parscope.cli.progress import progress_bar
 from parscope.cli.technique import TechniqueCommand, options_of_technique
+from parscope.core.errors import OptionError
 
 
 class _Teacher(StrEnum):
@@ -23,11 +24,13 @@ class _Teacher(StrEnum):
 
 app = typer.Typer(add_completion=False)
 
+STRAIN = "strain"
+
 
 @app.command(cls=TechniqueCommand)
 def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     context: typer.Context,
-    technique: Annotated[str, typer.Argument(help="What made the data, such as be-sho.")],
+    technique: Annotated[str, typer.Argument(help="What made the data, such as be-sho; or strain, for 4D-STEM.")],
     source: Annotated[Path, typer.Argument(help="The scan: any format that parscope reads.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to make [SOURCE.network].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a network that exists.")] = False,
@@ -37,7 +40,9 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Train for the whole range of the technique, not for this scan.")
     ] = False,
-    minutes: Annotated[float, typer.Option(help="Time after which the training is brought to its end.")] = 5.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time after which the training is brought to its end [5; strain: 10].")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = 0,
     dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
 ) -> None:
@@ -45,10 +50,16 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     from parscope.workflows.train import train_spectra
 
     where = output or Path(f"{source}.network")
+    if technique == STRAIN:
+        if teacher or everywhere:
+            raise OptionError("is for spectra", "--teacher" if teacher else "--everywhere", "leave it out")
+        settings = {"overwrite": overwrite, "minutes": 10.0 if minutes is None else minutes, "seed": seed}
+        print(strain(source, where, settings, dataset))
+        return
     options: dict[str, Any] = {
         "teachers": tuple(each.value for each in teacher or (_Teacher.SIMULATION,)),
         "everywhere": everywhere,
-        "minutes": minutes,
+        "minutes": 5.0 if minutes is None else minutes,
         "seed": seed,
         "dataset": dataset,
         **options_of_technique(context),
@@ -56,6 +67,43 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     with progress_bar("set-up") as show:
         told = train_spectra(source, technique, where, overwrite=overwrite, progress=show, **options)
     print(sentence(told, where))
+
+
+def strain(scan: Path, output: Path, settings: dict[str, Any], dataset: str | None) -> str:
+    """Train networks on a 4D-STEM scan under a progress bar, and say what came out.
+
+    Parameters
+    ----------
+    scan, output : Path
+        The scan, and the folder to make.
+    settings : dict
+        For `train_strain`.
+    dataset : str or None
+        Which array of several.
+
+    Returns
+    -------
+    str
+        The size of the networks, and their card as a table.
+    """
+    from parscope.io import open_frames
+    from parscope.workflows.train import train_strain
+
+    with progress_bar("set-up") as show:
+        told = train_strain(open_frames(scan, dataset=dataset), output, progress=show, **settings)
+    card, training = told["card"], told["training"]
+    lines = [
+        f"{output}: {card['parameters']} parameters, {training['steps']} steps in {training['seconds']:.0f} s, "
+        f"{card['patterns_per_cpu_s']:.0f} patterns per CPU second",
+        "without the exact solver, on simulated patterns at any orientation:",
+        f"{'electrons':>10}{'disk position':>18}{'failures':>12}{'in 95 % intervals':>20}",
+    ]
+    lines += [
+        f"{row['electrons']:>10g}{row['position_rms']:>15.3f} px{100 * row['failures']:>10.2f} %"
+        f"{100 * row['coverage']:>18.1f} %"
+        for row in card["by_electrons"]
+    ]
+    return "\n".join(lines)
 
 
 def sentence(told: dict[str, Any], where: Path) -> str:

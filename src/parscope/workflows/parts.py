@@ -8,6 +8,7 @@ import os
 import shutil
 import weakref
 import zipfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -137,8 +138,8 @@ def digest(key: object) -> str:
     Parameters
     ----------
     key : object
-        Data classes, sequences, arrays, scalars and None, nested; of `Frames` and `Spectra` only axes, type, bad
-        pixels and unit count, because their data are named by a fingerprint.
+        Data classes, mappings, sequences, arrays, scalars and None, nested; of `Frames` and `Spectra` only axes, type,
+        bad pixels and unit count, because their data are named by a fingerprint.
 
     Returns
     -------
@@ -167,6 +168,8 @@ def _feed(total: Any, value: object) -> None:
         total.update(np.ascontiguousarray(value).tobytes())
     elif is_dataclass(value):
         _feed(total, [(field.name, getattr(value, field.name)) for field in fields(value)])
+    elif isinstance(value, Mapping):
+        _feed(total, list(value.items()))
     elif isinstance(value, list | tuple):
         total.update(f"{len(value)};".encode())
         for item in value:

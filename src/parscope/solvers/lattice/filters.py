@@ -99,7 +99,7 @@ class LatticeFilters:
             other.__dict__.update(_fine=fine, _coarse=tuple(adopt(physics, b, crowded=True) for b in self._coarse))
         return other
 
-    def __call__(self, signals: NDArray[Any], /, start: Array | None = None) -> Estimate:
+    def __call__(self, signals: NDArray[Any], /, start: Array | None = None, near: bool = False) -> Estimate:
         """Fit independent patterns.
 
         Parameters
@@ -107,7 +107,10 @@ class LatticeFilters:
         signals : ndarray, shape (n, q_y, q_x)
             Counts, integer or float.
         start : ndarray, shape (n, 6), optional
-            Where to begin; default the reference.
+            Where to begin; default, and where it is NaN, the reference.
+        near : bool, default False
+            Whether the start is right to half a pixel, as that of a network: two passes of the finest filters follow.
+            Where it is NaN, all do.
 
         Returns
         -------
@@ -122,7 +125,7 @@ class LatticeFilters:
         ValueError
             If the patterns have another shape than the physics.
         """
-        return self._fit(signals, start, run=1)
+        return self._fit(signals, start, run=1, near=near)
 
     def rows(self, signals: NDArray[Any], start: Array | None = None) -> Estimate:
         """Fit scan rows, each pattern beginning at its neighbour to the left.
@@ -202,7 +205,7 @@ class LatticeFilters:
             array[~known] = unknown
         return out
 
-    def _fit(self, signals: NDArray[Any], start: Array | None, run: int) -> Estimate:
+    def _fit(self, signals: NDArray[Any], start: Array | None, run: int, near: bool = False) -> Estimate:
         """Run the kernel on one batch."""
         frames = self._frames(signals)
         n = len(frames)
@@ -210,7 +213,8 @@ class LatticeFilters:
         centre = np.asarray(self.physics.theta, np.float64)
         begin = np.tile(centre, (n, 1)) if start is None else np.where(np.isfinite(start), start, centre)
         if n:
-            kernel.fit(frames, np.ascontiguousarray(begin), run, self._lattice, self._banks, out)
+            close = np.zeros(n, np.bool_) if start is None or not near else np.isfinite(start).all(1)
+            kernel.fit(frames, (np.ascontiguousarray(begin), close), run, self._lattice, self._banks, out)
         return judge(self.physics, self.prior, begin, out)
 
     def _frames(self, signals: NDArray[Any]) -> NDArray[Any]:

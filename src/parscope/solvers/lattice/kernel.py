@@ -154,7 +154,12 @@ def _report(s: int, work: Work, lattice: Lattice, bank: Filters, out: Fits) -> N
 
 @nb.njit(**CAREFUL)
 def fit(
-    frames: NDArray[Any], start: Array, run: int, lattice: Lattice, banks: tuple[Filters, Filters, Filters], out: Fits
+    frames: NDArray[Any],
+    start: tuple[Array, NDArray[np.bool_]],
+    run: int,
+    lattice: Lattice,
+    banks: tuple[Filters, Filters, Filters],
+    out: Fits,
 ) -> None:
     """Fit patterns one after the other.
 
@@ -162,8 +167,8 @@ def fit(
     ----------
     frames : ndarray, shape (n, q_y, q_x)
         Counts, of one of the types the kernel is compiled for.
-    start : ndarray, shape (n, 6)
-        Where to begin.
+    start : tuple of ndarray, shapes (n, 6) and (n,)
+        Where to begin, and whether that is so near that the filters of the true edge find their way from it.
     run : int
         Length of a run of neighbours: the first begins at its start, the others at their neighbour's result.
     lattice : Lattice
@@ -190,9 +195,10 @@ def fit(
             far, _ = settle(work, lattice, fine, _ONCE, bright)
         rule = _FINE
         if not far <= reach:
-            work.p[:] = start[s]
-            settle(work, lattice, wide, _WIDE, bright)
-            settle(work, lattice, middle, _MIDDLE, bright)
+            work.p[:] = start[0][s]
+            if not start[1][s]:
+                settle(work, lattice, wide, _WIDE, bright)
+                settle(work, lattice, middle, _MIDDLE, bright)
             rule = _FINE_TWICE
         far, scale = settle(work, lattice, fine, rule, bright)
         out.step[s] = far

@@ -118,6 +118,32 @@ def find_crystals(
     return _crystals(frames, sample, found, solver, farthest)
 
 
+def crystals_of(
+    frames: Frames, sample: NDArray[Any], survey: Survey, solver: LatticeFilters, farthest: float
+) -> Crystals | None:
+    """Find the crystals of a scan whose lattices are known position by position.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    sample : ndarray, shape (n, q_y, q_x)
+        Some patterns from all over the scan, for the contrast.
+    survey : Survey
+        The lattices, as a network told them.
+    solver : LatticeFilters
+        For the lattice of the set-up, of any contrast.
+    farthest : float
+        Disk used, [px] from the centre.
+
+    Returns
+    -------
+    Crystals or None
+        None where one crystal explains the scan.
+    """
+    return _crystals(frames, sample, (survey, [], []), solver, farthest)
+
+
 def _ignore(_: float) -> None:
     """Progress nobody watches."""
 
@@ -186,6 +212,8 @@ def _crystals(
     how = (
         f"lattices of {len(seeds)} patterns, every pattern given to the one that explains most of its diffracted "
         "intensity, connected regions of smoothly changing lattice"
+        if seeds
+        else "lattice of every pattern told by a network, connected regions of smoothly changing lattice"
     )
     choices = [Choice("crystals", str(count), how)]
     if over:

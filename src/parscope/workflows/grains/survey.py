@@ -66,6 +66,11 @@ def pattern_of(lattice: Array, like: DiffractionPattern, farthest: float, amplit
     return replace(like, basis=lattice, indices=numbers.astype(np.int64), amplitude=np.full(len(numbers), amplitude))
 
 
+def stride_of(shape: tuple[int, int]) -> int:
+    """Scan steps from one position of a survey to the next, for a scan of a shape (y, x)."""
+    return max(1, int(np.ceil(np.sqrt(shape[0] * shape[1] / MOST_POSITIONS))))
+
+
 class Surveyor:
     """Fits the scan with lattices and looks for more where they explain little.
 
@@ -86,8 +91,7 @@ class Surveyor:
     def __init__(self, frames: Frames, finder: Finder, reader: Reader, farthest: float, amplitude: float) -> None:
         self._frames, self._finder, self._reader = frames, finder, reader
         self._farthest, self._amplitude = farthest, amplitude
-        rows, columns = frames.scan_shape
-        self.stride = max(1, int(np.ceil(np.sqrt(rows * columns / MOST_POSITIONS))))
+        self.stride = stride_of(frames.scan_shape)
         self._solvers: list[LatticeFilters] = []
         self._numbers: list[list[int]] = []
 

@@ -15,6 +15,7 @@ from parscope.solvers.lattice.pooling import halo, pool
 from parscope.workflows.grains import fit_crystals
 from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
+from parscope.workflows.strain.network import NetworkStart
 from parscope.workflows.strain.sampling import read_rows
 
 _BLOCK_BYTES = 32 << 20
@@ -40,6 +41,8 @@ class Plan:
         Pixels between the disks of each crystal, to find second lattices.
     descan : Descan, optional
         Where to begin the fits of a single crystal; default where the mean pattern is.
+    network : NetworkStart, optional
+        Says for every pattern where to begin, in place of `descan`.
     """
 
     frames: Frames
@@ -48,6 +51,7 @@ class Plan:
     pool: int
     cells: tuple[Cells, ...]
     descan: Descan | None = None
+    network: NetworkStart | None = None
 
     def blocks(self) -> list[tuple[int, int]]:
         """Scan rows (start, stop) of the blocks: about 32 MiB of patterns each, whoever does the work."""
@@ -108,13 +112,24 @@ def electrons_per_count(solver: LatticeFilters) -> float:
 def _fit(plan: Plan, patterns: NDArray[Any], first: int) -> tuple[Estimate, NDArray[np.int16], NDArray[np.float32]]:
     """Estimates of all patterns, which crystal they belong to, and the share of a second one."""
     shape = patterns.shape[:2]
-    solver = plan.crystals[0]
     if plan.candidates is None:
-        at = None if plan.descan is None else plan.descan.start(solver.physics.theta, first, first + shape[0])
-        estimate = pool(solver, patterns, plan.pool, start=at) if plan.pool > 1 else solver.rows(patterns, at)
-        return estimate, np.zeros(shape, np.int16), np.zeros(shape, np.float32)
+        return _of_one(plan, patterns, first), np.zeros(shape, np.int16), np.zeros(shape, np.float32)
     estimate, grain, share = fit_crystals(patterns, plan.candidates[first : first + shape[0]], plan.crystals)
     return _with_the_rest(plan, patterns, estimate, grain), grain, share
+
+
+def _of_one(plan: Plan, patterns: NDArray[Any], first: int) -> Estimate:
+    """Estimates of a single crystal."""
+    solver, at = plan.crystals[0], None
+    if plan.network is not None:
+        at = plan.network.start(patterns)
+    elif plan.descan is not None:
+        at = plan.descan.start(solver.physics.theta, first, first + len(patterns))
+    if plan.pool > 1:
+        return pool(solver, patterns, plan.pool, start=at)
+    if plan.network is not None and at is not None:
+        return solver(patterns.reshape(-1, *patterns.shape[2:]), at.reshape(-1, 6), near=True)
+    return solver.rows(patterns, at)
 
 
 def _with_the_rest(plan: Plan, patterns: NDArray[Any], estimate: Estimate, grain: NDArray[np.int16]) -> Estimate:

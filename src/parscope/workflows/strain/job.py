@@ -81,7 +81,7 @@ def map_strain(
     began = time.perf_counter()
     chosen = StrainSettings(**settings)
     frames = _calibrated(source if isinstance(source, Frames) else open_frames(source), chosen)
-    place = Output(output, overwrite, frames.source, (chosen.vacuum, chosen.mask))
+    place = Output(output, overwrite, frames.source, (chosen.vacuum, chosen.mask, chosen.solver))
     region = chosen.region(frames.scan_shape)
     report = progress or silent
     plan, setup, choices = prepare(frames, chosen, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction.setup import Given, Setup, find_setup, zero_and_unit
 from parscope.workflows.blocks import Progress
-from parscope.workflows.grains import Crystals, find_crystals
+from parscope.workflows.grains import Crystals, crystals_of, find_crystals
 from parscope.workflows.grains.setup import find_setup_polycrystal
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
+from parscope.workflows.strain.network import NetworkStart, learned_setup, load_start
 from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
 from parscope.workflows.strain.settings import StrainSettings
 
@@ -64,21 +65,20 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
         If an option contradicts the data.
     """
     report("set-up", 0, 1)
-    patterns, positions = sample(frames)
-    zero, unit = zero_and_unit(patterns, _mask(frames, chosen.mask), chosen.gain)
-    if zero != 0 or unit != 1:
-        frames = replace(frames, data=Rescaled(frames, zero, unit))
-        patterns = rescaled(patterns, zero, unit)
-    setup = _find(frames, patterns, chosen)
+    found = found_setup(frames, chosen)
+    frames, patterns, positions, setup = found.frames, found.patterns, found.positions, found.setup
     # Vacuum has no disks whose scatter would say anything of the contrast inside or of the error.
     telling = crystalline(patterns, setup.physics)
     solver = LatticeFilters(setup.physics)
-    crystals = _crystals(frames, patterns[telling], setup, solver, report)
+    network = None if chosen.solver is None else load_start(chosen.solver, setup.physics)
+    crystals = _crystals(frames, patterns[telling], setup, (solver, network), report)
     choices = [(c.name, c.value, c.how) for c in (*setup.choices, *(crystals.choices if crystals else ()))]
-    if zero:
-        choices.insert(1, ("dark offset", f"{zero:.3g} counts", "subtracted, so that the variance grows from zero"))
-    if unit != 1:
-        choices.insert(1, ("unit", f"{unit:.3g}", "the data are normalised: multiples of this are electrons"))
+    if found.zero:
+        choices.insert(
+            1, ("dark offset", f"{found.zero:.3g} counts", "subtracted, so that the variance grows from zero")
+        )
+    if found.unit != 1:
+        choices.insert(1, ("unit", f"{found.unit:.3g}", "the data are normalised: multiples of this are electrons"))
     if crystals is not None:
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
         choices.append(_contrast(plan, "waves that make the changes inside the disks of a crystal most likely"))
@@ -86,11 +86,66 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
         solver = calibrate(solver, patterns[telling])
         size, why = (chosen.pool, "given") if chosen.pool else _pool_size(solver, patterns[telling], frames.scan_shape)
         choices.append(("pooling", f"{size} x {size} positions", why))
-        descan = find_descan(solver, patterns[telling], positions[telling], frames.scan_shape)
-        plan = replace(_plan(frames, (solver,), None, size), descan=descan)
+        descan = None if network else find_descan(solver, patterns[telling], positions[telling], frames.scan_shape)
+        plan = replace(_plan(frames, (solver,), None, size), descan=descan, network=network)
+        if network:
+            choices.append(("start of the fits", "networks", f"every pattern looked at by those in {chosen.solver}"))
         choices.append(_contrast(plan, "waves that make the insides of the disks most likely"))
     report("set-up", 1, 1)
     return plan, setup, tuple(choices)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A scan and its set-up.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan, in units from which the variance grows from zero.
+    patterns : ndarray, shape (n, q_y, q_x)
+        A sample of its patterns.
+    positions : ndarray of int, shape (n, 2)
+        Where in the scan (y, x) they are from.
+    setup : Setup
+        Probe, lattice, disks, background, bad pixels.
+    zero, unit : float
+        What was subtracted from the counts, and what divides them.
+    """
+
+    frames: Frames
+    patterns: NDArray[Any]
+    positions: NDArray[np.int64]
+    setup: Setup
+    zero: float
+    unit: float
+
+
+def found_setup(frames: Frames, chosen: StrainSettings) -> Found:
+    """Find the set-up of a scan.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    chosen : StrainSettings
+        What is given.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    InputError, NoLatticeError, OptionError
+        As `prepare`.
+    """
+    patterns, positions = sample(frames)
+    zero, unit = zero_and_unit(patterns, _mask(frames, chosen.mask), chosen.gain)
+    if zero != 0 or unit != 1:
+        frames = replace(frames, data=Rescaled(frames, zero, unit))
+        patterns = rescaled(patterns, zero, unit)
+    return Found(frames, patterns, positions, _find(frames, patterns, chosen), zero, unit)
 
 
 def _plan(frames: Frames, solvers: tuple[LatticeFilters, ...], candidates: NDArray[np.int16] | None, pool: int) -> Plan:
@@ -119,21 +174,34 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
             return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
         except NoLatticeError:
             return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
-    except (InputError, NoLatticeError) as error:
+    except NoLatticeError as error:
+        if chosen.solver is None:
+            raise NoLatticeError(f"the patterns {error.what}", frames.source, error.advice) from error
+        return learned_setup(chosen.solver, patterns, mask)
+    except InputError as error:
         if error.where != "patterns":
             raise
         raise type(error)(f"the patterns {error.what}", frames.source, error.advice) from error
 
 
 def _crystals(
-    frames: Frames, patterns: NDArray[Any], setup: Setup, solver: LatticeFilters, report: Progress
+    frames: Frames,
+    patterns: NDArray[Any],
+    setup: Setup,
+    solvers: tuple[LatticeFilters, NetworkStart | None],
+    report: Progress,
 ) -> Crystals | None:
     """The crystals of a scan that one lattice does not explain; None if it does."""
     rows = frames.scan_shape[0]
     whole = replace(frames, data=Mended(frames))
-    return find_crystals(
-        whole, patterns, setup, solver, lambda share: report("crystals", min(round(share * rows), rows), rows)
-    )
+    solver, network = solvers
+
+    def progress(share: float) -> None:
+        report("crystals", min(round(share * rows), rows), rows)
+
+    if network is None:
+        return find_crystals(whole, patterns, setup, solver, progress)
+    return crystals_of(whole, patterns, network.survey(whole, progress), solver, network.farthest)
 
 
 def _pool_size(solver: LatticeFilters, patterns: NDArray[Any], scan_shape: tuple[int, int]) -> tuple[int, str]:

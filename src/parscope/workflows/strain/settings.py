@@ -44,6 +44,8 @@ class StrainSettings:
         Region of zero strain: ``y0:y1,x0:x1`` in scan positions, or ``lattice`` for the given g1 and g2.
     step : float, optional
         Distance of scan positions, [nm].
+    solver : Path, optional
+        Folder of networks, from `train_strain`, that start the fits and find the crystals.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class StrainSettings:
     pool: int | None = None
     reference: str | None = None
     step: float | None = None
+    solver: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before a file is read."""

@@ -1,0 +1,190 @@
+"""Networks for strain, measured: alone at any orientation, and as the start of the exact solver on polycrystals.
+
+``python -m benchmarks.networks.strain`` trains one network for the square lattice of the ``A128`` phantoms and one for
+the polycrystals, from one scan each, and measures them at other doses and backgrounds than those they were trained at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import ROOT, commit, load, machine, now
+from benchmarks.strain import phantoms
+from benchmarks.strain.bounds import Limits, limits
+from benchmarks.strain.ours import COMPONENTS, lattices
+from benchmarks.strain.phantoms import Phantom
+from benchmarks.strain.polycrystal import FEWEST, polycrystal_scores
+from benchmarks.strain.score import Measured, median, strain_between
+from parscope import Frames, map_strain
+from parscope.core.errors import ParscopeError
+from parscope.core.solver import Status
+from parscope.solvers.networks.constellation.store import load_encoder
+from parscope.workflows.strain.network import NetworkStart, load_start
+from parscope.workflows.strain.prepare import found_setup
+from parscope.workflows.strain.settings import StrainSettings
+from parscope.workflows.train import train_strain
+
+Array = NDArray[np.float64]
+
+RESULTS = ROOT / "benchmarks" / "results" / "networks_strain.json"
+TAUGHT_BY = {"A128": "A128_mod", "polycrystal": "polycrystal_25"}
+"""Phantoms whose scan, at `TAUGHT_AT` electrons a pattern, the networks are trained on."""
+
+TAUGHT_AT = 10_000
+DOSES = (1_000, 10_000, 100_000)
+ALONE = ("A128_flat", "A128_mod", "polycrystal_25")
+POLYCRYSTALS = ("polycrystal_00", "polycrystal_25", "polycrystal_50", "polycrystal_70")
+# Most patterns of a phantom for the networks alone, and misses of the lattice, [px], that are a failure.
+_MOST, _FAILED = 2048, 2.0
+
+
+def taught(phantom: Phantom, folder: Path, seed: int) -> dict[str, Any]:
+    """Train on a scan of a phantom, if that is not done; how long it took, and the card."""
+    seconds = {}
+    if not folder.exists():
+        frames = Frames.from_array(phantom.draw(TAUGHT_AT))
+        began = time.process_time()
+        train_strain(frames, folder, seed=seed)
+        seconds["cpu_s"] = time.process_time() - began
+    notes = load_encoder(folder)[2]
+    return {"phantom": phantom.name, "seed": notes["seed"], **seconds, **notes["training"], "card": notes["card"]}
+
+
+def alone(phantom: Phantom, start: NetworkStart, electrons: int) -> dict[str, Any]:
+    """What the networks say without the exact solver: disk positions, failures, speed.
+
+    Positions are those of all disks of the phantom's lattice, error of a coordinate; a pattern has failed when it has
+    no answer or its disks are off by more than 2 px.
+    """
+    chosen = np.unique(np.linspace(0, len(phantom.share) - 1, _MOST).astype(np.int64))
+    patterns = phantom.draw(electrons).reshape(-1, *phantom.design.pattern)[chosen]
+    start.network(patterns[:256])
+    began = time.process_time()
+    estimate = start.network(patterns)
+    seconds = time.process_time() - began
+    lattice, centre, _ = start.told(patterns)
+    true = phantom.truth.lattice[chosen]
+    own = _in_cell_of(true, lattice)
+    off = phantom.truth.indices @ (own - true) + (centre - phantom.truth.centre[chosen])[:, None]
+    miss = np.sqrt(np.square(off).mean((1, 2)))
+    good = miss < _FAILED
+    result: dict[str, Any] = {"phantom": phantom.name, "electrons": electrons}
+    for name, of in (("inside", phantom.share[chosen] == 0), ("boundary", phantom.boundary[chosen])):
+        if of.any():
+            result[f"position_rms_{name}"] = float(np.sqrt(np.mean(np.square(miss[of & good]))))
+            result[f"failures_{name}"] = float(np.mean(~good[of]))
+    status = {Status(int(s)).name: int((estimate.status == s).sum()) for s in np.unique(estimate.status)}
+    return result | {"patterns_per_cpu_s": len(patterns) / seconds, "status": status}
+
+
+def mapped(phantom: Phantom, folder: Path, electrons: int) -> dict[str, Any]:
+    """A whole map that the networks start: precision over the limit, failures, mean absolute errors by place."""
+    frames = Frames.from_array(phantom.draw(electrons))
+    began = time.process_time()
+    found = map_strain(frames, solver=folder)
+    seconds = time.process_time() - began
+    status = found.status.values.ravel()
+    centre = np.stack([found.centre_y.values.ravel(), found.centre_x.values.ravel()], -1)
+    std = np.stack([found[f"{name}_std"].values.ravel() for name in COMPONENTS], -1)
+    measured = Measured(lattices(found), centre, std)
+    flagged = np.isin(status, (Status.BOUNDARY, Status.SECOND_LATTICE))
+    bound = _limits(phantom.name).known.at(electrons)["strain_rms"]
+    scores = polycrystal_scores(measured, phantom.truth, phantom.grain, phantom.share, flagged, bound)
+    start = load_start(folder, found_setup(frames, StrainSettings(solver=folder)).setup.physics)
+    told = start.told(frames.data[:].reshape(-1, *phantom.design.pattern))[0]
+    by_place = {"exact": _by_place(phantom, measured.lattice), "network": _by_place(phantom, told, any_cell=True)}
+    return {"phantom": phantom.name, "electrons": electrons, "cpu_s": seconds, **scores, "mae": by_place}
+
+
+@cache
+def _limits(name: str) -> Limits:
+    """Limits of a phantom, which take longer than its maps."""
+    return limits(name)
+
+
+def _by_place(phantom: Phantom, lattice: Array, any_cell: bool = False) -> dict[str, float]:
+    """Mean absolute error of strain [1] and rotation [rad] inside the grains and on boundaries, and answers there.
+
+    A grain's reference is its median lattice; with `any_cell` every pattern may have another cell.
+    """
+    error = np.full((len(lattice), 4), np.nan)
+    for g in np.unique(phantom.grain[phantom.share == 0]):
+        inside = (phantom.grain == g) & (phantom.share == 0)
+        if inside.sum() < FEWEST or not np.isfinite(lattice[inside]).all((1, 2)).any():
+            continue
+        here = phantom.grain == g
+        true = phantom.truth.lattice[here]
+        own = _in_cell_of(true, lattice[here]) if any_cell else lattice[here]
+        base = int(np.flatnonzero(np.isfinite(own).all((1, 2)))[0])
+        own, true = np.linalg.solve(own[base][None], own), np.linalg.solve(true[base][None], true)
+        pure = phantom.share[here] == 0
+        error[here] = strain_between(own, median(own[pure])) - strain_between(true, median(true[pure]))
+    result = {}
+    for name, of in (("inside", phantom.share == 0), ("boundary", phantom.boundary)):
+        told = of & np.isfinite(error).all(1) & (np.abs(error) < 0.1).all(1)
+        result[f"answers_{name}"] = float(told.sum() / of.sum())
+        result[f"strain_{name}"] = float(np.abs(error[told, :3]).mean()) if told.any() else float("nan")
+        result[f"rotation_{name}"] = float(np.abs(error[told, 3]).mean()) if told.any() else float("nan")
+    return result
+
+
+def _in_cell_of(true: Array, lattice: Array) -> Array:
+    """Lattices (n, 2, 2) in the cells of the true ones, as all cells describe the same; NaN where they cannot be."""
+    known = np.isfinite(lattice).all((1, 2))
+    result = np.full(lattice.shape, np.nan)
+    cells = np.rint(true[known] @ np.linalg.inv(lattice[known]))
+    same = np.abs(np.abs(np.linalg.det(cells)) - 1) < 0.1
+    result[known] = np.where(same[:, None, None], cells @ lattice[known], np.nan)
+    return result
+
+
+def rows(folder: Path, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything, one row after the other, as (kind, row)."""
+    folders = {name: folder / name for name in TAUGHT_BY}
+    starts = {}
+    for name, phantom in TAUGHT_BY.items():
+        yield "training", taught(phantoms.load(phantom), folders[name], seed)
+        frames = Frames.from_array(phantoms.load(phantom).draw(TAUGHT_AT))
+        starts[name] = load_start(folders[name], found_setup(frames, StrainSettings()).setup.physics)
+    for name in ALONE:
+        for electrons in DOSES:
+            yield "alone", alone(phantoms.load(name), starts[name.split("_")[0]], electrons)
+    for name in POLYCRYSTALS:
+        phantom = phantoms.load(name)
+        for electrons in (100_000, 1_000):
+            try:
+                yield "mapped", mapped(phantom, folders["polycrystal"], electrons)
+            except ParscopeError as error:
+                yield "mapped", {"phantom": name, "electrons": electrons, "refused": str(error)}
+
+
+def main() -> None:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="where networks are, or go [a temporary one]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    chosen = parser.parse_args()
+    book: dict[str, Any] = {"date": now(), "machine": machine(), "commit": commit(), "load": [load()]}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.folder or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        for kind, row in rows(folder, chosen.seed):
+            print(kind, json.dumps(row), flush=True)
+            book.setdefault(kind, []).append(row)
+    book["load"].append(load())
+    chosen.output.write_text(json.dumps(book, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

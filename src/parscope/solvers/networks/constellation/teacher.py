@@ -1,0 +1,98 @@
+"""What teaches the encoder: simulation from the physics, and the likelihood of the true parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from parscope.core.physics import Constellation
+from parscope.solvers.networks.constellation.encoder import Encoder, solved
+from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
+from parscope.solvers.networks.constellation.looks import first_look, second_look
+from parscope.solvers.networks.constellation.scenes import Scenes
+
+# How far the second look may be from the truth, as a share of the radius of the windows: from how sure a good second
+# look is to what a first one leaves.
+_NEAR, _FAR = 0.01, 0.35
+
+
+class Simulated:
+    """Teacher: patterns from the physics, of known parameters.
+
+    Parameters
+    ----------
+    physics : Constellation
+        What is simulated.
+    geometry : Geometry
+        Of its looks.
+    batch : int, default 96
+        Patterns a step.
+    """
+
+    def __init__(self, physics: Constellation, geometry: Geometry, batch: int = 96) -> None:
+        self._physics, self._geometry, self._batch = physics, geometry, batch
+        self._scenes = Scenes(physics)
+        self._mask = np.zeros(physics.signal_shape, np.bool_) if physics.mask is None else physics.mask
+
+    def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
+        """Negative logarithm of the likelihood of the true parameters, both looks together, [nat]."""
+        if not isinstance(module, Encoder):
+            raise TypeError(f"{type(module).__name__} is no encoder of constellations")
+        seed = int(torch.randint(1 << 31, (1,), generator=generator))
+        scene = self._scenes.draw(self._batch, seed)
+        first = self._first(module, scene.patterns, scene.theta, scene.present)
+        there = scene.present.nonzero()[0]
+        second = self._second(module, scene.patterns[there], scene.theta[there], np.random.default_rng(seed))
+        return first + second
+
+    def _first(
+        self, module: Encoder, patterns: NDArray[np.float32], theta: Array, present: NDArray[np.bool_]
+    ) -> Tensor:
+        """Loss of the first look: which angle, and what remains of the map."""
+        start = np.tile(np.asarray(self._physics.theta[:2]), (len(patterns), 1))
+        cells, _ = first_look(patterns, start, self._geometry, self._mask)
+        odds, deformed, none, sure = module.turn(torch.from_numpy(cells))
+        share, rest = _targets(theta[:, 2:].reshape(-1, 2, 2), self._geometry.turns)
+        share *= present[:, None]
+        target = torch.tensor(np.column_stack([share, ~present]), dtype=torch.float32)
+        chosen = -(target * torch.log_softmax(torch.cat([odds, none[:, None]], 1), 1)).sum(1)
+        miss = (deformed - torch.tensor(rest, dtype=torch.float32)).square().sum(-1)
+        weight = target[:, :-1]
+        gauss = (weight * (0.5 * torch.exp(2 * sure)[:, None] * miss - 4 * sure[:, None])).sum(1)
+        return (chosen + gauss).mean()
+
+    def _second(self, module: Encoder, patterns: NDArray[np.float32], theta: Array, rng: np.random.Generator) -> Tensor:
+        """Loss of the second look, from somewhere near the truth."""
+        n, reach = len(theta), self._geometry.reach
+        far = float(self._geometry.zones[-1])
+        scale = far * np.exp(rng.uniform(np.log(_NEAR), np.log(_FAR), n))
+        off = rng.normal(0, 1, (n, 3, 2)) * scale[:, None, None] / np.sqrt(2)
+        start = theta.copy()
+        start[:, :2] += off[:, 0]
+        start[:, 2:] += np.swapaxes(off[:, 1:], 1, 2).reshape(n, 4) / reach
+        sums = second_look(patterns, start, self._physics.reference, self._geometry, self._mask)
+        shift, weight = module.shift(torch.from_numpy(sums))
+        prior = torch.tensor(2 / scale**2, dtype=torch.float32)[:, None].expand(-1, 3)
+        step, information = solved(shift, weight, module.positions, prior, torch.zeros(n, 3, 2))
+        miss = step + torch.tensor(off, dtype=torch.float32)
+        chi2 = torch.einsum("nic,nij,njc->n", miss, information, miss)
+        total: Tensor = (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
+        return total
+
+
+def _targets(affine: Array, turns: Array) -> tuple[Array, Array]:
+    """Share of every angle (n, TURNS), and the map less identity that remains after each (n, TURNS, 4)."""
+    n = len(affine)
+    maps = affine[:, None] @ turns
+    place = rotations(maps) / np.pi * TURNS
+    low = np.floor(place).astype(int)
+    share, rest = np.zeros((n, TURNS)), np.zeros((n, TURNS, 4))
+    rows = np.arange(n)
+    for t in range(len(turns)):
+        for bin_, weight in ((low[:, t], 1 - (place - low)[:, t]), (low[:, t] + 1, (place - low)[:, t])):
+            back = rotation(-bin_ * np.pi / TURNS)
+            share[rows, bin_ % TURNS] += weight / len(turns)
+            rest[rows, bin_ % TURNS] = (back @ maps[:, t] - np.eye(2)).reshape(n, 4)
+    return share, rest

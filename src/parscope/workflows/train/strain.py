@@ -1,0 +1,150 @@
+"""From a scan to networks that start its strain map: set-up, training by simulation, model card."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from parscope.core.frames import Frames
+from parscope.core.record import fingerprint
+from parscope.io import open_frames
+from parscope.techniques.diffraction import DiffractionPattern
+from parscope.techniques.diffraction.setup.select import lattice_points
+from parscope.workflows.blocks import Progress, silent
+from parscope.workflows.saved_patterns import told
+from parscope.workflows.strain.prepare import found_setup
+from parscope.workflows.strain.settings import StrainSettings
+
+if TYPE_CHECKING:
+    from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+    from parscope.solvers.train import Course, Recipe
+
+
+def train_strain(
+    source: Frames | Path | str,
+    output: Path | str,
+    *,
+    overwrite: bool = False,
+    seed: int = 0,
+    minutes: float = 10.0,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Train networks that find the lattice of a scan at any orientation, from simulated patterns without a label.
+
+    Probe, lattice, background and detector are those of the scan; dose, background, orientation, strain and
+    intensities are drawn from wide ranges, so that one training does for every scan of the same set-up.
+
+    Parameters
+    ----------
+    source : Frames, Path or str
+        A scan, or the file that holds one.
+    output : Path or str
+        Folder to write.
+    overwrite : bool, default False
+        Whether networks that are there may be replaced.
+    seed : int, default 0
+        Fixes what is drawn.
+    minutes : float, default 10.0
+        Time after which the training is brought to its end, which takes a third as long, [min].
+    progress : callable, optional
+        Called with a line on the phase, the steps done, and all of them.
+    **settings
+        Fields of `StrainSettings`, to override what would be found.
+
+    Returns
+    -------
+    dict
+        What is saved beside the arrays: what the networks are for, the course of their training, and their card:
+        precision, failures and coverage by dose, on simulated patterns that they have not seen.
+
+    Raises
+    ------
+    InputError
+        If the scan cannot be used; with what to do.
+    NoLatticeError
+        If no lattice of disks is in the patterns.
+    OutputError
+        If `output` exists or cannot be written.
+    OptionError
+        If an option cannot be meant.
+    """
+    from parscope.solvers.networks.constellation.examine import examine
+    from parscope.solvers.networks.constellation.store import save_encoder
+    from parscope.solvers.networks.store import check_folder
+    from parscope.solvers.train import Recipe
+
+    place, report = Path(output), progress or silent
+    check_folder(place, overwrite)
+    chosen = StrainSettings(**settings)
+    frames = source if isinstance(source, Frames) else open_frames(source)
+    report("set-up", 0, 1)
+    physics = trained_physics(found_setup(frames, chosen).setup.physics)
+    beside = place.with_name(f"{place.name}.training")
+    network, course = _trained(physics, Recipe(seconds=60 * minutes, seed=seed), beside, report)
+    path = Path(frames.source)
+    notes = {
+        "physics": told(physics),
+        "unlikely": network.unlikely,
+        "excess": network.excess,
+        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
+        "card": examine(network),
+        "source": frames.source,
+        "source_fingerprint": fingerprint(path) if path.exists() else "",
+        "parscope_version": version("parscope"),
+        "seed": seed,
+    }
+    save_encoder(place, network.orientation, network.window, notes)
+    beside.rmdir()
+    return notes
+
+
+def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
+    """Physics with all disks that a pattern of any orientation may show, as strong as is usual so far from the centre.
+
+    Parameters
+    ----------
+    physics : DiffractionPattern
+        Of the set-up: the disks that are useful in its mean pattern.
+
+    Returns
+    -------
+    DiffractionPattern
+    """
+    at, amplitude = physics.reference, np.maximum(physics.amplitude, 1e-9)
+    direct = (physics.indices == 0).all(1)
+    far = float(np.hypot(*at.T).max())
+    indices = lattice_points(np.array(physics.centre), physics.basis, physics.shape, -math.inf, far + 1.0)
+    away2 = np.square(at[~direct]).sum(1)
+    design = np.column_stack([np.ones(len(away2)), away2])
+    level, fall = np.linalg.lstsq(design, np.log(amplitude[~direct]), rcond=None)[0]
+    q2 = np.square(indices @ physics.basis).sum(1)
+    usual = np.exp(level + min(float(fall), 0.0) * q2)
+    central = float(amplitude[direct][0]) if direct.any() else float(usual.max())
+    return replace(physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual))
+
+
+def _trained(
+    physics: DiffractionPattern, recipe: Recipe, folder: Path, report: Progress
+) -> tuple[ConstellationNetwork, Course]:
+    """Networks after training, and how it went."""
+    from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
+    from parscope.solvers.networks.constellation.examine import finished
+    from parscope.solvers.networks.constellation.geometry import Geometry
+    from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+    from parscope.solvers.networks.constellation.teacher import Simulated
+    from parscope.solvers.networks.threads import one_thread
+    from parscope.solvers.train import train
+
+    geometry = Geometry.of(physics)
+    encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
+    teachers = {"simulation": (Simulated(physics, geometry), 1.0)}
+    with one_thread():
+        course = train(encoder, teachers, recipe, folder=folder, progress=report)
+    network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
+    return finished(network), course

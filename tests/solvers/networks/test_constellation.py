@@ -1,0 +1,185 @@
+"""Networks for constellations: what holds of any weights, and what a few seconds of training teach."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from parscope.core.errors import FormatError, ShapeError
+from parscope.core.solver import Status
+from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
+from parscope.solvers.networks.constellation.examine import errors, examine, finished
+from parscope.solvers.networks.constellation.geometry import Geometry, rotation
+from parscope.solvers.networks.constellation.scenes import Scenes
+from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
+from parscope.solvers.networks.constellation.teacher import Simulated
+from parscope.solvers.networks.store import save_network
+from parscope.solvers.train import Course, Recipe, train
+from parscope.testing import check_solver
+from tests.solvers.crystals import SIDE, crystal
+
+
+@cache
+def taught() -> tuple[ConstellationNetwork, Course]:
+    """Networks after a few seconds of training."""
+    physics = crystal()
+    geometry = Geometry.of(physics)
+    encoder = Encoder(orientation_network(1), window_network(2), geometry, physics.gain)
+    recipe = Recipe(rate=5e-3, most=210, every=70, checked=1, average=0.97)
+    course = train(encoder, {"simulation": (Simulated(physics, geometry, batch=40), 1.0)}, recipe)
+    network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
+    return finished(network), course
+
+
+@pytest.fixture(scope="module")
+def solver() -> ConstellationNetwork:
+    return taught()[0]
+
+
+def at_every_angle(n: int, electrons: float, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters and patterns of a crystal turned by anything."""
+    physics = crystal()
+    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
+    rng = np.random.default_rng(seed)
+    maps = rotation(angle) @ (np.eye(2) + rng.normal(0, 0.01, (n, 2, 2)))
+    theta = np.concatenate([physics.theta[:2] + rng.normal(0, 1, (n, 2)), maps.reshape(n, 4)], 1)
+    mean = physics.render(theta)
+    factor = electrons / mean.sum((1, 2), keepdims=True)
+    return theta, rng.poisson(mean * factor).astype(np.uint16)
+
+
+def test_it_finds_a_lattice_at_any_orientation(solver: ConstellationNetwork) -> None:
+    theta, patterns = at_every_angle(120, 1e4)
+    found = solver(patterns)
+    miss, _ = errors(solver, theta, found.theta)
+    good = miss < 2.0
+    assert good.mean() > 0.9
+    assert np.sqrt(np.mean(miss[good] ** 2)) < 0.6
+
+
+def test_training_lowers_the_loss_by_several_nats() -> None:
+    losses = [loss for _, loss in taught()[1].losses]
+    assert losses[-1] < losses[0] - 2.0
+
+
+def test_of_equal_maps_the_least_turned_is_told(solver: ConstellationNetwork) -> None:
+    found = solver(at_every_angle(60, 1e5)[1])
+    maps = found.theta[found.status == Status.OK, 2:].reshape(-1, 2, 2)
+    turn = np.arctan2(maps[:, 1, 0] - maps[:, 0, 1], maps[:, 0, 0] + maps[:, 1, 1])
+    assert np.abs(turn).max() < np.deg2rad(46.0)
+
+
+def test_it_is_a_solver_and_keeps_its_promises(solver: ConstellationNetwork) -> None:
+    patterns = at_every_angle(150, 1e4)[1]
+    check_solver(solver, patterns)
+    check_solver(solver, patterns[:24].astype(np.float32))
+    negative = patterns[:2].astype(np.float32)
+    negative[1] = -1.0
+    assert solver(negative).status.tolist() == [Status.OK, Status.BAD_INPUT]
+
+
+def test_a_pattern_turned_by_a_quarter_gives_a_map_turned_by_a_quarter() -> None:
+    # An odd detector has a pixel in its middle; weights do not matter.
+    middle = (SIDE - 2) / 2
+    physics = replace(crystal(), shape=(SIDE - 1, SIDE - 1), centre=(middle, middle))
+    network = ConstellationNetwork(physics, orientation_network(3), window_network(4))
+    patterns = at_every_angle(8, 1e4)[1][:, :-1, :-1]
+    with torch.no_grad():
+        first = network._first(patterns)
+        turned = network._first(np.ascontiguousarray(np.rot90(patterns, axes=(1, 2))))
+    quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
+    maps, others = (f.theta[:, 2:].reshape(-1, 2, 2) for f in (first, turned))
+    # Opposite turns are one and the same.
+    sign = np.sign(np.einsum("nij,nij->n", others, quarter @ maps))[:, None, None]
+    np.testing.assert_allclose(sign * others, quarter @ maps, atol=1e-3)
+    np.testing.assert_allclose(turned.information, first.information, rtol=1e-3)
+
+
+def test_counts_in_another_unit_change_nothing(solver: ConstellationNetwork) -> None:
+    patterns = at_every_angle(20, 1e4)[1]
+    other = replace(solver, physics=replace(solver.physics, gain=7.0))
+    one, seven = solver(patterns), other(7 * patterns)
+    assert np.array_equal(one.status, seven.status)
+    np.testing.assert_allclose(seven.theta, one.theta, atol=1e-4)
+
+
+def test_noise_zeros_and_vacuum_get_no_lattice(solver: ConstellationNetwork) -> None:
+    physics = crystal()
+    rng = np.random.default_rng(0)
+    direct = np.zeros(len(physics.reference))
+    direct[0] = 100.0
+    vacuum = rng.poisson(np.tile(physics.render(physics.theta[None], amplitude=direct), (20, 1, 1)))
+    noise = rng.poisson(1.0, (20, SIDE, SIDE))
+    for patterns in (vacuum, noise, np.zeros((3, SIDE, SIDE))):
+        refused = solver(patterns.astype(np.float32)).status != Status.OK
+        assert refused.mean() > 0.8
+
+
+def test_bad_pixels_are_not_looked_at(solver: ConstellationNetwork) -> None:
+    theta, patterns = at_every_angle(30, 1e5)
+    mask = np.zeros((SIDE, SIDE), np.bool_)
+    mask[::9, ::7] = True
+    masked = replace(solver, physics=replace(solver.physics, mask=mask))
+    spoilt = patterns.copy()
+    spoilt[:, mask] = 50000
+    np.testing.assert_array_equal(masked(spoilt).theta, masked(np.where(mask, 0, patterns)).theta)
+    assert (errors(solver, theta, masked(spoilt).theta)[0] < 2.0).mean() > 0.8
+
+
+def test_the_card_holds_its_numbers(solver: ConstellationNetwork) -> None:
+    card = examine(solver)
+    assert card["parameters"] < 20_000
+    assert [row["electrons"] for row in card["by_electrons"]] == [1e3, 1e4, 1e5]
+    assert all(0 <= row["failures"] < 0.3 for row in card["by_electrons"])
+
+
+def test_scenes_are_the_same_for_the_same_seed() -> None:
+    scenes = Scenes(crystal())
+    one, same, other = scenes.draw(5, 1), scenes.draw(5, 1), scenes.draw(5, 2)
+    np.testing.assert_array_equal(one.patterns, same.patterns)
+    assert not np.array_equal(one.patterns, other.patterns)
+
+
+def test_scenes_have_the_electrons_asked_for() -> None:
+    scene = Scenes(crystal()).draw(60, 3, 5e4)
+    # What leaves the detector, and chance, is little; patterns of nothing lack the disks.
+    assert 0.6 < np.median(scene.patterns.sum((1, 2))) / 5e4 < 1.1
+
+
+def test_networks_come_back_from_their_folder(solver: ConstellationNetwork, tmp_path: Path) -> None:
+    save_encoder(tmp_path / "net", solver.orientation, solver.window, {"said": [1, 2]})
+    save_encoder(tmp_path / "net", solver.orientation, solver.window, {"said": [1, 2]})
+    orientation, window, notes = load_encoder(tmp_path / "net")
+    assert notes == {"said": [1, 2]}
+    patterns = at_every_angle(5, 1e4)[1]
+    again = replace(solver, orientation=orientation, window=window)
+    np.testing.assert_array_equal(again(patterns).theta, solver(patterns).theta)
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+def test_other_networks_are_refused(solver: ConstellationNetwork, tmp_path: Path) -> None:
+    save_network(tmp_path / "one", solver.window, {})
+    with pytest.raises(FormatError, match="none for diffraction patterns"):
+        load_encoder(tmp_path / "one")
+    save_encoder(tmp_path / "two", solver.window, solver.orientation, {})
+    with pytest.raises(FormatError, match="another build"):
+        load_encoder(tmp_path / "two")
+    with pytest.raises(ShapeError, match="not"):
+        solver(np.zeros((1, 5, 5)))
+
+
+def test_a_teacher_teaches_encoders_only() -> None:
+    physics = crystal()
+    with pytest.raises(TypeError, match="no encoder"):
+        Simulated(physics, Geometry.of(physics)).loss(torch.nn.Linear(1, 1), torch.Generator())
+
+
+@pytest.mark.parametrize(("spacing", "turns"), [(21.0, 4)])
+def test_the_symmetry_of_the_lattice_is_found(spacing: float, turns: int) -> None:
+    assert len(Geometry.of(crystal(spacing=spacing)).turns) == turns

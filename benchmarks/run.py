@@ -14,6 +14,7 @@ TABLES = {
     "strain": "benchmarks.strain.book",
     "spectroscopy": "benchmarks.spectroscopy.book",
     "networks-spectra": "benchmarks.networks.spectra",
+    "networks-strain": "benchmarks.networks.strain",
 }
 """Where the book of each table is."""
 

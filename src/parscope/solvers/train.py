@@ -18,8 +18,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from parscope.core.errors import ParscopeError
-from parscope.solvers.networks.checkpoint import Checkpoint, optimiser_state
+from parscope.core.errors import MissingExtraError, ParscopeError
+from parscope.solvers.networks.checkpoint import Checkpoint
 
 Progress = Callable[[str, int, int], None]
 Optimiser = Callable[[Sequence[nn.Parameter], float], torch.optim.Optimizer]
@@ -143,6 +143,24 @@ class Course:
 def adamw(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:
     """Adam with decoupled decay of the weights (Loshchilov, Hutter, arXiv:1711.05101), the default optimiser."""
     return torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-4)
+
+
+def soap(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+    """Adam in the axes in which gradients of a layer are uncorrelated (Vyas et al., arXiv:2409.11321).
+
+    Fastest for small networks of dense layers, at a rate of 1e-2: see the page on stochastic averaging.
+
+    Raises
+    ------
+    MissingExtraError
+        If pytorch_optimizer is not installed.
+    """
+    try:
+        from pytorch_optimizer import SOAP
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("pytorch_optimizer", "torch") from error
+    made: torch.optim.Optimizer = SOAP(parameters, lr=rate, weight_decay=1e-4)
+    return made
 
 
 def train(
@@ -282,12 +300,12 @@ class _Job:
         kept = checkpoint.load()
         if kept is None:
             return False
-        tensors, course = kept
+        tensors, optimiser, course = kept
         self._load([tensors[f"weight.{k}"] for k in range(len(self._parameters))])
         for k, mean in enumerate(self._mean):
             mean.copy_(tensors[f"mean.{k}"])
         self._chance.set_state(tensors["chance"])
-        self._optimiser.load_state_dict(optimiser_state(tensors, self._optimiser.state_dict()))
+        self._optimiser.load_state_dict(optimiser)
         losses = [(int(step), float(loss)) for step, loss in course["losses"]]
         self.course = replace(Course(), **{**course, "losses": losses})
         self._highest = self.recipe.rate / 2**self.course.restarts

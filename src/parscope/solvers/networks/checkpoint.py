@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 _NAME = "checkpoint.safetensors"
+_OPTIMISER, _TENSOR = "optimiser", "tensor"
 
 State = dict[str, Any]
 
@@ -45,21 +45,25 @@ class Checkpoint:
         course : dict
             How the training went; as JSON.
         """
-        held = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-        held |= _flattened(optimiser)
-        self._last = held, course
+        held = {name: _kept(tensor) for name, tensor in tensors.items()}
+        self._last = held, {**course, _OPTIMISER: _packed(optimiser, held, _OPTIMISER)}
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_suffix(".new")
-        save_file(held, beside, {"key": self._key, "course": json.dumps(course)})
+        save_file(held, beside, {"key": self._key, "course": json.dumps(self._last[1])})
         beside.replace(self._path)
 
-    def load(self) -> tuple[dict[str, Tensor], State] | None:
-        """The last state: tensors and course; None where there is none of this training."""
+    def load(self) -> tuple[dict[str, Tensor], State, State] | None:
+        """The last state: tensors, optimiser and course; None where there is none of this training."""
         if self._last is None and self._path is not None and self._path.exists():
             self._last = self._read(self._path)
-        return self._last
+        if self._last is None:
+            return None
+        tensors, course = self._last
+        optimiser = _unpacked(course[_OPTIMISER], tensors)
+        optimiser["state"] = {int(number): state for number, state in optimiser["state"].items()}
+        return tensors, optimiser, {name: value for name, value in course.items() if name != _OPTIMISER}
 
     def _read(self, path: Path) -> tuple[dict[str, Tensor], State] | None:
         """State of a file; a damaged one, which a full disk may leave, is as good as none."""
@@ -79,35 +83,26 @@ class Checkpoint:
             self._path.unlink(missing_ok=True)
 
 
-def _flattened(optimiser: State) -> dict[str, Tensor]:
-    """State of an optimiser as named tensors; none of one that keeps other things, which then begins anew."""
-    flat = {}
-    for number, state in optimiser["state"].items():
-        for name, value in state.items():
-            if not isinstance(value, Tensor | int | float):
-                return {}
-            flat[f"optimiser.{number}.{name}"] = torch.as_tensor(value).detach().cpu().clone().contiguous()
-    return flat
+def _kept(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().clone().contiguous()
 
 
-def optimiser_state(tensors: Mapping[str, Tensor], fresh: State) -> State:
-    """State of an optimiser from the tensors of a checkpoint.
+def _packed(tree: Any, tensors: dict[str, Tensor], at: str) -> Any:
+    """What JSON can hold of a tree; its tensors go to `tensors`, and their names stay in their places."""
+    if isinstance(tree, Tensor):
+        tensors[at] = _kept(tree)
+        return {_TENSOR: at}
+    if isinstance(tree, dict):
+        return {str(key): _packed(value, tensors, f"{at}.{key}") for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_packed(value, tensors, f"{at}.{key}") for key, value in enumerate(tree)]
+    return tree
 
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor
-        Of the checkpoint.
-    fresh : dict
-        State of a new optimiser, whose settings it keeps.
 
-    Returns
-    -------
-    dict
-        For ``load_state_dict``.
-    """
-    state: dict[int, State] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, number, what = name.split(".", 2)
-            state.setdefault(int(number), {})[what] = tensor
-    return {"state": state, "param_groups": fresh["param_groups"]}
+def _unpacked(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """The tree again."""
+    if isinstance(tree, dict):
+        if set(tree) == {_TENSOR}:
+            return tensors[tree[_TENSOR]]
+        return {key: _unpacked(value, tensors) for key, value in tree.items()}
+    return [_unpacked(value, tensors) for value in tree] if isinstance(tree, list) else tree

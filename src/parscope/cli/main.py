@@ -18,7 +18,7 @@ from parscope.core.errors import ParscopeError
 VERBS = {
     "strain": "Map strain and rotation from a 4D-STEM scan.",
     "fit": "Fit spectra, and map the parameters of a technique.",
-    "train": "Train a network to invert the physics of a scan, without labels.",
+    "train": "Train a network on a scan, without labels; use it with --solver.",
     "forecast": "Forecast how well the parameters of a technique can be known.",
     "simulate": "Simulate a scan whose truth is known.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",

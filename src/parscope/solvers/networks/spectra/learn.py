@@ -27,13 +27,11 @@ from parscope.solvers.networks.spectra.teachers import Cycle, Labels, Rendering,
 from parscope.solvers.networks.threads import one_thread
 from parscope.solvers.population import Population
 from parscope.solvers.prior import EmpiricalBayes
-from parscope.solvers.train import Course, Progress, Recipe, Teacher, soap, train
+from parscope.solvers.train import Course, Progress, Recipe, Teacher, train
 
 Array = NDArray[np.float64]
 TeacherName = Literal["simulation", "rendering", "cycle", "labels"]
 
-# Rate at which SOAP trains best.
-_RATE = 1e-2
 # Fits of a scan that make up a distribution by themselves: so many, and more than this share of all.
 _FEWEST, _MOST = 30, 0.5
 _CALIBRATED, _FLOOR = 20_000, 2_000
@@ -166,9 +164,9 @@ def learn(
         name: (_TEACHERS[name](inlet, decoder, draws, scan), 1.0) for name in lessons.teachers
     }
     floor = _floor(decoder, draws, lessons.seed + _CARD) if lessons.teachers == ("simulation",) else None
-    recipe = Recipe(rate=_RATE, seed=lessons.seed, seconds=lessons.seconds)
+    recipe = Recipe(seed=lessons.seed, seconds=lessons.seconds)
     with one_thread():
-        course = train(module, faculty, recipe, optimiser=soap, folder=folder, progress=_beside(floor, progress))
+        course = train(module, faculty, recipe, folder=folder, progress=_beside(floor, progress))
     unit = 1.0 if lessons.everywhere else scan.noise
     prior = None if lessons.everywhere else _factor_prior(scan)
     solver = SpectraNetwork(physics, module.network(), None, prior)

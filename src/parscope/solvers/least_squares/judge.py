@@ -14,9 +14,9 @@ from parscope.solvers.least_squares.bank import Taken
 from parscope.solvers.least_squares.kernel import fit
 from parscope.solvers.least_squares.layout import CONVERGED, FAST, SINGULAR, Array, Fits, Integers, Model, Prior
 
-# A signal of which less than this share is explained, and whose misfit is this many standard deviations from one,
-# does not follow the model.
-_EXPLAINED, _UNLIKELY = 0.5, 6.0
+EXPLAINED, UNLIKELY = 0.5, 6.0
+"""A signal of which less than this share is explained, and whose misfit is this many standard deviations from one, does
+not follow the model."""
 
 _OK, _WEAK, _NO_MODEL = int(Status.OK), int(Status.WEAK), int(Status.NO_MODEL)
 _AT_BOUND, _BAD_INPUT = int(Status.AT_BOUND), int(Status.BAD_INPUT)
@@ -141,8 +141,8 @@ def judge(model: Model, taken: Taken, fits: Fits, noise: float) -> Verdict:
         verdict.detection[s] = (taken.energy[s] - residual) / max(2 * variance, 1e-300)
         verdict.status[s] = _BAD_INPUT
         if taken.sound[s]:
-            strange = verdict.misfit[s] > 1 + _UNLIKELY * math.sqrt(2 / freedom)
-            foreign = strange and taken.energy[s] - residual < _EXPLAINED * taken.energy[s]
+            strange = verdict.misfit[s] > 1 + UNLIKELY * math.sqrt(2 / freedom)
+            foreign = strange and taken.energy[s] - residual < EXPLAINED * taken.energy[s]
             # Without a search there is no wrong place to end in, however weak the signal.
             detected = verdict.detection[s] if model.lower.size else math.inf
             verdict.status[s] = _status(fits.end[s], detected, foreign, _leans(model, fits.found[s]))

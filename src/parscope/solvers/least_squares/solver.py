@@ -142,7 +142,7 @@ class LeastSquares:
             If the signals are not of the physics' shape, or complex where the physics is real or the reverse.
         """
         engine = self._engine
-        self._check(signals)
+        check_signals(signals, self.physics.signal_shape, engine.parts == 2)
         flat = _compilable(signals).reshape(len(signals), engine.samples)
         if not len(flat) or engine.parts * engine.samples <= engine.size:
             return nothing(len(signals), engine.size)
@@ -211,14 +211,6 @@ class LeastSquares:
         rate = self.rates(theta)[:, :first]
         return self._engine.searched(theta), covariance[:, :first, :first] / (rate[:, :, None] * rate[:, None, :])
 
-    def _check(self, signals: NDArray[Any]) -> None:
-        if signals.shape[1:] != self.physics.signal_shape:
-            wanted = ", ".join(str(size) for size in self.physics.signal_shape)
-            raise ShapeError(f"of shape {signals.shape}, not (n, {wanted})", "signals")
-        if np.iscomplexobj(signals) != (self._engine.parts == 2):
-            one, other = ("complex", "real") if np.iscomplexobj(signals) else ("real", "complex")
-            raise ShapeError(f"{one}, where those of the physics are {other}", "signals")
-
     def _spread(self, taken: Taken, verdict: Verdict, weak: NDArray[np.int64], prior: Prior | None) -> None:
         """Give weak signals the covariance of the posterior, for unit noise as that of the fit is."""
         strength = np.maximum(verdict.detection[weak], GATE / 2**_LEVELS)
@@ -241,8 +233,33 @@ def _compilable(signals: NDArray[Any]) -> NDArray[Any]:
     return signals.astype(np.complex128 if np.iscomplexobj(signals) else np.float64)
 
 
+def check_signals(signals: NDArray[Any], shape: tuple[int, ...], complex_: bool) -> None:
+    """Refuse signals that are not those of a physics.
+
+    Parameters
+    ----------
+    signals : ndarray, shape (n, *shape)
+        Measured signals.
+    shape : tuple of int
+        Of one signal of the physics.
+    complex_ : bool
+        Whether its signals are complex.
+
+    Raises
+    ------
+    ShapeError
+        If they are of another shape, or complex where the physics is real or the reverse.
+    """
+    if signals.shape[1:] != shape:
+        wanted = ", ".join(str(size) for size in shape)
+        raise ShapeError(f"of shape {signals.shape}, not (n, {wanted})", "signals")
+    if np.iscomplexobj(signals) != complex_:
+        one, other = ("real", "complex") if complex_ else ("complex", "real")
+        raise ShapeError(f"{one}, where those of the physics are {other}", "signals")
+
+
 def nothing(n: int, k: int) -> Estimate:
-    """NaN for signals that hold fewer numbers than there are parameters."""
+    """NaN for signals of which nothing is known: too few numbers for the parameters, or not yet."""
     found, covariance, misfit = np.full((n, k), np.nan), np.full((n, k, k), np.nan), np.full(n, np.nan)
     extra = {"detection": np.full(n, np.nan), "noise": np.full(n, np.nan)}
     return Estimate(found, covariance, misfit, np.full(n, Status.BAD_INPUT, np.uint8), extra)

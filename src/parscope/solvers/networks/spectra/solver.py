@@ -13,6 +13,8 @@ from parscope.core.errors import ShapeError
 from parscope.core.network import Network
 from parscope.core.separable import Separable
 from parscope.core.solver import GATE, Estimate, Status
+from parscope.solvers.least_squares.judge import EXPLAINED, UNLIKELY
+from parscope.solvers.least_squares.solver import check_signals, nothing
 from parscope.solvers.networks.module import NetworkModule
 from parscope.solvers.networks.spectra.calibration import Calibration
 from parscope.solvers.networks.spectra.decoder import Decoder, FactorPrior, Factors
@@ -24,8 +26,6 @@ Array = NDArray[np.float64]
 
 # Signals at a time: their columns stay in the cache of a core.
 _CHUNK = 2048
-# As for least squares: less than this share explained, and a misfit this many deviations from one, is another physics.
-_EXPLAINED, _UNLIKELY = 0.5, 6.0
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class SpectraNetwork:
         ShapeError
             If the spectra are not of the physics' shape, or complex where it is real or the reverse.
         """
-        self._check(signals)
-        result = _nothing(len(signals), len(self.physics.parameters))
+        check_signals(signals, self.physics.signal_shape, self.physics.complex)
+        result = nothing(len(signals), len(self.physics.parameters))
         largest = np.abs(signals).max(axis=1, initial=0.0).astype(np.float64)
         sound = np.flatnonzero(np.isfinite(signals).all(axis=1) & (largest > 0))
         with one_thread():
@@ -102,13 +102,6 @@ class SpectraNetwork:
                 scale = largest[some]
                 self._estimate(result, some, signals[some] / scale[:, None], scale)
         return result
-
-    def _check(self, signals: NDArray[Any]) -> None:
-        if signals.shape[1:] != self.physics.signal_shape:
-            raise ShapeError(f"of shape {signals.shape}, not (n, {self.physics.signal_shape[0]})", "signals")
-        if np.iscomplexobj(signals) != self.physics.complex:
-            one, other = ("complex", "real") if np.iscomplexobj(signals) else ("real", "complex")
-            raise ShapeError(f"{one}, where those of the physics are {other}", "signals")
 
     def told(self, signals: NDArray[Any]) -> Told:
         """What the network says, its standard errors calibrated.
@@ -173,15 +166,8 @@ class SpectraNetwork:
         explained = energy - left
         detection = explained / np.maximum(2 * variance, 1e-300)
         result.extra["detection"][at] = detection
-        strange = result.misfit[at] > 1 + _UNLIKELY * np.sqrt(2 / self._decoder.freedom)
-        foreign = at[strange & (explained < _EXPLAINED * energy)]
+        strange = result.misfit[at] > 1 + UNLIKELY * np.sqrt(2 / self._decoder.freedom)
+        foreign = at[strange & (explained < EXPLAINED * energy)]
         result.status[at] = np.where(detection < GATE, Status.WEAK, Status.OK)
         result.status[foreign] = Status.NO_MODEL
         result.theta[foreign], result.covariance[foreign] = np.nan, np.nan
-
-
-def _nothing(n: int, k: int) -> Estimate:
-    """NaN for signals of which nothing is known yet."""
-    extra = {"detection": np.full(n, np.nan), "noise": np.full(n, np.nan)}
-    bad = np.full(n, Status.BAD_INPUT, np.uint8)
-    return Estimate(np.full((n, k), np.nan), np.full((n, k, k), np.nan), np.full(n, np.nan), bad, extra)

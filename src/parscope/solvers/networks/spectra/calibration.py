@@ -11,9 +11,8 @@ Array = NDArray[np.float64]
 
 # Groups of signals of similar standard error, and the smallest one whose tail is told well enough.
 _GROUPS, _FEWEST = 16, 400
-NOMINAL = 0.95
-# Of a normal distribution, two-sided.
-_WIDTH = 1.959964
+NOMINAL, WIDTH = 0.95, 1.959964
+"""Share of true values that an interval is to hold, and its half width in standard errors of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Calibration:
             for g, some in enumerate(np.array_split(order, groups)):
                 size[k, g] = np.median(std[some, k])
                 away = np.abs(error[some, k]) / std[some, k]
-                stretch[k, g] = np.quantile(away, NOMINAL) / _WIDTH
+                stretch[k, g] = np.quantile(away, NOMINAL) / WIDTH
         return cls(size, stretch)
 
     def __call__(self, std: Array) -> Array:

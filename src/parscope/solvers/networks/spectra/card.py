@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from parscope.core.bound import cramer_rao
 from parscope.core.solver import Estimate, Status
+from parscope.solvers.networks.spectra.calibration import WIDTH
 from parscope.solvers.networks.spectra.decoder import Decoder
 from parscope.solvers.networks.spectra.draws import Draws
 from parscope.solvers.networks.spectra.solver import SpectraNetwork
@@ -24,7 +25,6 @@ SNR = (100.0, 30.0, 10.0, 5.0, 3.0, 2.0, 1.0)
 _COUNT = 2000
 # Answers so many of their own standard errors off are wrong without saying so.
 _WRONG = 5.0
-_WIDTH = 1.959964
 # Of a normal distribution, over its median absolute deviation.
 _ROBUST = 1.4826
 _STRETCHES, _JUDGED = 5, 10.0
@@ -68,12 +68,15 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     rows: list[dict[str, Any]] = []
     bias: dict[str, list[float]] = {}
     weakest, strongest = np.quantile(peak / (unit * made.noise.numpy()), _TRAINED)
-    for snr in (each for each in SNR if weakest <= each <= strongest):
+    trained = [snr for snr in SNR if weakest <= snr <= strongest]
+    # Told where errors are small and signals not yet rare: the last strength down to this, or the highest there is.
+    judged = min((snr for snr in trained if snr >= _JUDGED), default=max(trained, default=0.0))
+    for snr in trained:
         noise = peak / snr
         found = solver(clean + noise[:, None] * _noise(rng, clean))
         error, std = (found.theta - theta)[:, : len(names)], found.std[:, : len(names)]
         rows.append({"snr": snr, **_row(names, error, std, noise[:, None] * limit)})
-        if not bias or snr >= _JUDGED:
+        if snr == judged:
             bias = {n: _along(truth[:, j].double().numpy(), error[:, j] / std[:, j]) for j, n in enumerate(names)}
     return {
         "parameters": solver.network.size,
@@ -95,7 +98,7 @@ def _row(names: list[str], error: Array, std: Array, limit: Array) -> dict[str, 
     told = np.isfinite(error).all(axis=1)
     off = np.abs(error[told])
     ratio = _ROBUST * np.median(off / limit[told], axis=0)
-    inside = (off < _WIDTH * std[told]).mean(axis=0)
+    inside = (off < WIDTH * std[told]).mean(axis=0)
     return {
         "error_over_bound": _named(names, ratio),
         "coverage": _named(names, inside),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,11 +34,43 @@ class FactorPrior:
 
 @dataclass(frozen=True)
 class Factors:
-    """Best real factors of n signals (n, f), their covariance (n, f, f), and what they leave of each (n, bins)."""
+    """Best real factors of n signals (n, f), and their covariance (n, f, f).
+
+    Without their prior they leave ``residual`` (n, bins) of each, and so a variance ``noise`` (n,) of a real sample.
+    """
 
     value: Array
     covariance: Array
-    residual: NDArray[np.generic]
+    residual: NDArray[Any]
+    noise: Array
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """Normal equations of the real factors of n signals: columns (n, m, bins), gram (n, f, f), products (n, f)."""
+
+    columns: NDArray[Any]
+    gram: Array
+    products: Array
+
+    @property
+    def free(self) -> Array:
+        """Factors without a prior, shape (n, f)."""
+        return np.asarray(np.linalg.solve(self.gram, self.products[..., None])[..., 0], np.float64)
+
+    def under(self, prior: FactorPrior | None, noise: Array) -> tuple[Array, Array]:
+        """Factors (n, f) and the information on them (n, f, f) under a prior, for a variance of the noise (n,)."""
+        noise = np.maximum(noise, _LEAST)
+        information = self.gram / noise[:, None, None]
+        if prior is None:
+            return self.free, information
+        inverse = np.linalg.inv(prior.covariance)
+        pull = np.einsum("...fg,...g->...f", inverse, prior.mean)
+        if prior.two_signs:
+            pull = np.where(np.sum(self.free * pull, axis=1) < 0, -1.0, 1.0)[:, None] * pull
+        information = information + inverse
+        target = self.products / noise[:, None] + pull
+        return np.asarray(np.linalg.solve(information, target[..., None])[..., 0], np.float64), information
 
 
 class Decoder:
@@ -67,10 +100,8 @@ class Decoder:
         factors = torch.linalg.solve(gram, products[..., None])[..., 0]
         return torch.einsum("nm,nmb->nb", factors, columns)
 
-    def solve(
-        self, unit: Array, signals: NDArray[np.generic], prior: FactorPrior | None = None, noise: Array | None = None
-    ) -> Factors:
-        """Factors with their covariance.
+    def solve(self, unit: Array, signals: NDArray[np.generic], prior: FactorPrior | None = None) -> Factors:
+        """Factors with their covariance, for the noise that what is left tells.
 
         Parameters
         ----------
@@ -80,39 +111,30 @@ class Decoder:
             Measured signals, of moduli about 1.
         prior : FactorPrior, optional
             Default: factors may be anything. One whose mean and covariance have a first axis is each signal's own.
-        noise : ndarray, shape (n,), optional
-            Variance of the noise of each real sample. Default: told by what is left.
 
         Returns
         -------
         Factors
         """
+        equations = self._equations(unit, signals)
+        given = equations.free
+        if self.physics.complex:
+            given = given.reshape(len(given), -1, 2) @ np.array([1, 1j])
+        residual = signals - np.einsum("nm,nmb->nb", given, equations.columns)
+        noise = np.square(np.abs(residual)).sum(axis=1) / self.freedom
+        value, information = equations.under(prior, noise)
+        covariance: Array = np.linalg.inv(information)
+        return Factors(value, covariance, residual, noise)
+
+    def factors(self, unit: Array, signals: NDArray[np.generic], prior: FactorPrior | None, noise: Array) -> Array:
+        """Factors alone (n, f), as `solve` finds them, for a variance `noise` (n,) of each real sample."""
+        return self._equations(unit, signals).under(prior, noise)[0]
+
+    def _equations(self, unit: Array, signals: NDArray[np.generic]) -> _Equations:
         measured = torch.as_tensor(signals)
         columns = self.columns(torch.as_tensor(unit)).to(measured.dtype)
-        complex_gram, complex_products = _normal(columns, measured)
-        gram, products = _real_matrix(complex_gram.numpy()), _real_vector(complex_products.numpy())
-        free = np.asarray(np.linalg.solve(gram, products[..., None])[..., 0], np.float64)
-        value = free
-        residual = self._residual(free, columns, signals)
-        if noise is None:
-            noise = np.square(np.abs(residual)).sum(axis=1) / self.freedom
-        noise = np.maximum(noise, _LEAST)
-        information = gram / noise[:, None, None]
-        if prior is not None:
-            inverse = np.linalg.inv(prior.covariance)
-            pull = np.einsum("...fg,...g->...f", inverse, prior.mean)
-            if prior.two_signs:
-                pull = np.where(np.sum(free * pull, axis=1) < 0, -1.0, 1.0)[:, None] * pull
-            information = information + inverse
-            target = products / noise[:, None] + pull
-            value = np.asarray(np.linalg.solve(information, target[..., None])[..., 0], np.float64)
-        covariance: Array = np.linalg.inv(information)
-        return Factors(value, covariance, residual)
-
-    def _residual(self, factors: Array, columns: Tensor, signals: NDArray[np.generic]) -> NDArray[np.generic]:
-        given = factors.reshape(len(factors), -1, 2) @ np.array([1, 1j]) if self.physics.complex else factors
-        left: NDArray[np.generic] = signals - np.einsum("nm,nmb->nb", given, columns.numpy())
-        return left
+        gram, products = _normal(columns, measured)
+        return _Equations(columns.numpy(), _real_matrix(gram.numpy()), _real_vector(products.numpy()))
 
     @property
     def freedom(self) -> int:

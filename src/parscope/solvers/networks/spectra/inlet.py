@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from parscope.core.separable import Separable
@@ -48,12 +47,6 @@ class Inlet:
         """Signals (n, bins) without the columns that do not depend on what is searched."""
         level = self._level.to(signals)
         return signals - (signals @ level.conj()) @ level.T
-
-    def alone(self, signals: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The same of NumPy's signals."""
-        level = self._level.numpy()
-        left: NDArray[np.generic] = signals - (signals @ level.conj()) @ level.T
-        return left
 
     def __call__(self, signals: Tensor) -> Tensor:
         """What enters of signals (n, bins), shape (n, samples + 1)."""

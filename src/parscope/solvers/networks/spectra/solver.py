@@ -129,10 +129,9 @@ class SpectraNetwork:
         told = self.told(signals)
         prior = self._prior(scale)
         found = self._decoder.solve(told.unit, signals, prior)
-        variance = np.square(np.abs(found.residual)).sum(axis=1) / self._decoder.freedom
         turned = []
         for axis in np.moveaxis(told.axes, 2, 0):
-            up, down = (self._decoder.solve(told.unit + s * axis, signals, prior, variance).value for s in (1.0, -1.0))
+            up, down = (self._decoder.factors(told.unit + s * axis, signals, prior, found.noise) for s in (1.0, -1.0))
             turned.append((up - down) / 2)
         scales = self._decoder.scale
         theta: Array = scales.theta(torch.as_tensor(told.unit)).numpy()
@@ -140,12 +139,11 @@ class SpectraNetwork:
         covariance = moved @ moved.transpose(0, 2, 1)
         k = scales.size
         covariance[:, k:, k:] += found.covariance
-        unit = np.ones(covariance.shape[1:2])
-        units = np.where(np.arange(len(unit)) < k, 1.0, scale[:, None])
+        units = np.where(np.arange(covariance.shape[1]) < k, 1.0, scale[:, None])
         result.theta[at] = units * np.concatenate([theta, found.value], axis=1)
         result.covariance[at] = units[:, :, None] * covariance * units[:, None, :]
-        result.extra["noise"][at] = scale * np.sqrt(variance)
-        self._judge(result, at, signals, found, variance)
+        result.extra["noise"][at] = scale * np.sqrt(found.noise)
+        self._judge(result, at, signals, found)
 
     def _prior(self, scale: Array) -> FactorPrior | None:
         """Prior of the factors of signals divided by `scale`."""
@@ -154,17 +152,13 @@ class SpectraNetwork:
         mean, covariance = self.prior.mean / scale[:, None], self.prior.covariance / np.square(scale)[:, None, None]
         return FactorPrior(mean, covariance, self.prior.two_signs)
 
-    def _judge(
-        self, result: Estimate, at: NDArray[np.int64], signals: NDArray[Any], found: Factors, variance: Array
-    ) -> None:
+    def _judge(self, result: Estimate, at: NDArray[np.int64], signals: NDArray[Any], found: Factors) -> None:
         """Enter misfit, detection and status, by the rules of least squares."""
-        energy = np.square(np.abs(self._inlet.alone(signals))).sum(axis=1)
-        left = np.square(np.abs(found.residual)).sum(axis=1)
-        parts = 1 + self.physics.complex
-        change = np.square(np.abs(np.diff(found.residual, axis=1))).mean(axis=1) / (2 * parts)
-        result.misfit[at] = variance / np.maximum(change, 1e-300)
-        explained = energy - left
-        detection = explained / np.maximum(2 * variance, 1e-300)
+        energy = np.square(np.abs(self._inlet.without_level(torch.as_tensor(signals)).numpy())).sum(axis=1)
+        change = np.square(np.abs(np.diff(found.residual, axis=1))).mean(axis=1) / (2 * self._inlet.parts)
+        result.misfit[at] = found.noise / np.maximum(change, 1e-300)
+        explained = energy - found.noise * self._decoder.freedom
+        detection = explained / np.maximum(2 * found.noise, 1e-300)
         result.extra["detection"][at] = detection
         strange = result.misfit[at] > 1 + UNLIKELY * np.sqrt(2 / self._decoder.freedom)
         foreign = at[strange & (explained < EXPLAINED * energy)]

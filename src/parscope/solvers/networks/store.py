@@ -48,8 +48,10 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         raise OutputError("exists already", str(folder), "choose another name or pass --overwrite")
 
 
-def save_network(folder: Path, network: Network, notes: Mapping[str, Any]) -> None:
-    """Write a network.
+def save_network(
+    folder: Path, network: Network, notes: Mapping[str, Any], others: Mapping[str, Network] | None = None
+) -> None:
+    """Write a network, and others that go with it.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ def save_network(folder: Path, network: Network, notes: Mapping[str, Any]) -> No
         Layers and arrays.
     notes : mapping
         What else is needed to use it, and what is known of it; as JSON.
+    others : mapping of str to Network, optional
+        Networks that are written to folders of these names in it.
 
     Raises
     ------
@@ -66,19 +70,26 @@ def save_network(folder: Path, network: Network, notes: Mapping[str, Any]) -> No
         If it cannot be written; what was there stays then.
     """
     beside = folder.with_name(f"{folder.name}.new")
-    layers = [asdict(layer) for layer in network.layers]
-    told = {"format": FORMAT, "input_shape": network.input_shape, "layers": layers, "notes": dict(notes)}
     try:
         shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        save_file(dict(network.arrays), beside / _ARRAYS)
-        (beside / _NOTES).write_text(json.dumps(told, indent=1), encoding="utf-8")
+        _write(beside, network, notes)
+        for name, other in (others or {}).items():
+            _write(beside / name, other, {})
         if folder.exists():
             shutil.rmtree(folder)
         beside.rename(folder)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise OutputError(f"cannot be written ({error.strerror})", str(folder), "choose another place") from error
+
+
+def _write(folder: Path, network: Network, notes: Mapping[str, Any]) -> None:
+    """Write one network into a folder that is made for it."""
+    layers = [asdict(layer) for layer in network.layers]
+    told = {"format": FORMAT, "input_shape": network.input_shape, "layers": layers, "notes": dict(notes)}
+    folder.mkdir()
+    save_file(dict(network.arrays), folder / _ARRAYS)
+    (folder / _NOTES).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
 def load_network(folder: Path) -> tuple[Network, dict[str, Any]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from parscope.core.errors import FormatError, OutputError
+from parscope.core.errors import FormatError
 from parscope.core.network import Network
 from parscope.solvers.networks.constellation.encoder import orientation_network, window_network
 from parscope.solvers.networks.store import load_network, save_network
@@ -32,16 +31,7 @@ def save_encoder(folder: Path, orientation: Network, window: Network, notes: Map
     OutputError
         If they cannot be written; what was there stays then.
     """
-    beside = folder.with_name(f"{folder.name}.part")
-    try:
-        save_network(beside, orientation, notes)
-        save_network(beside / _WINDOW, window, {})
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
-    except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise OutputError(f"cannot be written ({error.strerror})", str(folder), "choose another place") from error
+    save_network(folder, orientation, notes, {_WINDOW: window})
 
 
 def load_encoder(folder: Path) -> tuple[Network, Network, dict[str, Any]]:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from parscope.core.frames import Frames
-from parscope.core.solver import Status
+from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction.lattice import strain_jacobian
 from parscope.techniques.diffraction.pattern import DiffractionPattern
@@ -69,6 +69,24 @@ def pattern_of(lattice: Array, like: DiffractionPattern, farthest: float, amplit
 def stride_of(shape: tuple[int, int]) -> int:
     """Scan steps from one position of a survey to the next, for a scan of a shape (y, x)."""
     return max(1, int(np.ceil(np.sqrt(shape[0] * shape[1] / MOST_POSITIONS))))
+
+
+def rows_together(frames: Frames, stride: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of a survey of a scan, counted in its steps, that are read together."""
+    rows = -(-frames.scan_shape[0] // stride)
+    row_bytes = frames.data.dtype.itemsize * int(np.prod(frames.data.shape[1:]))
+    at_once = max(1, BLOCK_BYTES // max(row_bytes // stride, 1))
+    for start in range(0, rows, at_once):
+        yield np.arange(start, min(start + at_once, rows))
+
+
+def rotation_errors(estimate: Estimate) -> Array:
+    """Standard error of the rotation of each pattern, shape (n,), [rad]; NaN where it is not OK."""
+    good = estimate.status == Status.OK
+    slope = strain_jacobian(estimate.theta[good, 2:].reshape(-1, 2, 2))[:, 3]
+    error = np.full(len(good), np.nan)
+    error[good] = np.sqrt(np.einsum("ni,nij,nj->n", slope, estimate.covariance[good, 2:, 2:], slope))
+    return error
 
 
 class Surveyor:
@@ -129,7 +147,7 @@ class Surveyor:
             known = np.pad(known, ((0, 0), (0, 0), (0, len(lattices) - known.shape[2])))
             changed = (present & ~known).any(-1) & (survey.explained < WELL * _typical(survey))
         columns = np.arange(shape[1]) * self.stride
-        for rows in self._blocks(shape[0]):
+        for rows in rows_together(self._frames, self.stride):
             y, x = np.nonzero(changed[rows])
             if len(y) == 0:
                 continue
@@ -138,13 +156,6 @@ class Surveyor:
             self._fit(np.concatenate(of_rows), options, survey, (rows[y], x))
             progress((rows[-1] + 1) / shape[0])
         return survey, present
-
-    def _blocks(self, rows: int) -> Iterator[NDArray[np.int64]]:
-        """Rows of the survey that are read together."""
-        row_bytes = self._frames.data.dtype.itemsize * int(np.prod(self._frames.data.shape[1:]))
-        at_once = max(1, BLOCK_BYTES // max(row_bytes // self.stride, 1))
-        for start in range(0, rows, at_once):
-            yield np.arange(start, min(start + at_once, rows))
 
     def _grow(self, lattices: list[Array]) -> None:
         """Solvers for lattices that have none yet; all share their filters."""
@@ -185,9 +196,6 @@ class Surveyor:
         estimate, crystal, _ = fit_crystals(patterns[None], options[None], solvers, mixing=False)
         theta, good = estimate.theta, estimate.status == Status.OK
         affine, number = theta[:, 2:].reshape(-1, 2, 2), np.maximum(crystal[0], 0)
-        slope = strain_jacobian(affine[good])[:, 3]
-        error = np.full(len(theta), np.nan)
-        error[good] = np.sqrt(np.einsum("ni,nij,nj->n", slope, estimate.covariance[good, 2:, 2:], slope))
         physics = [pattern_physics(s) for s in solvers]
         direct = np.array([int(np.flatnonzero((p.indices == 0).all(1))[0]) for p in physics])[number]
         amplitude = np.clip(estimate.extra["amplitude"], 0, None)
@@ -196,7 +204,7 @@ class Surveyor:
         survey.label[at] = np.where(good, crystal[0], -1)
         survey.lattice[at] = np.stack([p.basis for p in physics])[number] @ np.swapaxes(affine, -1, -2)
         survey.centre[at] = theta[:, :2]
-        survey.error[at] = error
+        survey.error[at] = rotation_errors(estimate)
         survey.explained[at] = np.where(good, diffracted * area / np.maximum(estimate.extra["electrons"], 1e-9), 0.0)
 
 

@@ -13,14 +13,13 @@ from scipy.optimize import nnls
 
 from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
-from parscope.core.solver import Status
-from parscope.techniques.diffraction import Background, DiffractionPattern, strain, strain_jacobian, turned
+from parscope.techniques.diffraction import Background, DiffractionPattern, strain, turned
 from parscope.techniques.diffraction.setup import Choice, Setup
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import moments
 from parscope.techniques.diffraction.setup.pixels import bad_pixels, fill
 from parscope.workflows.grains.lattice import change
-from parscope.workflows.grains.survey import BLOCK_BYTES, Survey, stride_of
+from parscope.workflows.grains.survey import Survey, rotation_errors, rows_together, stride_of
 from parscope.workflows.saved_patterns import understood
 
 if TYPE_CHECKING:
@@ -87,17 +86,13 @@ class NetworkStart:
             Of one label, as lattices are told apart by the regions that they form.
         """
         stride = stride_of(frames.scan_shape)
-        rows, columns = (np.arange(0, n, stride) for n in frames.scan_shape)
-        row_bytes = frames.data.dtype.itemsize * int(np.prod(frames.data.shape[1:]))
-        at_once = max(1, BLOCK_BYTES // max(row_bytes // stride, 1))
+        shape = (-(-frames.scan_shape[0] // stride), -(-frames.scan_shape[1] // stride))
         found = []
-        for first in range(0, len(rows), at_once):
-            some = rows[first : first + at_once]
-            patterns = np.concatenate([np.asarray(frames.data[int(y)])[columns] for y in some])
+        for rows in rows_together(frames, stride):
+            patterns = np.concatenate([np.asarray(frames.data[int(y) * stride])[::stride] for y in rows])
             found.append(self.told(patterns))
-            progress(min(first + at_once, len(rows)) / len(rows))
+            progress((rows[-1] + 1) / shape[0])
         lattice, centre, error = (np.concatenate(part) for part in zip(*found, strict=True))
-        shape = (len(rows), len(columns))
         known = np.isfinite(lattice).all((1, 2))
         return Survey(
             stride,
@@ -128,11 +123,7 @@ class NetworkStart:
         estimate = self.network(patterns)
         affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
         lattice = _pattern(self.network).basis @ np.swapaxes(affine, 1, 2)
-        error = np.full(len(affine), np.nan)
-        good = estimate.status == Status.OK
-        slope = strain_jacobian(affine[good])[:, 3]
-        error[good] = np.sqrt(np.einsum("ni,nij,nj->n", slope, estimate.covariance[good, 2:, 2:], slope))
-        return lattice, estimate.theta[:, :2], error
+        return lattice, estimate.theta[:, :2], rotation_errors(estimate)
 
 
 def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:

@@ -14,7 +14,6 @@ LayerKind = Literal[
     "energies",
     "convolution",
     "scale",
-    "norm",
     "relu",
     "selu",
     "tanh",
@@ -24,7 +23,7 @@ LayerKind = Literal[
     "reshape",
     "join",
 ]
-_TAKES = {"dense": 2, "energies": 1, "convolution": 2, "scale": 2, "norm": 2}
+_TAKES = {"dense": 2, "energies": 1, "convolution": 2, "scale": 2}
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Layer:
                             parts for signals whose first half is the real part; blind to sign and phase
     ``convolution``         over one or two axes behind the channels; arrays weight (out, in, size, ...), bias (out,);
                             options ``stride``, ``padding``, and ``circular`` for a last axis that is a circle
-    ``scale``, ``norm``     ``x * factor + offset`` over the last axis; ``norm`` first brings it to mean 0, variance 1
+    ``scale``               ``x * factor + offset`` over the last axis
     ``relu, selu, tanh``    sample by sample
     ``maximum``             the largest of each ``size`` samples of the last axis; of both last ones with ``axes`` 2
     ``mean``                means over ``to`` equal stretches of the ``from`` samples of the last axis

@@ -53,10 +53,6 @@ def _computed(kind: str, given: list[Tensor], arrays: list[Tensor], options: Opt
         return _ACTIVATIONS[kind](given[0])
     if kind == "join":
         return torch.cat(given, dim=1)
-    if kind == "part":
-        return given[0][..., options["start"] : options["stop"]]
-    if kind == "reshape":
-        return given[0].reshape(len(given[0]), *options["shape"])
     return _LAYERS[kind](given[0], arrays, options)
 
 
@@ -87,10 +83,6 @@ def _scale(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
     return x * arrays[0] + arrays[1]
 
 
-def _norm(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
-    return functional.layer_norm(x, x.shape[-1:], arrays[0], arrays[1])
-
-
 def _maximum(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
     pool = functional.max_pool1d if options.get("axes", 1) == 1 else functional.max_pool2d
     return pool(x, options["size"])
@@ -100,12 +92,21 @@ def _mean(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
     return functional.adaptive_avg_pool1d(x, options["to"])
 
 
+def _part(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
+    return x[..., options["start"] : options["stop"]]
+
+
+def _reshape(x: Tensor, arrays: list[Tensor], options: Options) -> Tensor:
+    return x.reshape(len(x), *options["shape"])
+
+
 _LAYERS: dict[str, Callable[[Tensor, list[Tensor], Options], Tensor]] = {
     "dense": _dense,
     "energies": _energies,
     "convolution": _convolution,
     "scale": _scale,
-    "norm": _norm,
     "maximum": _maximum,
     "mean": _mean,
+    "part": _part,
+    "reshape": _reshape,
 }

@@ -129,10 +129,7 @@ def _convolution(graph: _Graph, x: str, arrays: Arrays, options: Options) -> str
     weight, bias = arrays
     axes, padding = weight.ndim - 2, options.get("padding", 0)
     if options.get("circular"):
-        head, tail = (
-            graph.node("Slice", [x, *(graph.whole([number]) for number in (start, stop, -1))])
-            for start, stop in ((-padding, np.iinfo(np.int64).max), (0, padding))
-        )
+        head, tail = _cut(graph, x, -padding, np.iinfo(np.int64).max), _cut(graph, x, 0, padding)
         x, padding = graph.node("Concat", [head, x, tail], axis=-1), 0
     given = [x, graph.constant(weight), graph.constant(bias)]
     return graph.node("Conv", given, pads=[padding] * 2 * axes, strides=[options.get("stride", 1)] * axes)
@@ -141,10 +138,6 @@ def _convolution(graph: _Graph, x: str, arrays: Arrays, options: Options) -> str
 def _scale(graph: _Graph, x: str, arrays: Arrays, options: Options) -> str:
     factor, offset = (graph.constant(array) for array in arrays)
     return graph.node("Add", [graph.node("Mul", [x, factor]), offset])
-
-
-def _norm(graph: _Graph, x: str, arrays: Arrays, options: Options) -> str:
-    return graph.node("LayerNormalization", [x, *(graph.constant(array) for array in arrays)], axis=-1, epsilon=1e-5)
 
 
 def _maximum(graph: _Graph, x: str, arrays: Arrays, options: Options) -> str:
@@ -171,7 +164,6 @@ _LAYERS: dict[str, Callable[[_Graph, str, Arrays, Options], str]] = {
     "part": _part,
     "convolution": _convolution,
     "scale": _scale,
-    "norm": _norm,
     "maximum": _maximum,
     "mean": _mean,
     "reshape": _reshape,

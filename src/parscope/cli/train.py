@@ -91,17 +91,15 @@ def strain(scan: Path, output: Path, settings: dict[str, Any], dataset: str | No
 
     with progress_bar("set-up") as show:
         told = train_strain(open_frames(scan, dataset=dataset), output, progress=show, **settings)
-    card, training = told["card"], told["training"]
     lines = [
-        f"{output}: {card['parameters']} parameters, {training['steps']} steps in {training['seconds']:.0f} s, "
-        f"{card['patterns_per_cpu_s']:.0f} patterns per CPU second",
+        _first_line(told, output, "patterns"),
         "without the exact solver, on simulated patterns at any orientation:",
         f"{'electrons':>10}{'disk position':>18}{'failures':>12}{'in 95 % intervals':>20}",
     ]
     lines += [
         f"{row['electrons']:>10g}{row['position_rms']:>15.3f} px{100 * row['failures']:>10.2f} %"
         f"{100 * row['coverage']:>18.1f} %"
-        for row in card["by_electrons"]
+        for row in told["card"]["by_electrons"]
     ]
     return "\n".join(lines)
 
@@ -120,11 +118,10 @@ def sentence(told: dict[str, Any], where: Path) -> str:
     -------
     str
     """
-    card, training = told["card"], told["training"]
+    card = told["card"]
     names = list(card["by_snr"][0]["coverage"])
     head = [
-        f"{where}: {card['parameters']} parameters, {training['steps']} steps in {training['seconds']:.0f} s, "
-        f"{card['spectra_per_cpu_s']:.0f} spectra per CPU second",
+        _first_line(told, where, "spectra"),
         "error over the Cramér-Rao bound, and share of true values inside 95 % intervals:",
         "".join([f"{'SNR':>6}", *(f"{name:>24}" for name in names), f"{'wrong':>10}"]),
     ]
@@ -132,3 +129,12 @@ def sentence(told: dict[str, Any], where: Path) -> str:
         cells = [f"{row['error_over_bound'][n]:>14.2f}{100 * row['coverage'][n]:>8.1f} %" for n in names]
         head.append("".join([f"{row['snr']:>6g}", *cells, f"{100 * row['wrong']:>8.2f} %"]))
     return "\n".join(head)
+
+
+def _first_line(told: dict[str, Any], where: Path, signals: str) -> str:
+    """Size, training and speed of what is in a folder."""
+    card, training = told["card"], told["training"]
+    return (
+        f"{where}: {card['parameters']} parameters, {training['steps']} steps in {training['seconds']:.0f} s, "
+        f"{card[f'{signals}_per_cpu_s']:.0f} {signals} per CPU second"
+    )

@@ -43,6 +43,22 @@ def fingerprint(path: Path) -> str:
     return f"sampled-sha256:{digest.hexdigest()}"
 
 
+def fingerprint_of(source: str) -> str:
+    """Fingerprint of where data are from; empty for data in memory.
+
+    Parameters
+    ----------
+    source : str
+        A path, or ``memory``.
+
+    Returns
+    -------
+    str
+    """
+    path = Path(source)
+    return fingerprint(path) if path.exists() else ""
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where an estimate comes from.

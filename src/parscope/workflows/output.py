@@ -10,7 +10,7 @@ from typing import Any
 
 import xarray as xr
 
-from parscope.core.record import Provenance, fingerprint
+from parscope.core.record import Provenance, fingerprint_of
 from parscope.workflows.parts import Parts
 from parscope.workflows.save import check_result, save
 
@@ -52,8 +52,7 @@ class Output:
     @cached_property
     def _mark(self) -> str:
         """Fingerprint of the source; empty for data in memory."""
-        path = Path(self._source)
-        return fingerprint(path) if path.exists() else ""
+        return fingerprint_of(self._source)
 
     def parts(self, *key: object, ending: str = "") -> Parts | None:
         """Where finished blocks are kept, valid for this source and what else they depend on.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from parscope.core.errors import OptionError
-from parscope.core.record import fingerprint
+from parscope.core.record import fingerprint_of
 from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
 from parscope.workflows.blocks import Progress, silent
@@ -17,7 +17,7 @@ from parscope.workflows.saved_networks import save_spectra
 from parscope.workflows.technique import decided, find
 
 TeacherName = Literal["simulation", "rendering", "cycle", "labels"]
-TEACHERS: tuple[TeacherName, ...] = ("simulation", "rendering", "cycle", "labels")
+TEACHERS: tuple[TeacherName, ...] = get_args(TeacherName)
 
 
 def train_spectra(  # noqa: PLR0913 - all that a person may want to say, each with a default
@@ -106,13 +106,12 @@ def train_spectra(  # noqa: PLR0913 - all that a person may want to say, each wi
     lessons = Lessons(tuple(teachers), everywhere, seed, 60 * minutes)
     beside = folder.with_name(f"{folder.name}.training")
     solver, notes = learn(physics, sample(spectra), lessons, folder=beside, progress=report)
-    place = Path(spectra.source)
     told = {
         "technique": technique.replace("_", "-"),
         "options": decided(physics),
         "names": [parameter.name for parameter in physics.parameters],
         "source": spectra.source,
-        "source_fingerprint": fingerprint(place) if place.exists() else "",
+        "source_fingerprint": fingerprint_of(spectra.source),
         "parscope_version": version("parscope"),
         **notes,
     }

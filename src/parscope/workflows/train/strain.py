@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parscope.core.frames import Frames
-from parscope.core.record import fingerprint
+from parscope.core.record import fingerprint_of
 from parscope.io import open_frames
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
@@ -87,7 +87,6 @@ def train_strain(
     physics = trained_physics(found_setup(frames, chosen).setup.physics)
     beside = place.with_name(f"{place.name}.training")
     network, course = _trained(physics, Recipe(seconds=60 * minutes, seed=seed), beside, report)
-    path = Path(frames.source)
     notes = {
         "physics": told(physics),
         "unlikely": network.unlikely,
@@ -95,7 +94,7 @@ def train_strain(
         "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
         "card": examine(network),
         "source": frames.source,
-        "source_fingerprint": fingerprint(path) if path.exists() else "",
+        "source_fingerprint": fingerprint_of(frames.source),
         "parscope_version": version("parscope"),
         "seed": seed,
     }

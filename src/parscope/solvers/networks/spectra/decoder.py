@@ -123,7 +123,7 @@ class Decoder:
         residual = signals - np.einsum("nm,nmb->nb", given, equations.columns)
         noise = np.square(np.abs(residual)).sum(axis=1) / self.freedom
         value, information = equations.under(prior, noise)
-        covariance: Array = np.linalg.inv(information)
+        covariance = np.asarray(np.linalg.inv(information), np.float64)
         return Factors(value, covariance, residual, noise)
 
     def factors(self, unit: Array, signals: NDArray[np.generic], prior: FactorPrior | None, noise: Array) -> Array:

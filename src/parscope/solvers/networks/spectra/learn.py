@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,6 @@ from parscope.solvers.prior import EmpiricalBayes
 from parscope.solvers.train import Course, Progress, Recipe, Teacher, train
 
 Array = NDArray[np.float64]
-TeacherName = Literal["simulation", "rendering", "cycle", "labels"]
 
 # Fits of a scan that make up a distribution by themselves: so many, and more than this share of all.
 _FEWEST, _MOST = 30, 0.5
@@ -57,7 +56,7 @@ class Lessons:
         Time after which the training is brought to its end, [s].
     """
 
-    teachers: tuple[TeacherName, ...] = ("simulation",)
+    teachers: tuple[str, ...] = ("simulation",)
     everywhere: bool = False
     seed: int = 0
     seconds: float = 300.0
@@ -254,7 +253,7 @@ def _labels(inlet: Inlet, decoder: Decoder, draws: Draws, scan: Scan) -> Teacher
     return Labels(inlet, decoder, signals[torch.as_tensor(fitted)], unit, torch.as_tensor(axes, dtype=torch.float32))
 
 
-_TEACHERS: dict[TeacherName, Callable[[Inlet, Decoder, Draws, Scan], Teacher]] = {
+_TEACHERS: dict[str, Callable[[Inlet, Decoder, Draws, Scan], Teacher]] = {
     "simulation": _simulation,
     "rendering": _rendering,
     "cycle": _cycle,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from parscope.core.description import Description
 from parscope.core.frames import Frames
 from parscope.core.spectra import Spectra
 
@@ -92,4 +93,35 @@ class SpectraReader(Format, Protocol):
         ------
         InputError
             With the file, the fault and what to do.
+        """
+
+
+@runtime_checkable
+class Describer(Format, Protocol):
+    """Tells all metadata of one file format, for a catalog; found by name through the registry.
+
+    It runs in a process of its own with limits of time and memory, on files that nobody vouches for: it raises
+    `InputError` for what it cannot read, and opens nothing outside `within`.
+    """
+
+    def describe(self, path: Path, *, within: Path) -> Description:
+        """Read what a file says about itself.
+
+        Parameters
+        ----------
+        path : Path
+            A file or folder that `accepts` said yes to.
+        within : Path
+            Folder that is collected: files that `path` names outside of it are not opened.
+
+        Returns
+        -------
+        Description
+
+        Raises
+        ------
+        InputError
+            With the file, the fault and what to do.
+        MissingExtraError
+            If the format needs a library that is not installed.
         """

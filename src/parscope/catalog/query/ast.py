@@ -1,0 +1,258 @@
+"""The logical expression that every query is, whoever spells it: frozen dataclasses, nothing else.
+
+What is meant
+-------------
+- A document is nested mappings and lists. A *path* names keys from the root; lists are passed through, so that
+  ``signals.shape`` names every number in the shapes of all signals. All values that a path names in a record are its
+  *elements*; a comparison holds if it holds for any of them, or with `every` if there is one and it holds for all.
+- Types are strict: a number compares with numbers only (``3`` equals ``3.0``), text with text (by code points), truth
+  with truth, nothing (``null``) with nothing. NaN equals NaN and is neither below nor above anything.
+- A `Quantity` compares with quantities of the same dimension, in SI base units, equal to twelve digits. Elements are
+  ``{"value": 300, "units": "kV"}`` (or ``unit``), text such as ``"300 kV"``, and numbers under a key that ends in a
+  unit: ``Cs(mm)``, ``dwell [us]``.
+- A `Date` is the span that its text leaves open: ``2024-03`` is a month. ``=`` means within, ``<`` before it, ``<=``
+  before its end, ``>`` after its end, ``>=`` from its start on. Elements are texts in ISO 8601; without an offset they
+  are UTC.
+- `Not` is the complement: what lacks the path is in it.
+- Lists of up to 64 values (of all lists below, together) are elements; of longer ones only `Aspect.LENGTH`,
+  `Aspect.LEAST` and `Aspect.GREATEST` are known. Texts of more than 512 bytes in UTF-8 are found by their words only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+
+class Deep(Enum):
+    """The step of a path that stands for any number of keys, also none: ``**``."""
+
+    DEEP = "**"
+
+
+Step: TypeAlias = str | Deep
+"""A key, verbatim, or any depth."""
+
+
+class Aspect(Enum):
+    """What of a path is asked for."""
+
+    VALUE = "value"
+    LENGTH = "length"
+    """Of each list there, [1]; of a list of lists that of the outer and those of the inner ones."""
+
+    LEAST = "min"
+    """Smallest number of each list of numbers there that is no part of another list."""
+
+    GREATEST = "max"
+
+
+class Order(Enum):
+    """How two values are compared; ``!=`` is the `Not` of ``=``."""
+
+    EQUAL = "="
+    LESS = "<"
+    LESS_EQUAL = "<="
+    GREATER = ">"
+    GREATER_EQUAL = ">="
+
+
+class State(Enum):
+    """What a record can be, besides what its document says."""
+
+    MISSING = "missing"
+    """It had files, and none of them is where it was."""
+
+    UNREAD = "unread"
+    """No reader could read its file."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """Elements of a path, or an aspect of them."""
+
+    path: tuple[Step, ...]
+    aspect: Aspect = Aspect.VALUE
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number with a unit that `pint` knows."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Date:
+    """A date or time in ISO 8601, cut anywhere after the year: ``2024``, ``2024-03``, ``2024-03-05T10:30``."""
+
+    text: str
+
+
+Literal: TypeAlias = bool | int | float | str | Quantity | Date | None
+
+
+@dataclass(frozen=True)
+class And:
+    """All of them hold; of none: true."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """Any of them holds; of none: false."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """It does not hold."""
+
+    part: Expression
+
+
+@dataclass(frozen=True)
+class Compare:
+    """An element compares so with a literal."""
+
+    term: Term
+    order: Order
+    literal: Literal
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class Between:
+    """An element lies between two literals of one type, both included."""
+
+    term: Term
+    low: Literal
+    high: Literal
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class In:
+    """An element equals one of the literals."""
+
+    term: Term
+    literals: tuple[Literal, ...]
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class Like:
+    """An element is text of this pattern as a whole; case counts.
+
+    ``%`` stands for any characters, ``_`` for one, and a backslash takes the next one literally.
+    """
+
+    term: Term
+    pattern: str
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class Matches:
+    """An element is text in which this regular expression (RE2) is found anywhere."""
+
+    term: Term
+    pattern: str
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class Exists:
+    """The record has an element (with `Aspect.VALUE`: of any type; also an empty list or mapping counts)."""
+
+    term: Term
+
+
+@dataclass(frozen=True)
+class Fields:
+    """An element of one path compares so with one of another, of the same type; quantities: of one dimension."""
+
+    left: Term
+    order: Order
+    right: Term
+
+
+@dataclass(frozen=True)
+class Text:
+    """All words occur in the texts of the record, keys not included.
+
+    Case does not count, nor how accents are composed; ``dom*`` is how a word begins.
+    """
+
+    words: str
+
+
+@dataclass(frozen=True)
+class DerivedFrom:
+    """It was made from that record, directly or through others."""
+
+    record: str
+
+
+@dataclass(frozen=True)
+class SourceOf:
+    """That record was made from it, directly or through others."""
+
+    record: str
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Somebody gave it this tag."""
+
+    tag: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """It is in the collection of this name."""
+
+    collection: str
+
+
+@dataclass(frozen=True)
+class Located:
+    """A path under which one of its files was ever seen is of this pattern, as in `Like`."""
+
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Is:
+    """It is in this state."""
+
+    state: State
+
+
+Expression: TypeAlias = (
+    And
+    | Or
+    | Not
+    | Compare
+    | Between
+    | In
+    | Like
+    | Matches
+    | Exists
+    | Fields
+    | Text
+    | DerivedFrom
+    | SourceOf
+    | Tagged
+    | Collected
+    | Located
+    | Is
+)
+"""Any of the above."""
+
+EVERYTHING = And(())
+"""The query of all records."""

@@ -77,7 +77,7 @@ wheel-check: $(VENV)/.check
 	sed -nE 's/^([A-Za-z0-9._-]+==[^ ]+)( ;[^\\]*)?.*/\1\2/p' requirements/run.txt > build/wheel/constraints.txt
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check -qq install --no-compile \
-	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[dask,em,view]"
+	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[catalog,dask,em,parquet,postgres,spm,view]"
 	cd build/wheel && venv/bin/parscope --version
 	cd build/wheel && for verb in strain fit train view simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed

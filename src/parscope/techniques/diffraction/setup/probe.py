@@ -39,6 +39,8 @@ RESOLVED = 2.5
 SQUARES = 5
 # radius over edge above which a disk is no peak of the background
 SHARP = 4.0
+# part of the radius of a disk beyond which a peak in it is smooth
+RIM = 0.6
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _lone_disk(image: Array, valid: Mask, place: Array, radius: float, per_image
         return fit
     peak, radius = peak_inside(image, valid, fit.centre, per_image)
     under = peak.at(np.moveaxis(np.indices(image.shape), 0, -1) - fit.centre)
-    beneath = lone_fit(image - under, valid, fit.centre, radius, per_image)
+    # wander smears the peak, whose tails are known better than its top: the rim of the disk tells the rest
+    rim = valid & ~_within(image.shape, fit.centre, RIM * radius)
+    beneath = lone_fit(image - under, rim, fit.centre, radius, per_image)
     return beneath if _sharp(beneath) else fit
 
 

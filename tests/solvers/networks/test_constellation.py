@@ -12,9 +12,11 @@ import torch
 
 from parscope.core.errors import FormatError, ShapeError
 from parscope.core.solver import Status
+from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
 from parscope.solvers.networks.constellation.examine import errors, examine, finished
 from parscope.solvers.networks.constellation.geometry import Geometry, rotation
+from parscope.solvers.networks.constellation.limit import limit
 from parscope.solvers.networks.constellation.scenes import Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
@@ -137,6 +139,20 @@ def test_the_card_holds_its_numbers(solver: ConstellationNetwork) -> None:
     assert card["parameters"] < 20_000
     assert [row["electrons"] for row in card["by_electrons"]] == [1e3, 1e4, 1e5]
     assert all(0 <= row["failures"] < 0.3 for row in card["by_electrons"])
+    assert all(len(row["over_limit"]) == 8 for row in card["by_electrons"])
+    assert min(card["by_electrons"][1]["over_limit"]) > 0.9
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.05])
+def test_the_exact_solver_is_at_the_limit_of_the_card(angle: float) -> None:
+    physics, affine = crystal(), rotation(np.array(angle))
+    bound = limit(physics, affine, 1e4)
+    assert bound.mean.sum() == pytest.approx(1e4)
+    patterns = np.random.default_rng(6).poisson(bound.mean, (300, SIDE, SIDE)).astype(np.uint16)
+    found = LatticeFilters(physics)(patterns).theta
+    true = np.concatenate([physics.theta[:2], affine.ravel()])
+    off = np.stack([e[:2] + physics.reference @ e[2:].reshape(2, 2).T for e in found - true])
+    assert np.sqrt(np.mean(off**2)) / bound.position == pytest.approx(1.0, abs=0.1)
 
 
 def test_scenes_are_the_same_for_the_same_seed() -> None:

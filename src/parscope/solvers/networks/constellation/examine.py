@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.solver import Estimate, Status
-from parscope.solvers.networks.constellation.geometry import Array, rotations
+from parscope.solvers.networks.constellation.geometry import Array, rotation, rotations
+from parscope.solvers.networks.constellation.limit import limit
 from parscope.solvers.networks.constellation.scenes import MOST, Scene, Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 
@@ -21,6 +22,8 @@ _RARE = 0.999
 # 95 % of chi-squared with the six degrees of freedom of the parameters.
 _CHI2_95 = 12.592
 _PARTS = 8
+# Patterns at each of the orientations at which precision is compared with its limit.
+_TURNED = 100
 
 
 def finished(network: ConstellationNetwork) -> ConstellationNetwork:
@@ -66,19 +69,21 @@ def examine(network: ConstellationNetwork) -> dict[str, Any]:
     -------
     dict
         ``by_electrons``: ``position_rms`` [px] of a coordinate of a copy, ``failures`` [1] (no answer, or copies off
-        by an eighth of their distance), ``coverage`` [1] of 95 % regions, and ``refused`` [1] of patterns without a
-        lattice; ``bias``: mean error of the rotation over its standard error by orientation; ``refusals``: what is
-        said of patterns of nothing; ``patterns_per_cpu_s``, ``parameters``.
+        by an eighth of their distance), ``coverage`` [1] of 95 % regions, ``refused`` [1] of patterns without a
+        lattice, and ``over_limit`` [1], that is `position_rms` of the mean pattern over its Cramér-Rao limit, along the
+        orientations up to where the lattice is the same again; ``bias``: mean error of the rotation over its standard
+        error by orientation; ``refusals``: what is said of patterns of nothing; ``patterns_per_cpu_s``, ``parameters``.
     """
     scenes = Scenes(network.physics)
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, Any]] = []
     bias: list[float] = []
     for number, dose in enumerate(DOSES):
         scene = scenes.draw(_PATTERNS, _SEED + 2 + number, dose)
         began = time.process_time()
         estimate = network(scene.patterns)
         seconds = time.process_time() - began
-        rows.append({"electrons": dose, **_judged(network, scene, estimate)})
+        over = over_limit(network, dose)
+        rows.append({"electrons": dose, **_judged(network, scene, estimate), "over_limit": over})
         bias = _along(network, scene, estimate)
     return {
         "parameters": network.orientation.size + network.window.size,
@@ -87,6 +92,36 @@ def examine(network: ConstellationNetwork) -> dict[str, Any]:
         "refusals": _refusals(network),
         "patterns_per_cpu_s": float(round(_PATTERNS / max(seconds, 1e-9))),
     }
+
+
+def over_limit(network: ConstellationNetwork, electrons: float) -> list[float | None]:
+    """Errors over their Cramér-Rao limit along the orientations.
+
+    Parameters
+    ----------
+    network : ConstellationNetwork
+        The solver.
+    electrons : float
+        Of a pattern.
+
+    Returns
+    -------
+    list of float or None
+        Root mean square of a coordinate of the copies over its limit, [1], of patterns that got the right lattice;
+        None where none did.
+    """
+    found: list[float | None] = []
+    rng = np.random.default_rng(_SEED)
+    physics = network.physics
+    same = 2 * np.pi / len(network.geometry.turns)
+    for affine in rotation(same * (np.arange(_PARTS) + 0.5) / _PARTS):
+        bound = limit(physics, affine, electrons)
+        drawn = rng.poisson(bound.mean / physics.gain, (_TURNED, *physics.signal_shape)) * physics.gain
+        true = np.tile(np.concatenate([np.asarray(physics.theta[:2]), affine.ravel()]), (_TURNED, 1))
+        miss, _ = errors(network, true, network(drawn.astype(np.float32)).theta)
+        right = miss[miss < _largest(network)]
+        found.append(float(np.sqrt(np.mean(np.square(right)))) / bound.position if len(right) else None)
+    return found
 
 
 def _refusals(network: ConstellationNetwork) -> dict[str, str]:

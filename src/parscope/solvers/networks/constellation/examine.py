@@ -102,7 +102,7 @@ def over_limit(network: ConstellationNetwork, electrons: float) -> list[float | 
     network : ConstellationNetwork
         The solver.
     electrons : float
-        Of a pattern.
+        Of a pattern, [1].
 
     Returns
     -------

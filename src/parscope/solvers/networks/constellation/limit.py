@@ -39,7 +39,7 @@ def limit(physics: Constellation, affine: Array, electrons: float) -> Limit:
     affine : ndarray, shape (2, 2)
         Map of the reference.
     electrons : float
-        Of the pattern.
+        Of the pattern, [1].
 
     Returns
     -------

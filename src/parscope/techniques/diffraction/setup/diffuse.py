@@ -11,9 +11,11 @@ from parscope.techniques.diffraction.setup.moments import Array
 from parscope.techniques.diffraction.setup.pixels import Mask
 
 WIDTHS = 40
-# The background is smooth to this share of itself; part of the radius of a disk that is surely inside, and the pixels
-# there that it takes to tell a peak.
-_ROUGH, _INSIDE, _FEWEST = 0.05, 0.7, 12
+# The background is smooth to this share of itself.
+_ROUGH = 0.05
+# Part of the radius of a disk that is surely inside, if it is so many times the edge; and the pixels there that it takes
+# to tell a peak.
+_INSIDE, _RESOLVED, _FEWEST = 0.7, 3.0, 12
 
 
 def diffuse(image: Array, valid: Mask, model: Disks, variance: Array) -> Background:
@@ -44,7 +46,7 @@ def diffuse(image: Array, valid: Mask, model: Disks, variance: Array) -> Backgro
     r, value, weight = _rings(radius[between], image[between], variance[between], _ROUGH)
     direct = np.zeros_like(r)
     inner = valid & (radius < _INSIDE * model.shared[RADIUS])
-    if model.shared[RADIUS] > 3 * model.shared[EDGE] and inner.sum() >= _FEWEST:
+    if model.shared[RADIUS] > _RESOLVED * model.shared[EDGE] and inner.sum() >= _FEWEST:
         more = _rings(radius[inner], image[inner], variance[inner], LIKELY_CONTRAST)
         r, value, weight = (np.concatenate(pair) for pair in zip((r, value, weight), more, strict=True))
         direct = (np.arange(len(r)) >= len(direct)).astype(np.float64)

@@ -41,6 +41,8 @@ SQUARES = 5
 SHARP = 4.0
 # part of the radius of a disk beyond which a peak in it is smooth
 RIM = 0.6
+# pixels that it takes to fit a disk
+FEWEST = 12
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def _lone_disk(image: Array, valid: Mask, place: Array, radius: float, per_image
     under = peak.at(np.moveaxis(np.indices(image.shape), 0, -1) - fit.centre)
     # wander smears the peak, whose tails are known better than its top: the rim of the disk tells the rest
     rim = valid & ~_within(image.shape, fit.centre, RIM * radius)
+    if (rim & _within(image.shape, fit.centre, radius + 3)).sum() < FEWEST:
+        return fit
     beneath = lone_fit(image - under, rim, fit.centre, radius, per_image)
     return beneath if _sharp(beneath) else fit
 
@@ -170,7 +174,7 @@ def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: 
     """
     reach = radius + max(3.0, 0.3 * radius)
     near = valid & _within(image.shape, place, reach)
-    if near.sum() < 12:
+    if near.sum() < FEWEST:
         raise NoLatticeError("have too few good pixels about the strongest disk", "patterns", "check the mask")
     variance = image_variance(image, per_image)
     fits = []

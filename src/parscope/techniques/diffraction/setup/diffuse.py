@@ -13,8 +13,8 @@ from parscope.techniques.diffraction.setup.pixels import Mask
 WIDTHS = 40
 # The background is smooth to this share of itself.
 _ROUGH = 0.05
-# Part of the radius of a disk that is surely inside, if it is so many times the edge; and the pixels there that it takes
-# to tell a peak.
+# Part of the radius of a disk that is surely inside, if it is so many times the edge; and the pixels there that it
+# takes to tell a peak.
 _INSIDE, _RESOLVED, _FEWEST = 0.7, 3.0, 12
 
 

@@ -51,12 +51,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(scan, simulate(replace(GRAINS, electrons=1e4)).rows(0, 24))
     answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0")
     assert (answer.exit_code, answer.stderr) == (0, "")
-    assert "8725 parameters" in answer.stdout
+    assert "9166 parameters" in answer.stdout
     assert len(answer.stdout.splitlines()) == 6
     assert sorted(p.name for p in home.iterdir()) == ["net", "scan.npy"]
     notes = json.loads((place / "model.json").read_text(encoding="utf-8"))["notes"]
     assert notes["source_fingerprint"].startswith("sampled-sha256:")
-    assert set(notes["card"]["refusals"]) == {"zeros", "noise"}
+    assert set(notes["card"]["refusals"]) == {"zeros", "noise", "another material"}
     return place
 
 

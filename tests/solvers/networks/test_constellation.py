@@ -14,7 +14,9 @@ from parscope.core.errors import FormatError, ShapeError
 from parscope.core.solver import Status
 from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
 from parscope.solvers.networks.constellation.examine import errors, examine, finished
+from parscope.solvers.networks.constellation.foreign import Foreign, alike
 from parscope.solvers.networks.constellation.geometry import Geometry, rotation
+from parscope.solvers.networks.constellation.ranges import Ranges
 from parscope.solvers.networks.constellation.scenes import Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
@@ -24,6 +26,8 @@ from parscope.solvers.train import Course, Recipe, train
 from parscope.testing import check_solver
 from tests.solvers.crystals import SIDE, crystal
 
+RANGES = Ranges((1e4 / 30, 30e4), 0.85, 0.05, 0.05)
+
 
 @cache
 def taught() -> tuple[ConstellationNetwork, Course]:
@@ -32,9 +36,9 @@ def taught() -> tuple[ConstellationNetwork, Course]:
     geometry = Geometry.of(physics)
     encoder = Encoder(orientation_network(1), window_network(2), geometry, physics.gain)
     recipe = Recipe(rate=5e-3, most=210, every=70, checked=1, average=0.97)
-    course = train(encoder, {"simulation": (Simulated(physics, geometry, batch=40), 1.0)}, recipe)
+    course = train(encoder, {"simulation": (Simulated(physics, geometry, RANGES, batch=40), 1.0)}, recipe)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network), course
+    return finished(network, RANGES), course
 
 
 @pytest.fixture(scope="module")
@@ -133,21 +137,53 @@ def test_bad_pixels_are_not_looked_at(solver: ConstellationNetwork) -> None:
 
 
 def test_the_card_holds_its_numbers(solver: ConstellationNetwork) -> None:
-    card = examine(solver)
+    card = examine(solver, RANGES)
     assert card["parameters"] < 20_000
     assert [row["electrons"] for row in card["by_electrons"]] == [1e3, 1e4, 1e5]
     assert all(0 <= row["failures"] < 0.3 for row in card["by_electrons"])
+    assert all(row["refused_foreign"] > 0.4 for row in card["by_electrons"])
+    assert card["refusals"]["another material"] == Status.NO_MODEL.sentence
+
+
+def test_another_lattice_is_told_from_nothing(solver: ConstellationNetwork) -> None:
+    own = crystal()
+    hexagonal = replace(own, basis=21.0 * np.array([[0.0, 1.0], [np.sqrt(0.75), 0.5]]))
+    rng = np.random.default_rng(0)
+    # A sixth of a turn shows all orientations of such a lattice.
+    maps = rotation(np.linspace(0, np.pi / 3, 60)).reshape(-1, 4)
+    mean = hexagonal.render(np.column_stack([np.tile(own.theta[:2], (60, 1)), maps]))
+    status = solver(rng.poisson(mean).astype(np.uint16)).status
+    assert (status == Status.NO_MODEL).mean() > 0.6
+
+
+def test_what_may_be_the_own_lattice_is_not_foreign() -> None:
+    own = 21.0 * np.array([[1.0, 0.0], [0.0, 1.0]])
+    hexagonal = 21.0 * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+    longer = np.diag([1.06, 1.0])
+    others = np.stack([own[::-1], own @ longer, 2 * own, own / 2, hexagonal, 1.2 * own])
+    assert alike(own, others, 0.1).tolist() == [True, True, True, False, False, False]
+    assert not alike(own, (own @ longer)[None], 0.05).any()
+
+
+def test_powders_and_other_lattices_stay_within_the_pattern() -> None:
+    reference = crystal().reference
+    foreign, rng = Foreign(reference, 5.0, 0.05), np.random.default_rng(0)
+    for places in (foreign.single(rng, 40), foreign.powder(rng, 40, 3)):
+        away = np.hypot(*np.moveaxis(places, -1, 0))
+        assert np.nanmax(away) <= np.hypot(*reference.T).max() + 1e-9
+        assert np.nanmin(away) >= 10.0
+        assert np.isfinite(away).any(1).all()
 
 
 def test_scenes_are_the_same_for_the_same_seed() -> None:
-    scenes = Scenes(crystal())
+    scenes = Scenes(crystal(), RANGES)
     one, same, other = scenes.draw(5, 1), scenes.draw(5, 1), scenes.draw(5, 2)
     np.testing.assert_array_equal(one.patterns, same.patterns)
     assert not np.array_equal(one.patterns, other.patterns)
 
 
 def test_scenes_have_the_electrons_asked_for() -> None:
-    scene = Scenes(crystal()).draw(60, 3, 5e4)
+    scene = Scenes(crystal(), RANGES).draw(60, 3, 5e4)
     # What leaves the detector, and chance, is little; patterns of nothing lack the disks.
     assert 0.6 < np.median(scene.patterns.sum((1, 2))) / 5e4 < 1.1
 
@@ -177,7 +213,7 @@ def test_other_networks_are_refused(solver: ConstellationNetwork, tmp_path: Path
 def test_a_teacher_teaches_encoders_only() -> None:
     physics = crystal()
     with pytest.raises(TypeError, match="no encoder"):
-        Simulated(physics, Geometry.of(physics)).loss(torch.nn.Linear(1, 1), torch.Generator())
+        Simulated(physics, Geometry.of(physics), RANGES).loss(torch.nn.Linear(1, 1), torch.Generator())
 
 
 @pytest.mark.parametrize(("spacing", "turns"), [(21.0, 4)])

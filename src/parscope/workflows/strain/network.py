@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# What networks are trained to forgive: strain of the lattice, and the radius of a disk off by so much of it.
-_STRAINED, _LARGER = 0.05, 0.15
+# Radius of a disk that networks forgive, off by so much of it.
+_LARGER = 0.15
 _ADVICE = "train them on this scan: parscope train strain"
 
 
@@ -152,7 +152,7 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
 
     orientation, window, notes = load_encoder(folder)
     learned = understood(notes.get("physics", {}), str(folder))
-    _check(learned, physics, folder)
+    _check(learned, physics, float(notes["ranges"]["strain"]), folder)
     own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
     calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
     return NetworkStart(ConstellationNetwork(own, orientation, window, **calibrated), physics.basis)
@@ -220,15 +220,15 @@ def _check_shape(learned: tuple[int, int], own: tuple[int, int], folder: Path) -
         raise OptionError(f"is for patterns {learned}, these are {own}", f"--solver {folder}", _ADVICE)
 
 
-def _check(learned: DiffractionPattern, physics: DiffractionPattern, folder: Path) -> None:
-    """Refuse networks for something else than the scan."""
+def _check(learned: DiffractionPattern, physics: DiffractionPattern, strained: float, folder: Path) -> None:
+    """Refuse networks for something else than the scan, or for lattices strained less, [1]."""
     _check_shape(learned.shape, physics.shape, folder)
     one, other = learned.probe.radius, physics.probe.radius
     if abs(one - other) > _LARGER * one:
         raise OptionError(f"is for disks of {one:.1f} px, these have {other:.1f} px", f"--solver {folder}", _ADVICE)
     alike = turned(learned.basis, physics.basis)
     between = strain(physics.basis.T @ np.linalg.inv(alike.T))
-    if np.abs(between[:3]).max() > _STRAINED:
+    if np.abs(between[:3]).max() > strained:
         lengths = (" and ".join(f"{n:.1f}" for n in np.hypot(*b.T)) for b in (alike, physics.basis))
         raise OptionError(
             "is for a lattice of {} px, this one is of {} px".format(*lengths), f"--solver {folder}", _ADVICE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,10 @@ from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.saved_patterns import told
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
+from parscope.workflows.train.ranges import found_ranges
 
 if TYPE_CHECKING:
+    from parscope.solvers.networks.constellation.ranges import Ranges
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
     from parscope.solvers.train import Course, Recipe
 
@@ -37,8 +39,9 @@ def train_strain(
 ) -> dict[str, Any]:
     """Train networks that find the lattice of a scan at any orientation, from simulated patterns without a label.
 
-    Probe, lattice, background and detector are those of the scan; dose, background, orientation, strain and
-    intensities are drawn from wide ranges, so that one training does for every scan of the same set-up.
+    Probe, lattice and detector are those of the scan; dose, background, strain and contrast are drawn from ranges round
+    what the scan shows, orientation and intensities from all, so that one training does for every scan of the same
+    set-up. Other lattices, powders and amorphous rings are among the patterns, to be refused.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def train_strain(
     -------
     dict
         What is saved beside the arrays: what the networks are for, the course of their training, and their card:
-        precision, failures and coverage by dose, on simulated patterns that they have not seen.
+        precision, failures, coverage and refusals by dose, on simulated patterns that they have not seen.
 
     Raises
     ------
@@ -84,15 +87,17 @@ def train_strain(
     chosen = StrainSettings(**settings)
     frames = source if isinstance(source, Frames) else open_frames(source)
     report("set-up", 0, 1)
-    physics = trained_physics(found_setup(frames, chosen).setup.physics)
+    ranges, physics = found_ranges(found_setup(frames, chosen))
+    physics = trained_physics(physics)
     beside = place.with_name(f"{place.name}.training")
-    network, course = _trained(physics, Recipe(seconds=60 * minutes, seed=seed), beside, report)
+    network, course = _trained(physics, ranges, Recipe(seconds=60 * minutes, seed=seed), beside, report)
     notes = {
         "physics": told(physics),
+        "ranges": asdict(ranges),
         "unlikely": network.unlikely,
         "excess": network.excess,
         "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
-        "card": examine(network),
+        "card": examine(network, ranges),
         "source": frames.source,
         "source_fingerprint": fingerprint_of(frames.source),
         "parscope_version": version("parscope"),
@@ -129,7 +134,7 @@ def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
 
 
 def _trained(
-    physics: DiffractionPattern, recipe: Recipe, folder: Path, report: Progress
+    physics: DiffractionPattern, ranges: Ranges, recipe: Recipe, folder: Path, report: Progress
 ) -> tuple[ConstellationNetwork, Course]:
     """Networks after training, and how it went."""
     from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
@@ -142,8 +147,8 @@ def _trained(
 
     geometry = Geometry.of(physics)
     encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
-    teachers = {"simulation": (Simulated(physics, geometry), 1.0)}
+    teachers = {"simulation": (Simulated(physics, geometry, ranges), 1.0)}
     with one_thread():
         course = train(encoder, teachers, recipe, folder=folder, progress=report)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network), course
+    return finished(network, ranges), course

@@ -29,12 +29,13 @@ _KINDS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32)
 
 @dataclass(frozen=True)
 class _First:
-    """Parameters (n, 6) by the first look, information on the map, and probabilities of it and of no lattice (n,)."""
+    """Parameters (n, 6) by the first look, information on the map, its probability, those of no and another lattice."""
 
     theta: Array
     information: Array
     sure: Array
     nothing: Array
+    foreign: Array
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class ConstellationNetwork:
         status = np.full(len(at), Status.OK, np.uint8)
         status[misfit > self.unlikely] = Status.NO_MODEL
         status[first.sure < 0.5] = Status.AMBIGUOUS
-        status[first.nothing > 0.5] = Status.ABSENT
+        refused = first.nothing + first.foreign > 0.5
+        status[refused] = np.where(first.nothing > first.foreign, Status.ABSENT, Status.NO_MODEL)[refused]
         good = status == Status.OK
         result.theta[at] = np.where(good[:, None], theta, np.nan)
         result.covariance[at] = np.where(good[:, None, None], self.excess * covariance, np.nan)
@@ -134,17 +136,17 @@ class ConstellationNetwork:
         """The most likely orientation, and what it leaves of the map."""
         start = np.tile(np.asarray(self.physics.theta[:2], np.float64), (len(patterns), 1))
         cells, centre = first_look(patterns, start, self.geometry, self._mask)
-        odds, deformed, none, sure = self._encoder.turn(torch.from_numpy(cells))
-        share = torch.softmax(torch.cat([odds, none[:, None]], 1).double(), 1).numpy()
+        odds, deformed, other, sure = self._encoder.turn(torch.from_numpy(cells))
+        share = torch.softmax(torch.cat([odds, other], 1).double(), 1).numpy()
         best = odds.argmax(1).numpy()
         rows = np.arange(len(best))
         turn = rotation(best * np.pi / TURNS)
         maps = turn @ (np.eye(2) + deformed.numpy()[rows, best].reshape(-1, 2, 2))
         alike = (best[:, None] + self._alike) % TURNS
         theta = np.concatenate([centre, maps.reshape(-1, 4)], 1)
-        there = np.maximum(share[:, :-1].sum(1), 1e-300)
+        there = np.maximum(share[:, :-2].sum(1), 1e-300)
         sure_of = share[rows[:, None], alike].sum(1) / there
-        return _First(theta, torch.exp(2 * sure).double().numpy(), sure_of, share[:, -1])
+        return _First(theta, torch.exp(2 * sure).double().numpy(), sure_of, *share[:, -2:].T)
 
     @cached_property
     def _alike(self) -> NDArray[np.int64]:

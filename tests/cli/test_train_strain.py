@@ -79,10 +79,15 @@ def test_the_verb_strain_takes_them(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_for_spectra_is_refused(tmp_path: Path) -> None:
-    for words in (("--teacher", "labels"), ("--everywhere",)):
+    said = {
+        ("--everywhere",): "is for spectra",
+        ("--teacher", "labels"): "labels cannot teach",
+        ("--teacher", "rendering"): "add --teacher simulation",
+    }
+    for words, why in said.items():
         answer = run("train", "strain", "scan.npy", "-o", str(tmp_path / "new"), *words)
         assert answer.exit_code == 2
-        assert "is for spectra" in answer.stderr
+        assert why in answer.stderr
 
 
 def test_a_single_crystal_is_mapped_as_without_networks(folder: Path) -> None:

@@ -51,9 +51,11 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
 
     where = output or Path(f"{source}.network")
     if technique == STRAIN:
-        if teacher or everywhere:
-            raise OptionError("is for spectra", "--teacher" if teacher else "--everywhere", "leave it out")
-        settings = {"overwrite": overwrite, "minutes": 10.0 if minutes is None else minutes, "seed": seed}
+        if everywhere:
+            raise OptionError("is for spectra", "--everywhere", "leave it out")
+        teachers = tuple(each.value for each in teacher or (_Teacher.SIMULATION,))
+        limit = 10.0 if minutes is None else minutes
+        settings = {"overwrite": overwrite, "minutes": limit, "seed": seed, "teachers": teachers}
         print(strain(source, where, settings, dataset))
         return
     options: dict[str, Any] = {

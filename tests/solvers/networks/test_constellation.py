@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,50 +11,23 @@ import torch
 
 from parscope.core.errors import FormatError, ShapeError
 from parscope.core.solver import Status
-from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
-from parscope.solvers.networks.constellation.examine import errors, examine, finished
+from parscope.solvers.networks.constellation.encoder import orientation_network, window_network
+from parscope.solvers.networks.constellation.examine import errors, examine
 from parscope.solvers.networks.constellation.foreign import Foreign, alike
 from parscope.solvers.networks.constellation.geometry import Geometry, rotation
-from parscope.solvers.networks.constellation.ranges import Ranges
 from parscope.solvers.networks.constellation.scenes import Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
 from parscope.solvers.networks.constellation.teacher import Simulated
 from parscope.solvers.networks.store import save_network
-from parscope.solvers.train import Course, Recipe, train
 from parscope.testing import check_solver
 from tests.solvers.crystals import SIDE, crystal
-
-RANGES = Ranges((1e4 / 30, 30e4), 0.85, 0.05, 0.05)
-
-
-@cache
-def taught() -> tuple[ConstellationNetwork, Course]:
-    """Networks after a few seconds of training."""
-    physics = crystal()
-    geometry = Geometry.of(physics)
-    encoder = Encoder(orientation_network(1), window_network(2), geometry, physics.gain)
-    recipe = Recipe(rate=5e-3, most=210, every=70, checked=1, average=0.97)
-    course = train(encoder, {"simulation": (Simulated(physics, geometry, RANGES, batch=40), 1.0)}, recipe)
-    network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network, RANGES), course
+from tests.solvers.networks.encoders import RANGES, at_every_angle, taught
 
 
 @pytest.fixture(scope="module")
 def solver() -> ConstellationNetwork:
     return taught()[0]
-
-
-def at_every_angle(n: int, electrons: float, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters and patterns of a crystal turned by anything."""
-    physics = crystal()
-    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    rng = np.random.default_rng(seed)
-    maps = rotation(angle) @ (np.eye(2) + rng.normal(0, 0.01, (n, 2, 2)))
-    theta = np.concatenate([physics.theta[:2] + rng.normal(0, 1, (n, 2)), maps.reshape(n, 4)], 1)
-    mean = physics.render(theta)
-    factor = electrons / mean.sum((1, 2), keepdims=True)
-    return theta, rng.poisson(mean * factor).astype(np.uint16)
 
 
 def test_it_finds_a_lattice_at_any_orientation(solver: ConstellationNetwork) -> None:
@@ -95,8 +67,8 @@ def test_a_pattern_turned_by_a_quarter_gives_a_map_turned_by_a_quarter() -> None
     network = ConstellationNetwork(physics, orientation_network(3), window_network(4))
     patterns = at_every_angle(8, 1e4)[1][:, :-1, :-1]
     with torch.no_grad():
-        first = network._first(patterns)
-        turned = network._first(np.ascontiguousarray(np.rot90(patterns, axes=(1, 2))))
+        first = network.reading.first(patterns)
+        turned = network.reading.first(np.ascontiguousarray(np.rot90(patterns, axes=(1, 2))))
     quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
     maps, others = (f.theta[:, 2:].reshape(-1, 2, 2) for f in (first, turned))
     # Opposite turns are one and the same.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
+from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
 from parscope.core.record import fingerprint_of
 from parscope.io import open_frames
@@ -22,15 +25,21 @@ from parscope.workflows.strain.settings import StrainSettings
 from parscope.workflows.train.ranges import found_ranges
 
 if TYPE_CHECKING:
+    from parscope.solvers.networks.constellation.geometry import Geometry
     from parscope.solvers.networks.constellation.ranges import Ranges
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-    from parscope.solvers.train import Course, Recipe
+    from parscope.solvers.train import Course, Recipe, Teacher
 
 
-def train_strain(
+StrainTeacher = Literal["simulation", "rendering"]
+STRAIN_TEACHERS: tuple[StrainTeacher, ...] = get_args(StrainTeacher)
+
+
+def train_strain(  # noqa: PLR0913 - all that a person may want to say, each with a default
     source: Frames | Path | str,
     output: Path | str,
     *,
+    teachers: Sequence[StrainTeacher] = ("simulation",),
     overwrite: bool = False,
     seed: int = 0,
     minutes: float = 10.0,
@@ -49,6 +58,9 @@ def train_strain(
         A scan, or the file that holds one.
     output : Path or str
         Folder to write.
+    teachers : sequence of str, default simulation
+        ``simulation``: patterns made by the physics; ``rendering`` as well: half of a sample of the scan's own patterns
+        must render again.
     overwrite : bool, default False
         Whether networks that are there may be replaced.
     seed : int, default 0
@@ -75,24 +87,26 @@ def train_strain(
     OutputError
         If `output` exists or cannot be written.
     OptionError
-        If an option cannot be meant.
+        If an option cannot be meant, or there is no such teacher.
     """
     from parscope.solvers.networks.constellation.examine import examine
     from parscope.solvers.networks.constellation.store import save_encoder
     from parscope.solvers.networks.store import check_folder
     from parscope.solvers.train import Recipe
 
+    _check_teachers(teachers)
     place, report = Path(output), progress or silent
     check_folder(place, overwrite)
     chosen = StrainSettings(**settings)
     frames = source if isinstance(source, Frames) else open_frames(source)
     report("set-up", 0, 1)
-    ranges, physics = found_ranges(found_setup(frames, chosen))
-    physics = trained_physics(physics)
+    found = found_setup(frames, chosen)
+    ranges, physics = found_ranges(found)
+    taught = _Taught(trained_physics(physics), ranges, found.patterns[::2] if "rendering" in teachers else None)
     beside = place.with_name(f"{place.name}.training")
-    network, course = _trained(physics, ranges, Recipe(seconds=60 * minutes, seed=seed), beside, report)
+    network, course = _trained(taught, Recipe(seconds=60 * minutes, seed=seed), beside, report)
     notes = {
-        "physics": told(physics),
+        "physics": told(taught.physics),
         "ranges": asdict(ranges),
         "unlikely": network.unlikely,
         "excess": network.excess,
@@ -133,22 +147,49 @@ def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
     return replace(physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual))
 
 
-def _trained(
-    physics: DiffractionPattern, ranges: Ranges, recipe: Recipe, folder: Path, report: Progress
-) -> tuple[ConstellationNetwork, Course]:
+def _check_teachers(teachers: Sequence[str]) -> None:
+    """Refuse teachers that there are not, and those that cannot teach alone."""
+    wrong = [name for name in teachers if name not in STRAIN_TEACHERS]
+    if wrong:
+        raise OptionError(
+            f"{', '.join(wrong)} cannot teach", "--teacher", f"choose of {', '.join(STRAIN_TEACHERS)} for strain"
+        )
+    if "simulation" not in teachers:
+        raise OptionError("teaches no orientation", "--teacher rendering", "add --teacher simulation")
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """What networks learn: the physics, over which ranges, and patterns of the scan for those who need them."""
+
+    physics: DiffractionPattern
+    ranges: Ranges
+    patterns: NDArray[Any] | None
+
+    def teachers(self, geometry: Geometry) -> dict[str, tuple[Teacher, float]]:
+        """Teachers and their weights."""
+        from parscope.solvers.networks.constellation.rendering import Rendering
+        from parscope.solvers.networks.constellation.teacher import Simulated
+
+        made: dict[str, tuple[Teacher, float]] = {"simulation": (Simulated(self.physics, geometry, self.ranges), 1.0)}
+        if self.patterns is not None:
+            made["rendering"] = (Rendering(self.physics, geometry, self.patterns), 1.0)
+        return made
+
+
+def _trained(taught: _Taught, recipe: Recipe, folder: Path, report: Progress) -> tuple[ConstellationNetwork, Course]:
     """Networks after training, and how it went."""
     from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
     from parscope.solvers.networks.constellation.examine import finished
     from parscope.solvers.networks.constellation.geometry import Geometry
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-    from parscope.solvers.networks.constellation.teacher import Simulated
     from parscope.solvers.networks.threads import one_thread
     from parscope.solvers.train import train
 
+    physics = taught.physics
     geometry = Geometry.of(physics)
     encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
-    teachers = {"simulation": (Simulated(physics, geometry, ranges), 1.0)}
     with one_thread():
-        course = train(encoder, teachers, recipe, folder=folder, progress=report)
+        course = train(encoder, taught.teachers(geometry), recipe, folder=folder, progress=report)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network, ranges), course
+    return finished(network, taught.ranges), course

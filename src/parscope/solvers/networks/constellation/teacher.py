@@ -67,21 +67,44 @@ class Simulated:
 
     def _second(self, module: Encoder, patterns: NDArray[np.float32], theta: Array, rng: np.random.Generator) -> Tensor:
         """Loss of the second look, from somewhere near the truth."""
-        n, reach = len(theta), self._geometry.reach
-        far = float(self._geometry.zones[-1])
-        scale = far * np.exp(rng.uniform(np.log(_NEAR), np.log(_FAR), n))
-        off = rng.normal(0, 1, (n, 3, 2)) * scale[:, None, None] / np.sqrt(2)
-        start = theta.copy()
-        start[:, :2] += off[:, 0]
-        start[:, 2:] += np.swapaxes(off[:, 1:], 1, 2).reshape(n, 4) / reach
+        start, off, prior = displaced(theta, self._geometry, rng)
         sums = second_look(patterns, start, self._physics.reference, self._geometry, self._mask)
         shift, weight = module.shift(torch.from_numpy(sums))
-        prior = torch.tensor(2 / scale**2, dtype=torch.float32)[:, None].expand(-1, 3)
-        step, information = solved(shift, weight, module.positions, prior, torch.zeros(n, 3, 2))
+        step, information = solved(shift, weight, module.positions, prior, torch.zeros(len(theta), 3, 2))
         miss = step + torch.tensor(off, dtype=torch.float32)
         chi2 = torch.einsum("nic,nij,njc->n", miss, information, miss)
         total: Tensor = (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
         return total
+
+
+def displaced(theta: Array, geometry: Geometry, rng: np.random.Generator) -> tuple[Array, Array, Tensor]:
+    """Somewhere near parameters, to look from.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (n, 6)
+        Parameters.
+    geometry : Geometry
+        Of the looks.
+    rng : numpy.random.Generator
+        Where chance comes from.
+
+    Returns
+    -------
+    start : ndarray, shape (n, 6)
+        Where to look from.
+    off : ndarray, shape (n, 3, 2)
+        How far that is off, as the steps of `solved`.
+    prior : Tensor, shape (n, 3)
+        Information on centre and map in that.
+    """
+    n, reach = len(theta), geometry.reach
+    scale = float(geometry.zones[-1]) * np.exp(rng.uniform(np.log(_NEAR), np.log(_FAR), n))
+    off = rng.normal(0, 1, (n, 3, 2)) * scale[:, None, None] / np.sqrt(2)
+    start = theta.copy()
+    start[:, :2] += off[:, 0]
+    start[:, 2:] += np.swapaxes(off[:, 1:], 1, 2).reshape(n, 4) / reach
+    return start, off, torch.tensor(2 / scale**2, dtype=torch.float32)[:, None].expand(-1, 3)
 
 
 def _targets(affine: Array, turns: Array) -> tuple[Array, Array]:

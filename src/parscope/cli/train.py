@@ -93,6 +93,11 @@ def strain(scan: Path, output: Path, settings: dict[str, Any], dataset: str | No
 
     with progress_bar("set-up") as show:
         told = train_strain(open_frames(scan, dataset=dataset), output, progress=show, **settings)
+    return "\n".join(_card(each, output) for each in (told, *told["others"]))
+
+
+def _card(told: dict[str, Any], output: Path) -> str:
+    """Size of the networks for one phase, and their card as a table."""
     lines = [
         _first_line(told, output, "patterns"),
         "without the exact solver, on simulated patterns at any orientation:",

@@ -13,6 +13,7 @@ from scipy.optimize import nnls
 
 from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
+from parscope.core.solver import Status
 from parscope.techniques.diffraction import Background, DiffractionPattern, strain, turned
 from parscope.techniques.diffraction.setup import Choice, Setup
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
@@ -42,15 +43,18 @@ class NetworkStart:
         With centre, gain and bad pixels of the scan.
     basis : ndarray, shape (2, 2)
         Rows g1, g2 of the scan's reference, [px].
+    others : tuple of ConstellationNetwork, optional
+        For the lattices of other phases.
     """
 
     network: ConstellationNetwork
     basis: Array
+    others: tuple[ConstellationNetwork, ...] = ()
 
     @property
     def farthest(self) -> float:
         """Disk used, [px] from the centre."""
-        return float(np.hypot(*self.network.physics.reference.T).max()) + 1.0
+        return max(float(np.hypot(*n.physics.reference.T).max()) for n in (self.network, *self.others)) + 1.0
 
     def start(self, patterns: NDArray[Any]) -> Array:
         """Where to begin the fits of scan rows; NaN where the networks say nothing.
@@ -104,7 +108,7 @@ class NetworkStart:
         )
 
     def told(self, patterns: NDArray[Any]) -> tuple[Array, Array, Array]:
-        """What the networks say of patterns.
+        """What the networks say of patterns: of several lattices the one with more evidence.
 
         Parameters
         ----------
@@ -120,10 +124,16 @@ class NetworkStart:
         error : ndarray, shape (n,)
             Standard error of the rotation, [rad].
         """
-        estimate = self.network(patterns)
-        affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
-        lattice = _pattern(self.network).basis @ np.swapaxes(affine, 1, 2)
-        return lattice, estimate.theta[:, :2], rotation_errors(estimate)
+        found = []
+        for network in (self.network, *self.others):
+            estimate = network(patterns)
+            affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
+            lattice = _pattern(network).basis @ np.swapaxes(affine, 1, 2)
+            evidence = np.where(estimate.status == Status.OK, estimate.extra["evidence"], -np.inf)
+            found.append((evidence, lattice, estimate.theta[:, :2], rotation_errors(estimate)))
+        evidence, lattice, centre, error = (np.stack(part) for part in zip(*found, strict=True))
+        best = evidence.argmax(0), np.arange(len(patterns))
+        return lattice[best], centre[best], error[best]
 
 
 def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
@@ -145,17 +155,24 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
     FormatError
         If there are no networks, or damaged ones.
     OptionError
-        If they were trained for another detector, probe or lattice.
+        If none of them was trained for this detector, probe and lattice.
     """
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-    from parscope.solvers.networks.constellation.store import load_encoder
+    from parscope.solvers.networks.constellation.store import load_encoders
 
-    orientation, window, notes = load_encoder(folder)
-    learned = understood(notes.get("physics", {}), str(folder))
-    _check(learned, physics, float(notes["ranges"]["strain"]), folder)
-    own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
-    calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
-    return NetworkStart(ConstellationNetwork(own, orientation, window, **calibrated), physics.basis)
+    networks, failures = [], []
+    for orientation, window, notes in load_encoders(folder):
+        learned = understood(notes.get("physics", {}), str(folder))
+        try:
+            _check(learned, physics, float(notes["ranges"]["strain"]), folder)
+        except OptionError as error:
+            failures.append(error)
+        own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
+        calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
+        networks.append(ConstellationNetwork(own, orientation, window, **calibrated))
+    if len(failures) == len(networks):
+        raise failures[0]
+    return NetworkStart(networks[0], physics.basis, tuple(networks[1:]))
 
 
 def learned_setup(folder: Path, patterns: NDArray[Any], mask: NDArray[np.bool_] | None) -> Setup:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import find_power
-from parscope.techniques.diffraction import DiffractionPattern, strain, turned
+from parscope.solvers.networks.constellation.ranges import Ranges
+from parscope.techniques.diffraction import DiffractionPattern
 from parscope.workflows.grains.lattice import change
-from parscope.workflows.grains.seeds import Finder
-from parscope.workflows.strain.prepare import Found
-
-if TYPE_CHECKING:
-    from parscope.solvers.networks.constellation.ranges import Ranges
+from parscope.workflows.grains.phases import ANOTHER, strained
+from parscope.workflows.train.phases import Phase
 
 Array = NDArray[np.float64]
 
-# Patterns whose lattices are looked at, and fewest lattices that say something of their spread.
-_LOOKED, _FEWEST = 96, 8
+# Fewest lattices that say something of their spread.
+_FEWEST = 8
 # Most patterns have doses, and lattices strains, within these shares of their order.
 _LOW, _HIGH = 0.05, 0.95
 # Margins: of the dose either way, of the odds of an electron to be in the background, of strain.
@@ -31,17 +28,15 @@ _DOSE, _ODDS, _STRAIN = 30.0, 10.0, 2.0
 _BACKGROUND, _LEAST, _FLAT, _MOST = 0.5, 0.02, 0.05, 0.05
 # A lattice is turned and strained by less than this where the filters of the set-up fit it.
 _CAUGHT_ROTATION, _CAUGHT_STRAIN = np.deg2rad(7.0), 0.06
-# A lattice off by more is another one.
-_ANOTHER = 0.1
 
 
-def found_ranges(found: Found) -> tuple[Ranges, DiffractionPattern]:
+def found_ranges(phase: Phase) -> tuple[Ranges, DiffractionPattern]:
     """Ranges of a training, and the physics of the set-up with the contrast found.
 
     Parameters
     ----------
-    found : Found
-        A scan and its set-up.
+    phase : Phase
+        A phase of a scan.
 
     Returns
     -------
@@ -51,26 +46,11 @@ def found_ranges(found: Found) -> tuple[Ranges, DiffractionPattern]:
         the set-up. Of contrast: that of the disks.
     physics : DiffractionPattern
     """
-    from parscope.solvers.networks.constellation.ranges import Ranges
-
-    physics, patterns = found.setup.physics, found.patterns
-    lattices = _lattices(physics, patterns)
+    physics, patterns, lattices = phase.setup.physics, phase.patterns, phase.lattices
     caught = change(physics.basis, lattices).within(_CAUGHT_ROTATION, _CAUGHT_STRAIN)
-    power = find_power([(LatticeFilters(physics), patterns[_looked(patterns)][caught])]) if caught.any() else None
+    power = find_power([(LatticeFilters(physics), patterns[caught])]) if caught.any() else None
     own = physics if power is None else replace(physics, contrast=replace(physics.contrast, power=power))
     return Ranges(_doses(patterns, physics), _background(physics), _strained(physics.basis, lattices), _depth(own)), own
-
-
-def _looked(patterns: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Numbers of the patterns that are looked at one by one."""
-    return np.unique(np.linspace(0, len(patterns) - 1, min(_LOOKED, len(patterns))).astype(np.int64))
-
-
-def _lattices(physics: DiffractionPattern, patterns: NDArray[np.generic]) -> Array:
-    """Strongest lattice of single patterns, shape (n, 2, 2), [px]; NaN where none is found."""
-    finder = Finder(physics, 1.0)
-    seeds = [finder.seed(np.zeros(2, np.int64), patterns[n]) for n in _looked(patterns)]
-    return np.stack([s.lattices[0] if s.lattices else np.full((2, 2), np.nan) for s in seeds])
 
 
 def _doses(patterns: NDArray[np.generic], physics: DiffractionPattern) -> tuple[float, float]:
@@ -90,10 +70,8 @@ def _background(physics: DiffractionPattern) -> float:
 
 def _strained(basis: Array, lattices: Array) -> float:
     """Largest strain of the lattices relative to that of the set-up, whatever their turn, [1]."""
-    known = lattices[np.isfinite(lattices).all((1, 2))]
-    alike = [turned(lattice, basis) for lattice in known]
-    size = np.array([float(np.abs(strain(b.T @ np.linalg.inv(basis.T))[:3]).max()) for b in alike])
-    size = size[size < _ANOTHER]
+    size = strained(lattices, basis)
+    size = size[size < ANOTHER]
     return float(np.clip(_STRAIN * np.quantile(size, _HIGH), _LEAST, _MOST)) if len(size) >= _FEWEST else _MOST
 
 

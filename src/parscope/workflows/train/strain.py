@@ -22,6 +22,7 @@ from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.saved_patterns import told
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
+from parscope.workflows.train.phases import Phase, found_phases
 from parscope.workflows.train.ranges import found_ranges
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     -------
     dict
         What is saved beside the arrays: what the networks are for, the course of their training, and their card:
-        precision, failures, coverage and refusals by dose, on simulated patterns that they have not seen.
+        precision, failures, coverage and refusals by dose, on simulated patterns that they have not seen. ``others``
+        holds as much of the networks for further phases of the scan, if there are any.
 
     Raises
     ------
@@ -89,7 +91,6 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     OptionError
         If an option cannot be meant, or there is no such teacher.
     """
-    from parscope.solvers.networks.constellation.examine import examine
     from parscope.solvers.networks.constellation.store import save_encoder
     from parscope.solvers.networks.store import check_folder
     from parscope.solvers.train import Recipe
@@ -100,26 +101,20 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     chosen = StrainSettings(**settings)
     frames = source if isinstance(source, Frames) else open_frames(source)
     report("set-up", 0, 1)
-    found = found_setup(frames, chosen)
-    ranges, physics = found_ranges(found)
-    taught = _Taught(trained_physics(physics), ranges, found.patterns[::2] if "rendering" in teachers else None)
+    phases = found_phases(found_setup(frames, chosen))
     beside = place.with_name(f"{place.name}.training")
-    network, course = _trained(taught, Recipe(seconds=60 * minutes, seed=seed), beside, report)
-    notes = {
-        "physics": told(taught.physics),
-        "ranges": asdict(ranges),
-        "unlikely": network.unlikely,
-        "excess": network.excess,
-        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
-        "card": examine(network, ranges),
+    recipe = Recipe(seconds=60 * minutes / len(phases), seed=seed)
+    of_scan = {
         "source": frames.source,
         "source_fingerprint": fingerprint_of(frames.source),
         "parscope_version": version("parscope"),
         "seed": seed,
     }
-    save_encoder(place, network.orientation, network.window, notes)
+    made = [_made(phase, teachers, recipe, beside, report) for phase in phases]
+    first, *others = [(network.orientation, network.window, {**own, **of_scan}) for network, own in made]
+    save_encoder(place, *first, others)
     beside.rmdir()
-    return notes
+    return {**first[2], "others": [own for _, _, own in others]}
 
 
 def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
@@ -145,6 +140,25 @@ def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
     usual = np.exp(level + min(float(fall), 0.0) * q2)
     central = float(amplitude[direct][0]) if direct.any() else float(usual.max())
     return replace(physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual))
+
+
+def _made(
+    phase: Phase, teachers: Sequence[str], recipe: Recipe, folder: Path, report: Progress
+) -> tuple[ConstellationNetwork, dict[str, Any]]:
+    """Networks for a phase, and what is known of them."""
+    from parscope.solvers.networks.constellation.examine import examine
+
+    ranges, physics = found_ranges(phase)
+    taught = _Taught(trained_physics(physics), ranges, phase.patterns[::2] if "rendering" in teachers else None)
+    network, course = _trained(taught, recipe, folder, report)
+    return network, {
+        "physics": told(taught.physics),
+        "ranges": asdict(ranges),
+        "unlikely": network.unlikely,
+        "excess": network.excess,
+        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
+        "card": examine(network, ranges),
+    }
 
 
 def _check_teachers(teachers: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from parscope.core.physics import Constellation
 from parscope.solvers.networks.constellation.encoder import Encoder, solved
@@ -34,6 +35,16 @@ class First:
     def told(self) -> NDArray[np.bool_]:
         """Whether there is a lattice of this physics, and its orientation is clear."""
         return np.asarray((self.nothing + self.foreign <= 0.5) & (self.sure >= 0.5))
+
+
+@dataclass(frozen=True)
+class Second:
+    """Parameters (n, 6) by the last look, covariance (n, 6, 6), misfit [1] and evidence of disks [nat], both (n,)."""
+
+    theta: Array
+    covariance: Array
+    misfit: Array
+    evidence: Array
 
 
 class Reading:
@@ -76,8 +87,8 @@ class Reading:
         equal = np.rint(rotations(self._geometry.turns) / np.pi * TURNS).astype(np.int64)
         return np.unique((equal[:, None] + np.array([-1, 0, 1])) % TURNS)
 
-    def second(self, patterns: NDArray[Any], first: First) -> tuple[Array, Array, Array]:
-        """Parameters, covariance and misfit from the copies, beginning at the first look and with it as a prior."""
+    def second(self, patterns: NDArray[Any], first: First) -> Second:
+        """What the copies tell, beginning at the first look and with it as a prior."""
         n, reference, reach = len(patterns), self._physics.reference, self._geometry.reach
         positions = self.encoder.positions
         on_map = first.information / reach**2
@@ -93,7 +104,25 @@ class Reading:
             theta[:, 2:] += np.swapaxes(moved[:, 1:], 1, 2).reshape(n, 4) / reach
         left = (weight[..., None] * (shift - positions @ step).square()).sum((1, 2))
         freedom = (2 * (weight > 0).sum(1) - 6).clamp(min=1)
-        return theta, _covariance(information.double().numpy(), reach), (left / freedom).double().numpy()
+        misfit = (left / freedom).double().numpy()
+        covariance = _covariance(information.double().numpy(), reach)
+        return Second(theta, covariance, misfit, self._evidence(sums.astype(np.float64)))
+
+    def _evidence(self, sums: Array) -> Array:
+        """Logarithm of the likelihood of disks over none, from windows (n, copies, 3, ZONES), shape (n,), [nat].
+
+        Each disk costs half the logarithm of the electrons in its window, for its level, which is free (Schwarz,
+        doi:10.1214/aos/1176344136), so that a lattice with more places for disks is not the better one for that.
+        """
+        electrons = sums[:, :, 0] / self._physics.gain
+        inside, outside = electrons[..., :2].sum(-1), electrons[..., 3:].sum(-1)
+        zones = np.square(self._geometry.zones)
+        share = zones[1] / (zones[1] + zones[-1] - zones[2])
+        total = inside + outside
+        gain = xlogy(inside, inside / np.maximum(share * total, 1e-9)) + xlogy(
+            outside, outside / np.maximum((1 - share) * total, 1e-9)
+        )
+        return np.asarray((np.where(inside > share * total, gain, 0.0) - 0.5 * np.log1p(total)).sum(1))
 
 
 def _stacked(theta: Array, reach: float) -> Array:

@@ -93,7 +93,7 @@ class Rendering:
         reading = Reading(module, self._physics, self._geometry)
         with torch.no_grad():
             first = reading.first(patterns)
-            theta = reading.second(patterns, first)[0]
+            theta = reading.second(patterns, first).theta
         known = first.told & np.isfinite(theta).all(1)
         return patterns[known], theta[known]
 

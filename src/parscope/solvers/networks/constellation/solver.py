@@ -73,7 +73,8 @@ class ConstellationNetwork:
         -------
         Estimate
             Of the equal maps of a lattice with symmetry, the one least turned. `extra` holds ``confidence`` (n,): the
-            probability of the orientation, [1].
+            probability of the orientation, [1], and ``evidence`` (n,): logarithm of the likelihood of its disks over
+            that of none, for comparison with another lattice, [nat].
 
         Raises
         ------
@@ -103,18 +104,19 @@ class ConstellationNetwork:
         """Enter the estimates of patterns into the result."""
         with torch.no_grad(), one_thread():
             first = self.reading.first(patterns)
-            theta, covariance, misfit = self.reading.second(patterns, first)
+            second = self.reading.second(patterns, first)
+        theta = second.theta.copy()
         theta[:, 2:] = self._least_turned(theta[:, 2:].reshape(-1, 2, 2)).reshape(-1, 4)
         status = np.full(len(at), Status.OK, np.uint8)
-        status[misfit > self.unlikely] = Status.NO_MODEL
+        status[second.misfit > self.unlikely] = Status.NO_MODEL
         status[first.sure < 0.5] = Status.AMBIGUOUS
         refused = first.nothing + first.foreign > 0.5
         status[refused] = np.where(first.nothing > first.foreign, Status.ABSENT, Status.NO_MODEL)[refused]
         good = status == Status.OK
         result.theta[at] = np.where(good[:, None], theta, np.nan)
-        result.covariance[at] = np.where(good[:, None, None], self.excess * covariance, np.nan)
-        result.misfit[at], result.status[at] = misfit, status
-        result.extra["confidence"][at] = first.sure
+        result.covariance[at] = np.where(good[:, None, None], self.excess * second.covariance, np.nan)
+        result.misfit[at], result.status[at] = second.misfit, status
+        result.extra["confidence"][at], result.extra["evidence"][at] = first.sure, second.evidence
 
     def _least_turned(self, maps: Array) -> Array:
         """Of the maps onto the same lattice the one with the smallest rotation."""
@@ -128,4 +130,10 @@ def _nothing(n: int) -> Estimate:
     """NaN for patterns of which nothing is known yet."""
     bad = np.full(n, Status.BAD_INPUT, np.uint8)
     nan = np.full(n, np.nan)
-    return Estimate(np.full((n, 6), np.nan), np.full((n, 6, 6), np.nan), nan, bad, {"confidence": nan.copy()})
+    return Estimate(
+        np.full((n, 6), np.nan),
+        np.full((n, 6, 6), np.nan),
+        nan,
+        bad,
+        {"confidence": nan.copy(), "evidence": nan.copy()},
+    )

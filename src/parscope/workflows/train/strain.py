@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
 from parscope.core.record import fingerprint_of
+from parscope.core.solver import Status
 from parscope.io import open_frames
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
@@ -77,8 +78,9 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     -------
     dict
         What is saved beside the arrays: what the networks are for, the course of their training, and their card:
-        precision, failures, coverage and refusals by dose, on simulated patterns that they have not seen. ``others``
-        holds as much of the networks for further phases of the scan, if there are any.
+        precision, failures, coverage and refusals by dose, on simulated patterns that they have not seen, and the share
+        of a sample of the scan, which they have not seen either, that gets an answer. ``others`` holds as much of the
+        networks for further phases of the scan, if there are any.
 
     Raises
     ------
@@ -104,13 +106,15 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     phases = found_phases(found_setup(frames, chosen))
     beside = place.with_name(f"{place.name}.training")
     recipe = Recipe(seconds=60 * minutes / len(phases), seed=seed)
+    # A checkpoint knows its training by the weights that it began with, so those of two phases must differ.
+    recipes = [replace(recipe, seed=seed + number) for number in range(len(phases))]
     of_scan = {
         "source": frames.source,
         "source_fingerprint": fingerprint_of(frames.source),
         "parscope_version": version("parscope"),
         "seed": seed,
     }
-    made = [_made(phase, teachers, recipe, beside, report) for phase in phases]
+    made = [_made(phase, teachers, one, beside, report) for phase, one in zip(phases, recipes, strict=True)]
     first, *others = [(network.orientation, network.window, {**own, **of_scan}) for network, own in made]
     save_encoder(place, *first, others)
     beside.rmdir()
@@ -151,13 +155,14 @@ def _made(
     ranges, physics = found_ranges(phase)
     taught = _Taught(trained_physics(physics), ranges, phase.patterns[::2] if "rendering" in teachers else None)
     network, course = _trained(taught, recipe, folder, report)
+    answered = float(np.mean(network(phase.patterns[1::2]).status == Status.OK))
     return network, {
         "physics": told(taught.physics),
         "ranges": asdict(ranges),
         "unlikely": network.unlikely,
         "excess": network.excess,
         "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
-        "card": examine(network, ranges),
+        "card": {**examine(network, ranges), "answered_of_scan": answered},
     }
 
 

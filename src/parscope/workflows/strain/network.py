@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from parscope.core.errors import OptionError
+from parscope.core.errors import FormatError, OptionError
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
 from parscope.techniques.diffraction import Background, DiffractionPattern, strain, turned
@@ -164,7 +164,7 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
     for orientation, window, notes in load_encoders(folder):
         learned = understood(notes.get("physics", {}), str(folder))
         try:
-            _check(learned, physics, float(notes["ranges"]["strain"]), folder)
+            _check(learned, physics, _strain_of(notes, folder), folder)
         except OptionError as error:
             failures.append(error)
         own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
@@ -229,6 +229,14 @@ def learned_setup(folder: Path, patterns: NDArray[Any], mask: NDArray[np.bool_] 
     misfit = float(np.mean((np.square(mean - model) / variance)[~bad.mask]))
     how = f"no lattice stands out; probe and lattice of the networks in {folder}"
     return Setup(own, (Choice("set-up", "of the networks", how),), mean, bad, misfit)
+
+
+def _strain_of(notes: Mapping[str, Any], folder: Path) -> float:
+    """Largest strain that networks were trained for, [1]."""
+    try:
+        return float(notes["ranges"]["strain"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"does not say what it was trained for: {error}", str(folder), "train it again") from error
 
 
 def _check_shape(learned: tuple[int, int], own: tuple[int, int], folder: Path) -> None:

@@ -137,6 +137,12 @@ def test_what_may_be_the_own_lattice_is_not_foreign() -> None:
     assert not alike(own, (own @ longer)[None], 0.05).any()
 
 
+def test_disks_that_overlap_have_other_lattices_too() -> None:
+    four = 21.0 * np.array([[0.0, 0.0], [0.0, 1.0], [0.0, -1.0], [1.0, 0.0], [-1.0, 0.0]])
+    places = Foreign(four, 15.0, 0.05).single(np.random.default_rng(0), 10)
+    assert (np.isfinite(places[..., 0]).sum(1) >= 4).all()
+
+
 def test_powders_and_other_lattices_stay_within_the_pattern() -> None:
     reference = crystal().reference
     foreign, rng = Foreign(reference, 5.0, 0.05), np.random.default_rng(0)

@@ -15,8 +15,9 @@ _ANGLES = (60.0, 90.0)
 _APART = 2.0
 # Lattices to choose from, and copies of one, at least and at most.
 _POOL, _FEWEST, _COPIES = 256, 4, 96
-# Disks that overlap more are no lattice that anybody would look at.
-_DISTANCE = 2.0
+# Disks nearer to each other than these radii overlap, and are no lattice that anybody would look at, unless the own ones
+# overlap; then vectors may be shorter than the own ones by this factor.
+_DISTANCE, _DENSER = 2.0, 0.8
 
 
 class Foreign:
@@ -37,7 +38,7 @@ class Foreign:
         self._farthest = float(np.hypot(*reference.T).max())
         rng = np.random.default_rng(0)
         size = float(np.hypot(*own[0]))
-        least = max(size / _SIZE, _DISTANCE * radius)
+        least = max(size / _SIZE, min(_DISTANCE * radius, _DENSER * size))
         drawn = _bases(rng, 16 * _POOL, least, max(size * _SIZE, 1.5 * least))
         points = np.stack([self._of(basis) for basis in drawn[~alike(own, drawn, _APART * strain)]])
         self._points = points[np.isfinite(points[..., 0]).sum(1) >= _FEWEST][:_POOL]

@@ -154,7 +154,9 @@ class Scenes:
         order = np.argsort(self._away[~self._direct])
         usual = np.interp(away, self._away[~self._direct][order], self._envelope[~self._direct][order])
         usual = np.where(away < 1e-6, 0.0, usual)
-        relative = np.nan_to_num(usual * np.exp(np.einsum("nmi,ni->nm", at + 0 * tilt[:, None], tilt) + spread + steep))
+        wander = (at @ tilt[..., None])[..., 0]
+        # Places that are not used are NaN.
+        relative = np.nan_to_num(usual * np.exp(wander + spread + steep))
         total = np.maximum(relative.sum(1, keepdims=True), 1e-12)
         return np.asarray(relative / total * electrons[:, None] / self._area)
 

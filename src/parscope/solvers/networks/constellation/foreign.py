@@ -15,8 +15,8 @@ _ANGLES = (60.0, 90.0)
 _APART = 2.0
 # Lattices to choose from, and copies of one, at least and at most.
 _POOL, _FEWEST, _COPIES = 256, 4, 96
-# Disks nearer to each other than these radii overlap, and are no lattice that anybody would look at, unless the own ones
-# overlap; then vectors may be shorter than the own ones by this factor.
+# Disks nearer to each other than these radii overlap and are no lattice that anybody would look at, unless the own ones
+# do; then vectors may be shorter than the own ones by this factor.
 _DISTANCE, _DENSER = 2.0, 0.8
 
 

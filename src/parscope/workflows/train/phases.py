@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import NoLatticeError
+from parscope.core.errors import NoLatticeError, ShapeError
 from parscope.solvers.networks.constellation.foreign import alike
+from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.setup import Given, Setup
 from parscope.workflows.grains.phases import ANOTHER
 from parscope.workflows.grains.seeds import Finder
@@ -60,24 +61,31 @@ def found_phases(found: Found) -> list[Phase]:
     lattices = np.stack([s.lattices[0] if s.lattices else np.full((2, 2), np.nan) for s in seeds])
     known = np.isfinite(lattices).all((1, 2))
     setups, phase = [found.setup], np.where(known, -1, 0)
-    given = Given(probe_radius=physics.probe.radius, probe_edge=physics.probe.edge, gain=physics.gain)
+    enough = max(_FEWEST, _SHARE * known.sum())
     while True:
         new = phase == -1
         phase[new] = np.where(_one(setups[-1].physics.basis, lattices[new]), len(setups) - 1, -1)
         rest = np.flatnonzero(phase == -1)
-        if len(setups) == _MOST or len(rest) < max(_FEWEST, _SHARE * known.sum()):
+        other = _another(found.patterns[rest], physics) if len(setups) < _MOST and len(rest) >= enough else None
+        if other is None or _one(other.physics.basis, lattices[rest]).sum() < enough:
             break
-        try:
-            other = find_setup_polycrystal(found.patterns[rest], mask=physics.mask, given=given)
-        except NoLatticeError:
-            break
-        basis = other.physics.basis
-        strange = not any(_one(s.physics.basis, basis[None])[0] for s in setups)
-        if not strange or _one(basis, lattices[rest]).sum() < max(_FEWEST, _SHARE * known.sum()):
+        if any(_one(s.physics.basis, other.physics.basis[None])[0] for s in setups):
             break
         setups.append(other)
     phase[phase == -1] = 0
     return [Phase(s, found.patterns[phase == n], lattices[phase == n]) for n, s in enumerate(setups)]
+
+
+def _another(patterns: NDArray[np.generic], known: DiffractionPattern) -> Setup | None:
+    """Set-up of patterns that a known phase does not explain, of the same probe and detector; None if there is none."""
+    given = Given(probe_radius=known.probe.radius, probe_edge=known.probe.edge, gain=known.gain)
+    try:
+        found = find_setup_polycrystal(patterns, mask=known.mask, given=given)
+    except (NoLatticeError, ShapeError):
+        # No lattice is met twice: there is no evidence of a phase.
+        return None
+    # Of a few patterns the detector cannot be judged.
+    return replace(found, physics=replace(found.physics, mask=known.mask))
 
 
 def _one(basis: Array, lattices: Array) -> NDArray[np.bool_]:

@@ -23,9 +23,9 @@ _FEWEST = 8
 _LOW, _HIGH = 0.05, 0.95
 # Margins: of the dose either way, of the odds of an electron to be in the background, of strain.
 _DOSE, _ODDS, _STRAIN = 30.0, 10.0, 2.0
-# What is trained for at least: background [1], strain [1], variance of contrast [1]; and strain at most, as far as the
-# exact solver reaches from its reference.
-_BACKGROUND, _LEAST, _FLAT, _MOST = 0.5, 0.02, 0.05, 0.05
+# What is trained for at least: electrons, background [1], strain [1], variance of contrast [1]; and strain at most, as
+# far as the exact solver reaches from its reference.
+_ELECTRON, _BACKGROUND, _LEAST, _FLAT, _MOST = 1.0, 0.5, 0.02, 0.05, 0.05
 # A lattice is turned and strained by less than this where the filters of the set-up fit it.
 _CAUGHT_ROTATION, _CAUGHT_STRAIN = np.deg2rad(7.0), 0.06
 
@@ -57,7 +57,7 @@ def _doses(patterns: NDArray[np.generic], physics: DiffractionPattern) -> tuple[
     """Least and most electrons of a pattern."""
     electrons = patterns.sum((1, 2), dtype=np.float64) / physics.gain
     low, high = np.quantile(electrons, (_LOW, _HIGH))
-    return float(low / _DOSE), float(high * _DOSE)
+    return max(float(low / _DOSE), _ELECTRON), float(high * _DOSE)
 
 
 def _background(physics: DiffractionPattern) -> float:

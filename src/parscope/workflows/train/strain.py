@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 
 StrainTeacher = Literal["simulation", "rendering"]
+STRAIN_TEACHERS: tuple[StrainTeacher, ...] = get_args(StrainTeacher)
+
 # Weight of the loss of rendered patterns: at 1 disks with fringes, which the likelihood does not know, come out worse.
 _RENDERING = 0.1
-STRAIN_TEACHERS: tuple[StrainTeacher, ...] = get_args(StrainTeacher)
 
 
 def train_strain(  # noqa: PLR0913 - all that a person may want to say, each with a default

@@ -39,7 +39,7 @@ class Foreign:
         rng = np.random.default_rng(0)
         size = float(np.hypot(*own[0]))
         least = max(size / _SIZE, min(_DISTANCE * radius, _DENSER * size))
-        drawn = _bases(rng, 16 * _POOL, least, max(size * _SIZE, 1.5 * least))
+        drawn = _bases(rng, 4 * _POOL, least, max(size * _SIZE, 1.5 * least))
         points = np.stack([self._of(basis) for basis in drawn[~alike(own, drawn, _APART * strain)]])
         self._points = points[np.isfinite(points[..., 0]).sum(1) >= _FEWEST][:_POOL]
         self._own = self._of(own)

@@ -68,7 +68,10 @@ class Rendering:
         self._window = square[np.square(square).sum(1) <= geometry.zones[-1] ** 2]
 
     def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
-        """Bound on minus the logarithm of the likelihood over that without copies, mean of the patterns told, [nat]."""
+        """Bound on minus the logarithm of the likelihood over that without copies, mean over patterns, [nat].
+
+        Those whose orientation the network is not sure of count nothing.
+        """
         if not isinstance(module, Encoder):
             raise TypeError(f"{type(module).__name__} is no encoder of constellations")
         some = torch.randint(len(self._patterns), (self._batch,), generator=generator).numpy()

@@ -20,6 +20,7 @@ from parscope.core.errors import FormatError, OutputError
 from parscope.core.network import Layer, Network
 
 FORMAT = "parscope network 1"
+Model = tuple[Network, Mapping[str, Any]]
 _ARRAYS, _NOTES = "weights.safetensors", "model.json"
 _ADVICE = "make it with: parscope train"
 
@@ -50,7 +51,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def save_network(
-    folder: Path, network: Network, notes: Mapping[str, Any], others: Mapping[str, Network] | None = None
+    folder: Path, network: Network, notes: Mapping[str, Any], others: Mapping[str, Model] | None = None
 ) -> None:
     """Write a network, and others that go with it.
 
@@ -62,8 +63,8 @@ def save_network(
         Layers and arrays.
     notes : mapping
         What else is needed to use it, and what is known of it; as JSON.
-    others : mapping of str to Network, optional
-        Networks that are written to folders of these names in it.
+    others : mapping of str to tuple, optional
+        Networks and notes that are written to folders of these names in it, an outer one before those within.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def save_network(
         shutil.rmtree(beside, ignore_errors=True)
         _write(beside, network, notes)
         for name, other in (others or {}).items():
-            _write(beside / name, other, {})
+            _write(beside / name, *other)
         _replace(folder, beside, aside)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)

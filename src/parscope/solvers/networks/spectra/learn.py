@@ -191,7 +191,7 @@ def _floor(decoder: Decoder, draws: Draws, seed: int) -> float:
     covariance = cramer_rao(decoder.physics, theta, 1.0)[:, :k, :k] * np.square(made.noise.numpy())[:, None, None]
     known = np.isfinite(covariance).all(axis=(1, 2))
     information = np.linalg.inv((covariance / (rates[:, :, None] * rates[:, None, :]))[known]) + _FLAT * np.eye(k)
-    return float(0.5 * np.mean(k * np.log(2 * np.pi * np.e) - np.linalg.slogdet(information)[1]))
+    return float(0.5 * np.mean(k * (1 + np.log(2 * np.pi)) - np.linalg.slogdet(information)[1]))
 
 
 def _factor_prior(scan: Scan) -> FactorPrior | None:

@@ -45,8 +45,8 @@ from parscope.solvers.networks.store import load_network, save_network
 from parscope.solvers.prior import EmpiricalBayes
 from parscope.solvers.train import Recipe, train
 
-NOISE = (0, 1, 2, 4, 6, 8)
-"""Half width of the noise over the standard deviation of the clean data: those whose errors are published, and none."""
+NOISE = tuple(range(9))
+"""Half width of the noise over the standard deviation of the clean data; what is published is of 1, 2, 4, 6 and 8."""
 TRAINED, SCORED = 60_000, 10_000
 """Spectra of the scan that networks are trained on, and of the one that all are scored on."""
 STEPS = 1000
@@ -264,7 +264,8 @@ def rows(found: dict[int, dict[str, Scores]], study: Study) -> list[Row]:
             target = None if errors is None else Target(at_most=rounded(errors[name] * shown.factor))
             values = [s * shown.factor for s in (scores[OURS][key], scores[EACH][key], limits[key])]
             made.append(Row(case, shown.name, values[0], shown.unit, EACH, values[1], values[2], target))
-        target = Target(at_most=rounded(mse["network"][str(noise)] - mse["floor"]))
+        whole = mse["network"].get(str(noise))
+        target = None if whole is None else Target(at_most=rounded(whole - mse["floor"]))
         made.append(Row(case, UNIT, scores[OURS]["mse"], "1", EACH, scores[EACH]["mse"], None, target))
     return made
 

@@ -36,6 +36,7 @@ GRAINS = replace(
     ).sized((64, 64)),
     contrast=0.0,
 )
+BOTH = ("--teacher", "simulation", "--teacher", "rendering")
 SINGLE = replace(GRAINS, grains=0, scan=(12, 12), electrons=2e4, max_strain=0.01, seed=3)
 
 
@@ -49,14 +50,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("strain")
     scan, place = home / "scan.npy", home / "net"
     np.save(scan, simulate(replace(GRAINS, electrons=1e4)).rows(0, 24))
-    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0")
+    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0", *BOTH)
     assert (answer.exit_code, answer.stderr) == (0, "")
-    assert "8725 parameters" in answer.stdout
+    assert "9166 parameters" in answer.stdout
     assert len(answer.stdout.splitlines()) == 6
     assert sorted(p.name for p in home.iterdir()) == ["net", "scan.npy"]
     notes = json.loads((place / "model.json").read_text(encoding="utf-8"))["notes"]
     assert notes["source_fingerprint"].startswith("sampled-sha256:")
-    assert set(notes["card"]["refusals"]) == {"zeros", "noise"}
+    assert set(notes["card"]["refusals"]) == {"zeros", "noise", "another material"}
     return place
 
 
@@ -78,11 +79,16 @@ def test_the_verb_strain_takes_them(folder: Path, tmp_path: Path) -> None:
     assert "patterns fitted" in answer.stdout
 
 
-def test_what_is_for_spectra_is_refused(tmp_path: Path) -> None:
-    for words in (("--teacher", "labels"), ("--everywhere",)):
-        answer = run("train", "strain", "scan.npy", "-o", str(tmp_path / "new"), *words)
+def test_what_is_for_spectra_is_refused(folder: Path, tmp_path: Path) -> None:
+    said = {
+        ("--everywhere",): "is for spectra",
+        ("--teacher", "labels"): "labels cannot teach",
+        ("--teacher", "rendering"): "add --teacher simulation",
+    }
+    for words, why in said.items():
+        answer = run("train", "strain", str(folder.parent / "scan.npy"), "-o", str(tmp_path / "new"), *words)
         assert answer.exit_code == 2
-        assert "is for spectra" in answer.stderr
+        assert why in answer.stderr
 
 
 def test_a_single_crystal_is_mapped_as_without_networks(folder: Path) -> None:
@@ -139,10 +145,13 @@ def test_folders_without_networks_and_places_that_are_taken_are_refused(folder: 
     frames = simulate(SINGLE).frames
     with pytest.raises(FormatError, match="no folder with a network"):
         map_strain(frames, solver=tmp_path)
-    orientation, window, _ = load_encoder(folder)
+    orientation, window, notes = load_encoder(folder)
     save_encoder(tmp_path / "bare", orientation, window, {})
     with pytest.raises(FormatError, match="no physics"):
         map_strain(frames, solver=tmp_path / "bare")
+    save_encoder(tmp_path / "old", orientation, window, {"physics": notes["physics"]})
+    with pytest.raises(FormatError, match="does not say what it was trained for"):
+        map_strain(frames, solver=tmp_path / "old")
     with pytest.raises(OutputError, match="exists"):
         train_strain(frames, folder)
     with pytest.raises(OptionError, match="positive"):

@@ -121,6 +121,19 @@ def test_a_scan_is_set_up_from_its_patterns_alone(scan: Scan, electrons: float) 
     assert [0, 0] in setup.physics.indices.tolist()
 
 
+@pytest.mark.parametrize(("share", "width"), [(0.25, 1.0), (0.5, 1.0), (0.5, 2.0), (0.7, 2.0)])
+def test_a_peak_of_the_background_inside_the_direct_disk_is_not_the_disk(share: float, width: float) -> None:
+    scan = Scan()
+    physics = scan.physics()
+    peak = 1 / (1 + ((np.indices(physics.shape) - scan.size / 2) ** 2).sum(axis=0) / width**2)
+    peaked = replace(
+        physics, amplitude=physics.amplitude * (1 - share) / 0.8, background=Background(share / peak.sum(), width)
+    )
+    setup = find_setup(counted(np.asarray(peaked.render(scan.theta())), 1e5))
+    check_lattice(scan, setup)
+    check_probe(scan, setup, 0.25)
+
+
 def test_three_hundred_electrons_a_pattern_suffice(square: Array) -> None:
     setup = find_setup(counted(square, 300, 12))
     check_lattice(Scan(), setup)

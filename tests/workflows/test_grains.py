@@ -202,3 +202,19 @@ def test_regions_split_at_a_step_and_not_in_a_bend() -> None:
     assert near.shape == (10, 24, 2)
     assert set(near[5, 2]) == {label[5, 2], -1}
     assert near[5, 11, 1] == label[5, 14]
+
+
+def test_noise_does_not_chain_crystals_together() -> None:
+    # Two crystals 6 degrees apart with a mixture between them; each step is no larger than the noise allows.
+    rng = np.random.default_rng(0)
+    noise = np.deg2rad(0.4)
+    ideal = np.deg2rad(np.interp(np.arange(24.0), [9.0, 14.0], [0.0, 6.0]))
+    angle = ideal + rng.normal(0, noise, (20, 24))
+    c, s = np.cos(angle), np.sin(angle)
+    lattice = 20.0 * np.stack([np.stack([c, s], -1), np.stack([-s, c], -1)], -2)
+    lattice[3, 4] = np.nan
+    pure = np.isfinite(lattice).all((2, 3))
+    label = regions(lattice, np.where(pure, noise, np.nan), pure)
+    assert label.max() == 1
+    assert len(np.unique(label[:, :8][label[:, :8] >= 0])) == len(np.unique(label[:, 16:][label[:, 16:] >= 0])) == 1
+    assert (label[:, :8] >= 0).mean() > 0.95

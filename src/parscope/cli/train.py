@@ -51,9 +51,11 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
 
     where = output or Path(f"{source}.network")
     if technique == STRAIN:
-        if teacher or everywhere:
-            raise OptionError("is for spectra", "--teacher" if teacher else "--everywhere", "leave it out")
-        settings = {"overwrite": overwrite, "minutes": 10.0 if minutes is None else minutes, "seed": seed}
+        if everywhere:
+            raise OptionError("is for spectra", "--everywhere", "leave it out")
+        teachers = tuple(each.value for each in teacher or (_Teacher.SIMULATION,))
+        limit = 10.0 if minutes is None else minutes
+        settings = {"overwrite": overwrite, "minutes": limit, "seed": seed, "teachers": teachers}
         print(strain(source, where, settings, dataset))
         return
     options: dict[str, Any] = {
@@ -91,6 +93,11 @@ def strain(scan: Path, output: Path, settings: dict[str, Any], dataset: str | No
 
     with progress_bar("set-up") as show:
         told = train_strain(open_frames(scan, dataset=dataset), output, progress=show, **settings)
+    return "\n".join(_card(each, output) for each in (told, *told["others"]))
+
+
+def _card(told: dict[str, Any], output: Path) -> str:
+    """Size of the networks for one phase, and their card as a table."""
     lines = [
         _first_line(told, output, "patterns"),
         "without the exact solver, on simulated patterns at any orientation:",

@@ -229,16 +229,15 @@ class _Job:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._optimiser = optimiser(self._parameters, recipe.rate)
         self._mean = [p.detach().clone() for p in self._parameters]
-        device = self._parameters[0].device
-        self._chance = torch.Generator(device).manual_seed(recipe.seed)
-        self._device, self._highest = device, recipe.rate
+        self._chance = torch.Generator().manual_seed(recipe.seed)
+        self._highest = recipe.rate
         self._began = time.perf_counter()
 
     def mark(self) -> str:
         """What tells the network before its training from any other, and so a checkpoint from those of others."""
         digest = hashlib.sha256()
         for parameter in self._parameters:
-            digest.update(parameter.detach().cpu().numpy().tobytes())
+            digest.update(parameter.detach().numpy().tobytes())
         return digest.hexdigest()
 
     def stretch(self) -> None:
@@ -272,7 +271,7 @@ class _Job:
 
     def held_out(self) -> float:
         """Loss of the mean weights on the same signals every time."""
-        chance = torch.Generator(self._device).manual_seed(self.recipe.seed + 1_000_003)
+        chance = torch.Generator().manual_seed(self.recipe.seed + 1_000_003)
         own = [p.detach().clone() for p in self._parameters]
         self._load(self._mean)
         with torch.no_grad():

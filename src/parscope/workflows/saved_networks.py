@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from parscope.core.errors import FormatError, OptionError
+from parscope.core.network import Network
 from parscope.core.separable import Separable
 
 if TYPE_CHECKING:
@@ -51,36 +53,9 @@ def save_spectra(folder: Path, solver: SpectraNetwork, notes: Mapping[str, Any])
     save_network(folder, solver.network, {**notes, **told})
 
 
-def options_of(folder: Path, technique: str) -> dict[str, Any]:
-    """Options of a technique that a network was trained with.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the network is.
-    technique : str
-        Name of the physics.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FormatError
-        If there is no network, or a damaged one.
-    OptionError
-        If it is for another technique.
-    """
-    from parscope.solvers.networks.store import load_network
-
-    _, notes = load_network(folder)
-    _check_technique(folder, notes, technique)
-    return {n: tuple(v) if isinstance(v, list) else v for n, v in notes.get("options", {}).items()}
-
-
-def load_spectra(folder: Path, technique: str, physics: Separable) -> SpectraNetwork:
-    """Read a network for spectra, and see that it is for these.
+@dataclass(frozen=True)
+class SavedSpectra:
+    """A network for spectra as it was read, before it is known which spectra it is to be used on.
 
     Parameters
     ----------
@@ -88,39 +63,88 @@ def load_spectra(folder: Path, technique: str, physics: Separable) -> SpectraNet
         Where it is.
     technique : str
         Name of the physics.
-    physics : Separable
-        On the axis of the spectra.
-
-    Returns
-    -------
-    SpectraNetwork
-
-    Raises
-    ------
-    FormatError
-        If there is no network, or a damaged one.
-    OptionError
-        If it is for another technique, axis or setting.
+    network : Network
+        Layers and arrays.
+    notes : dict
+        What was written with it.
     """
-    from parscope.solvers.networks.spectra.calibration import Calibration
-    from parscope.solvers.networks.spectra.decoder import FactorPrior
-    from parscope.solvers.networks.spectra.solver import SpectraNetwork
-    from parscope.solvers.networks.store import load_network
 
-    network, notes = load_network(folder)
-    _check(folder, notes, technique, physics)
-    try:
-        calibration = Calibration(*(np.array(notes["calibration"][name]) for name in _STRETCH))
-        told = notes["factor_prior"]
-        prior = told and FactorPrior(np.array(told["mean"]), np.array(told["covariance"]), bool(told["two_signs"]))
-        return SpectraNetwork(physics, network, calibration, prior)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"is damaged: {error}", str(folder), "train it again") from error
+    folder: Path
+    technique: str
+    network: Network
+    notes: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path, technique: str) -> SavedSpectra:
+        """Read a network, and see that it is for a technique.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it is.
+        technique : str
+            Name of the physics.
+
+        Returns
+        -------
+        SavedSpectra
+
+        Raises
+        ------
+        FormatError
+            If there is no network, or a damaged one.
+        OptionError
+            If it is for another technique.
+        """
+        from parscope.solvers.networks.store import load_network
+
+        network, notes = load_network(folder)
+        made_for = str(notes.get("technique"))
+        if made_for != technique.replace("_", "-"):
+            option = f"--solver {folder}"
+            raise OptionError(f"is for {made_for}, not for {technique}", option, "train one for these data")
+        return cls(folder, technique, network, notes)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the technique that it was trained with."""
+        return {n: tuple(v) if isinstance(v, list) else v for n, v in self.notes.get("options", {}).items()}
+
+    def on(self, physics: Separable) -> SpectraNetwork:
+        """The solver for spectra of this physics.
+
+        Parameters
+        ----------
+        physics : Separable
+            On the axis of the spectra.
+
+        Returns
+        -------
+        SpectraNetwork
+
+        Raises
+        ------
+        FormatError
+            If what was written with the network is damaged.
+        OptionError
+            If it is for another axis or setting.
+        """
+        from parscope.solvers.networks.spectra.calibration import Calibration
+        from parscope.solvers.networks.spectra.decoder import FactorPrior
+        from parscope.solvers.networks.spectra.solver import SpectraNetwork
+
+        _check(self.folder, self.notes, physics)
+        try:
+            calibration = Calibration(*(np.array(self.notes["calibration"][name]) for name in _STRETCH))
+            told = self.notes["factor_prior"]
+            prior = told and FactorPrior(np.array(told["mean"]), np.array(told["covariance"]), bool(told["two_signs"]))
+            return SpectraNetwork(physics, self.network, calibration, prior)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(f"is damaged: {error}", str(self.folder), "train it again") from error
 
 
-def _check(folder: Path, notes: Mapping[str, Any], technique: str, physics: Separable) -> None:
-    """Refuse a network for another technique, other settings of it, or another axis."""
-    _check_technique(folder, notes, technique)
+def _check(folder: Path, notes: Mapping[str, Any], physics: Separable) -> None:
+    """Refuse a network for other settings of its technique, or another axis."""
     option = f"--solver {folder}"
     names = [parameter.name for parameter in physics.parameters]
     if notes.get("names") != names:
@@ -130,10 +154,3 @@ def _check(folder: Path, notes: Mapping[str, Any], technique: str, physics: Sepa
     if axis.shape != physics.axis.shape or np.abs(axis - physics.axis).max() > _ALIKE * step:
         ours, theirs = (f"{len(a)} samples from {a[0]:g} to {a[-1]:g}" for a in (physics.axis, np.atleast_1d(axis)))
         raise OptionError(f"is for {theirs}, not {ours}", option, "train one for these spectra")
-
-
-def _check_technique(folder: Path, notes: Mapping[str, Any], technique: str) -> None:
-    made_for = str(notes.get("technique"))
-    if made_for != technique.replace("_", "-"):
-        option = f"--solver {folder}"
-        raise OptionError(f"is for {made_for}, not for {technique}", option, "train one for these data")

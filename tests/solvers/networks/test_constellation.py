@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,46 +11,25 @@ import torch
 
 from parscope.core.errors import FormatError, ShapeError
 from parscope.core.solver import Status
-from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
-from parscope.solvers.networks.constellation.examine import errors, examine, finished
+from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.networks.constellation.encoder import orientation_network, window_network
+from parscope.solvers.networks.constellation.examine import errors, examine
+from parscope.solvers.networks.constellation.foreign import Foreign, alike
 from parscope.solvers.networks.constellation.geometry import Geometry, rotation
+from parscope.solvers.networks.constellation.limit import limit
 from parscope.solvers.networks.constellation.scenes import Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
 from parscope.solvers.networks.constellation.teacher import Simulated
 from parscope.solvers.networks.store import save_network
-from parscope.solvers.train import Course, Recipe, train
 from parscope.testing import check_solver
 from tests.solvers.crystals import SIDE, crystal
-
-
-@cache
-def taught() -> tuple[ConstellationNetwork, Course]:
-    """Networks after a few seconds of training."""
-    physics = crystal()
-    geometry = Geometry.of(physics)
-    encoder = Encoder(orientation_network(1), window_network(2), geometry, physics.gain)
-    recipe = Recipe(rate=5e-3, most=210, every=70, checked=1, average=0.97)
-    course = train(encoder, {"simulation": (Simulated(physics, geometry, batch=40), 1.0)}, recipe)
-    network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network), course
+from tests.solvers.networks.encoders import RANGES, at_every_angle, taught
 
 
 @pytest.fixture(scope="module")
 def solver() -> ConstellationNetwork:
     return taught()[0]
-
-
-def at_every_angle(n: int, electrons: float, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters and patterns of a crystal turned by anything."""
-    physics = crystal()
-    angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    rng = np.random.default_rng(seed)
-    maps = rotation(angle) @ (np.eye(2) + rng.normal(0, 0.01, (n, 2, 2)))
-    theta = np.concatenate([physics.theta[:2] + rng.normal(0, 1, (n, 2)), maps.reshape(n, 4)], 1)
-    mean = physics.render(theta)
-    factor = electrons / mean.sum((1, 2), keepdims=True)
-    return theta, rng.poisson(mean * factor).astype(np.uint16)
 
 
 def test_it_finds_a_lattice_at_any_orientation(solver: ConstellationNetwork) -> None:
@@ -91,8 +69,8 @@ def test_a_pattern_turned_by_a_quarter_gives_a_map_turned_by_a_quarter() -> None
     network = ConstellationNetwork(physics, orientation_network(3), window_network(4))
     patterns = at_every_angle(8, 1e4)[1][:, :-1, :-1]
     with torch.no_grad():
-        first = network._first(patterns)
-        turned = network._first(np.ascontiguousarray(np.rot90(patterns, axes=(1, 2))))
+        first = network.reading.first(patterns)
+        turned = network.reading.first(np.ascontiguousarray(np.rot90(patterns, axes=(1, 2))))
     quarter = np.array([[0.0, -1.0], [1.0, 0.0]])
     maps, others = (f.theta[:, 2:].reshape(-1, 2, 2) for f in (first, turned))
     # Opposite turns are one and the same.
@@ -133,21 +111,73 @@ def test_bad_pixels_are_not_looked_at(solver: ConstellationNetwork) -> None:
 
 
 def test_the_card_holds_its_numbers(solver: ConstellationNetwork) -> None:
-    card = examine(solver)
+    card = examine(solver, RANGES)
     assert card["parameters"] < 20_000
     assert [row["electrons"] for row in card["by_electrons"]] == [1e3, 1e4, 1e5]
     assert all(0 <= row["failures"] < 0.3 for row in card["by_electrons"])
+    assert all(len(row["over_limit"]) == 8 for row in card["by_electrons"])
+    assert min(card["by_electrons"][1]["over_limit"]) > 0.9
+    assert all(row["refused_foreign"] > 0.4 for row in card["by_electrons"])
+    assert card["refusals"]["another material"] == Status.NO_MODEL.sentence
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.05])
+def test_the_exact_solver_is_at_the_limit_of_the_card(angle: float) -> None:
+    physics, affine = crystal(), rotation(np.array(angle))
+    bound = limit(physics, affine, 1e4)
+    assert bound.mean.sum() == pytest.approx(1e4)
+    patterns = np.random.default_rng(6).poisson(bound.mean, (300, SIDE, SIDE)).astype(np.uint16)
+    found = LatticeFilters(physics)(patterns).theta
+    true = np.concatenate([physics.theta[:2], affine.ravel()])
+    off = np.stack([e[:2] + physics.reference @ e[2:].reshape(2, 2).T for e in found - true])
+    assert np.sqrt(np.mean(off**2)) / bound.position == pytest.approx(1.0, abs=0.1)
+
+
+def test_another_lattice_is_told_from_nothing(solver: ConstellationNetwork) -> None:
+    own = crystal()
+    hexagonal = replace(own, basis=21.0 * np.array([[0.0, 1.0], [np.sqrt(0.75), 0.5]]))
+    rng = np.random.default_rng(0)
+    # A sixth of a turn shows all orientations of such a lattice.
+    maps = rotation(np.linspace(0, np.pi / 3, 60)).reshape(-1, 4)
+    mean = hexagonal.render(np.column_stack([np.tile(own.theta[:2], (60, 1)), maps]))
+    status = solver(rng.poisson(mean).astype(np.uint16)).status
+    assert (status == Status.NO_MODEL).mean() > 0.6
+
+
+def test_what_may_be_the_own_lattice_is_not_foreign() -> None:
+    own = 21.0 * np.array([[1.0, 0.0], [0.0, 1.0]])
+    hexagonal = 21.0 * np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+    longer = np.diag([1.06, 1.0])
+    others = np.stack([own[::-1], own @ longer, 2 * own, own / 2, hexagonal, 1.2 * own])
+    assert alike(own, others, 0.1).tolist() == [True, True, True, False, False, False]
+    assert not alike(own, (own @ longer)[None], 0.05).any()
+
+
+def test_disks_that_overlap_have_other_lattices_too() -> None:
+    four = 21.0 * np.array([[0.0, 0.0], [0.0, 1.0], [0.0, -1.0], [1.0, 0.0], [-1.0, 0.0]])
+    places = Foreign(four, 15.0, 0.05).single(np.random.default_rng(0), 10)
+    assert (np.isfinite(places[..., 0]).sum(1) >= 4).all()
+
+
+def test_powders_and_other_lattices_stay_within_the_pattern() -> None:
+    reference = crystal().reference
+    foreign, rng = Foreign(reference, 5.0, 0.05), np.random.default_rng(0)
+    for places in (foreign.single(rng, 40), foreign.powder(rng, 40, 3)):
+        away = np.hypot(*np.moveaxis(places, -1, 0))
+        assert np.nanmax(away) <= np.hypot(*reference.T).max() + 1e-9
+        assert np.nanmin(away) >= 10.0
+        assert np.isfinite(away).any(1).all()
 
 
 def test_scenes_are_the_same_for_the_same_seed() -> None:
-    scenes = Scenes(crystal())
+    scenes = Scenes(crystal(), RANGES)
     one, same, other = scenes.draw(5, 1), scenes.draw(5, 1), scenes.draw(5, 2)
     np.testing.assert_array_equal(one.patterns, same.patterns)
     assert not np.array_equal(one.patterns, other.patterns)
 
 
 def test_scenes_have_the_electrons_asked_for() -> None:
-    scene = Scenes(crystal()).draw(60, 3, 5e4)
+    scene = Scenes(crystal(), RANGES).draw(60, 3, 5e4)
     # What leaves the detector, and chance, is little; patterns of nothing lack the disks.
     assert 0.6 < np.median(scene.patterns.sum((1, 2))) / 5e4 < 1.1
 
@@ -177,7 +207,7 @@ def test_other_networks_are_refused(solver: ConstellationNetwork, tmp_path: Path
 def test_a_teacher_teaches_encoders_only() -> None:
     physics = crystal()
     with pytest.raises(TypeError, match="no encoder"):
-        Simulated(physics, Geometry.of(physics)).loss(torch.nn.Linear(1, 1), torch.Generator())
+        Simulated(physics, Geometry.of(physics), RANGES).loss(torch.nn.Linear(1, 1), torch.Generator())
 
 
 @pytest.mark.parametrize(("spacing", "turns"), [(21.0, 4)])

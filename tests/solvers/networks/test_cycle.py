@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from parscope.core.errors import ShapeError
 from parscope.core.solver import Status
 from parscope.solvers.networks.cycle import SMALL, CycleAutoencoder, CycleDesign, CycleSolver, Stage, View, learn
 from parscope.solvers.networks.cycle.blocks import TopClass
@@ -248,5 +249,5 @@ def test_what_cannot_be_a_pattern_has_a_status_and_no_number(
     assert estimate.status[1:3].tolist() == [Status.BAD_INPUT, Status.BAD_INPUT]
     assert np.isnan(estimate.theta[1:3]).all() and np.isnan(estimate.misfit[1:3]).all()
     np.testing.assert_allclose(estimate.theta[[0, 3]], solver(patterns[[0, 3]]).theta, atol=1e-4)
-    with pytest.raises(ValueError, match="not"):
+    with pytest.raises(ShapeError, match="not"):
         solver(patterns[:, :32])

@@ -81,6 +81,26 @@ def test_damaged_and_foreign_folders_give_one_clear_error(damage: object, tmp_pa
     assert "\n" not in str(caught.value)
 
 
+def test_a_replacement_that_is_killed_leaves_a_whole_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_network(tmp_path / "n", network(), {"number": 1})
+
+    def killed(folder: Path, **_: object) -> None:
+        if folder.exists():
+            (folder / "model.json").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as while_removing:
+        while_removing.setattr("shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_network(tmp_path / "n", network(1), {"number": 2})
+    assert load_network(tmp_path / "n")[1] == {"number": 2}
+    save_network(tmp_path / "n", network(2), {"number": 3})
+    assert [path.name for path in tmp_path.iterdir()] == ["n"]
+    (tmp_path / "n").rename(tmp_path / "n.old")
+    save_network(tmp_path / "n", network(3), {"number": 4})
+    assert [path.name for path in tmp_path.iterdir()] == ["n"]
+
+
 def test_a_folder_without_a_network_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no folder with a network; make it with: parscope train"):
         load_network(tmp_path)

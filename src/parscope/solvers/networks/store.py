@@ -1,6 +1,7 @@
 """Networks in folders: arrays as safetensors, layers and notes as JSON; nothing in them is ever run.
 
-A folder is written beside its place and renamed, so that there is a whole network or none.
+A folder is written beside its place and renamed, so that there is a whole network or none; the one that was there is
+put aside before and removed after, so that there is a whole one at any moment.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from parscope.core.errors import FormatError, OutputError
 from parscope.core.network import Layer, Network
 
 FORMAT = "parscope network 1"
+Model = tuple[Network, Mapping[str, Any]]
 _ARRAYS, _NOTES = "weights.safetensors", "model.json"
 _ADVICE = "make it with: parscope train"
 
@@ -49,7 +51,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def save_network(
-    folder: Path, network: Network, notes: Mapping[str, Any], others: Mapping[str, Network] | None = None
+    folder: Path, network: Network, notes: Mapping[str, Any], others: Mapping[str, Model] | None = None
 ) -> None:
     """Write a network, and others that go with it.
 
@@ -61,26 +63,39 @@ def save_network(
         Layers and arrays.
     notes : mapping
         What else is needed to use it, and what is known of it; as JSON.
-    others : mapping of str to Network, optional
-        Networks that are written to folders of these names in it.
+    others : mapping of str to tuple, optional
+        Networks and notes that are written to folders of these names in it, an outer one before those within.
 
     Raises
     ------
     OutputError
         If it cannot be written; what was there stays then.
     """
-    beside = folder.with_name(f"{folder.name}.new")
+    beside, aside = (folder.with_name(f"{folder.name}.{ending}") for ending in ("new", "old"))
     try:
         shutil.rmtree(beside, ignore_errors=True)
         _write(beside, network, notes)
         for name, other in (others or {}).items():
-            _write(beside / name, other, {})
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
+            _write(beside / name, *other)
+        _replace(folder, beside, aside)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise OutputError(f"cannot be written ({error.strerror})", str(folder), "choose another place") from error
+
+
+def _replace(folder: Path, beside: Path, aside: Path) -> None:
+    """Give the folder `beside` the name of another one, which is put `aside` until that is done."""
+    if folder.exists():
+        # Without the folder itself, what is aside is the only whole one: that of a replacement that broke off.
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    try:
+        beside.rename(folder)
+    except OSError:
+        if aside.exists():
+            aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write(folder: Path, network: Network, notes: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ from parscope.solvers.prior import EmpiricalBayes, Local
 
 if TYPE_CHECKING:
     from parscope.solvers.networks.spectra.refined import Refined
+    from parscope.workflows.saved_networks import SavedSpectra
 
 Prior = Literal["scan", "neighbours"]
 Position = tuple[int, ...]
@@ -81,11 +82,22 @@ class Plan:
         """The network with least squares behind it, read in each process."""
         if self.network is None:
             return None
-        from parscope.solvers.networks.spectra.refined import Refined
-        from parscope.workflows.saved_networks import load_spectra
+        from parscope.workflows.saved_networks import SavedSpectra
 
         folder, technique = self.network
-        return Refined(load_spectra(Path(folder), technique, self.physics), self.solver)
+        return self._started(SavedSpectra.read(Path(folder), technique))
+
+    def _started(self, saved: SavedSpectra) -> Refined:
+        """Least squares that a network starts."""
+        from parscope.solvers.networks.spectra.refined import Refined
+
+        return Refined(saved.on(self.physics), self.solver)
+
+    def begun(self, saved: SavedSpectra) -> Plan:
+        """The same plan with a network that was read already: other processes read it again."""
+        plan = replace(self, network=(str(saved.folder), saved.technique))
+        plan.__dict__.update(_solver=self.solver, refined=self._started(saved))
+        return plan
 
     def settled(self, **decided: Any) -> Plan:
         """The same plan with more decided, which has the solver too: that is of the physics alone."""

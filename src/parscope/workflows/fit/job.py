@@ -166,15 +166,12 @@ def _from_network(
     spectra: Spectra, technique: str, prior: Prior | None, folder: Path, options: Mapping[str, Any]
 ) -> Plan:
     """Plan of which a network starts the fits, with the options of the technique that it was trained with."""
-    from parscope.workflows.saved_networks import options_of
+    from parscope.workflows.saved_networks import SavedSpectra
 
     if prior is not None:
         raise OptionError("has its own prior", f"--solver {folder}", "leave out --prior")
-    physics = physics_for(spectra, technique, {**options_of(folder, technique), **options})
-    plan = Plan(spectra, physics, None, network=(str(folder), technique))
-    # Read now, so that what does not fit is said before the work.
-    _ = plan.refined
-    return plan
+    saved = SavedSpectra.read(folder, technique)
+    return Plan(spectra, physics_for(spectra, technique, {**saved.options, **options}), None).begun(saved)
 
 
 def _scan_axes(spectra: Spectra) -> int:

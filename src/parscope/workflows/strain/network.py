@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from parscope.core.errors import OptionError
+from parscope.core.errors import FormatError, OptionError
 from parscope.core.frames import Frames
+from parscope.core.solver import Status
 from parscope.techniques.diffraction import Background, DiffractionPattern, strain, turned
 from parscope.techniques.diffraction.setup import Choice, Setup
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# What networks are trained to forgive: strain of the lattice, and the radius of a disk off by so much of it.
-_STRAINED, _LARGER = 0.05, 0.15
+# Radius of a disk that networks forgive, off by so much of it.
+_LARGER = 0.15
 _ADVICE = "train them on this scan: parscope train strain"
 
 
@@ -42,15 +43,18 @@ class NetworkStart:
         With centre, gain and bad pixels of the scan.
     basis : ndarray, shape (2, 2)
         Rows g1, g2 of the scan's reference, [px].
+    others : tuple of ConstellationNetwork, optional
+        For the lattices of other phases.
     """
 
     network: ConstellationNetwork
     basis: Array
+    others: tuple[ConstellationNetwork, ...] = ()
 
     @property
     def farthest(self) -> float:
         """Disk used, [px] from the centre."""
-        return float(np.hypot(*self.network.physics.reference.T).max()) + 1.0
+        return max(float(np.hypot(*n.physics.reference.T).max()) for n in (self.network, *self.others)) + 1.0
 
     def start(self, patterns: NDArray[Any]) -> Array:
         """Where to begin the fits of scan rows; NaN where the networks say nothing.
@@ -104,7 +108,7 @@ class NetworkStart:
         )
 
     def told(self, patterns: NDArray[Any]) -> tuple[Array, Array, Array]:
-        """What the networks say of patterns.
+        """What the networks say of patterns: of several lattices the one with more evidence.
 
         Parameters
         ----------
@@ -120,10 +124,16 @@ class NetworkStart:
         error : ndarray, shape (n,)
             Standard error of the rotation, [rad].
         """
-        estimate = self.network(patterns)
-        affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
-        lattice = _pattern(self.network).basis @ np.swapaxes(affine, 1, 2)
-        return lattice, estimate.theta[:, :2], rotation_errors(estimate)
+        found = []
+        for network in (self.network, *self.others):
+            estimate = network(patterns)
+            affine = estimate.theta[:, 2:].reshape(-1, 2, 2)
+            lattice = _pattern(network).basis @ np.swapaxes(affine, 1, 2)
+            evidence = np.where(estimate.status == Status.OK, estimate.extra["evidence"], -np.inf)
+            found.append((evidence, lattice, estimate.theta[:, :2], rotation_errors(estimate)))
+        evidence, lattice, centre, error = (np.stack(part) for part in zip(*found, strict=True))
+        best = evidence.argmax(0), np.arange(len(patterns))
+        return lattice[best], centre[best], error[best]
 
 
 def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
@@ -145,17 +155,24 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
     FormatError
         If there are no networks, or damaged ones.
     OptionError
-        If they were trained for another detector, probe or lattice.
+        If none of them was trained for this detector, probe and lattice.
     """
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-    from parscope.solvers.networks.constellation.store import load_encoder
+    from parscope.solvers.networks.constellation.store import load_encoders
 
-    orientation, window, notes = load_encoder(folder)
-    learned = understood(notes.get("physics", {}), str(folder))
-    _check(learned, physics, folder)
-    own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
-    calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
-    return NetworkStart(ConstellationNetwork(own, orientation, window, **calibrated), physics.basis)
+    networks, failures = [], []
+    for orientation, window, notes in load_encoders(folder):
+        learned = understood(notes.get("physics", {}), str(folder))
+        try:
+            _check(learned, physics, _strain_of(notes, folder), folder)
+        except OptionError as error:
+            failures.append(error)
+        own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
+        calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
+        networks.append(ConstellationNetwork(own, orientation, window, **calibrated))
+    if len(failures) == len(networks):
+        raise failures[0]
+    return NetworkStart(networks[0], physics.basis, tuple(networks[1:]))
 
 
 def learned_setup(folder: Path, patterns: NDArray[Any], mask: NDArray[np.bool_] | None) -> Setup:
@@ -214,21 +231,29 @@ def learned_setup(folder: Path, patterns: NDArray[Any], mask: NDArray[np.bool_] 
     return Setup(own, (Choice("set-up", "of the networks", how),), mean, bad, misfit)
 
 
+def _strain_of(notes: Mapping[str, Any], folder: Path) -> float:
+    """Largest strain that networks were trained for, [1]."""
+    try:
+        return float(notes["ranges"]["strain"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"does not say what it was trained for: {error}", str(folder), "train it again") from error
+
+
 def _check_shape(learned: tuple[int, int], own: tuple[int, int], folder: Path) -> None:
     """Refuse networks for another detector."""
     if learned != own:
         raise OptionError(f"is for patterns {learned}, these are {own}", f"--solver {folder}", _ADVICE)
 
 
-def _check(learned: DiffractionPattern, physics: DiffractionPattern, folder: Path) -> None:
-    """Refuse networks for something else than the scan."""
+def _check(learned: DiffractionPattern, physics: DiffractionPattern, strained: float, folder: Path) -> None:
+    """Refuse networks for something else than the scan, or for lattices strained less, [1]."""
     _check_shape(learned.shape, physics.shape, folder)
     one, other = learned.probe.radius, physics.probe.radius
     if abs(one - other) > _LARGER * one:
         raise OptionError(f"is for disks of {one:.1f} px, these have {other:.1f} px", f"--solver {folder}", _ADVICE)
     alike = turned(learned.basis, physics.basis)
     between = strain(physics.basis.T @ np.linalg.inv(alike.T))
-    if np.abs(between[:3]).max() > _STRAINED:
+    if np.abs(between[:3]).max() > strained:
         lengths = (" and ".join(f"{n:.1f}" for n in np.hypot(*b.T)) for b in (alike, physics.basis))
         raise OptionError(
             "is for a lattice of {} px, this one is of {} px".format(*lengths), f"--solver {folder}", _ADVICE

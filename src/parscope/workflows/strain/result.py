@@ -17,6 +17,7 @@ from parscope.core.record import Provenance
 from parscope.core.solver import Status
 from parscope.techniques.diffraction import STRAIN, DiffractionPattern
 from parscope.techniques.diffraction.setup import Setup
+from parscope.workflows.grains.phases import phases_of
 from parscope.workflows.strain.block import Plan, electrons_per_count
 from parscope.workflows.strain.reference import Reference, strains
 
@@ -134,6 +135,7 @@ def _plain_maps(found: Findings, good: NDArray[np.bool_]) -> dict[str, Any]:
         "electrons": _map(maps["electrons"], "1", "electrons in the pattern"),
         "excess": _map(maps["excess"], "1", "counts between the disks, squared, over their expected variance"),
         "grain": _map(maps["grain"], "1", "number of the grain, -1 for none"),
+        "phase": _map(_phases(found.plan, maps["grain"]), "1", "number of the phase, -1 for none"),
         "second_share": _map(maps["share"], "1", "share of a second grain in the pattern"),
         "reference": _map(found.reference.region, "1", "region of zero strain"),
     }
@@ -142,6 +144,13 @@ def _plain_maps(found: Findings, good: NDArray[np.bool_]) -> dict[str, Any]:
     amplitude = np.moveaxis(maps["amplitude"], -1, 0)
     result["amplitude"] = (("disk", "y", "x"), amplitude, {"units": "1", "long_name": "electrons in the disk"})
     return result
+
+
+def _phases(plan: Plan, grain: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Phase of every position: that of its crystal."""
+    crystals: list[Any] = [solver.physics for solver in plan.crystals]
+    number = np.append(phases_of([physics.basis for physics in crystals]), -1)
+    return number[np.where(grain >= 0, grain, -1)].astype(np.int16)
 
 
 def _longest(plan: Plan) -> Any:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
+from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
 from parscope.core.record import fingerprint_of
+from parscope.core.solver import Status
 from parscope.io import open_frames
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.setup.select import lattice_points
@@ -19,16 +23,28 @@ from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.saved_patterns import told
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
+from parscope.workflows.train.phases import Phase, found_phases
+from parscope.workflows.train.ranges import found_ranges
 
 if TYPE_CHECKING:
+    from parscope.solvers.networks.constellation.geometry import Geometry
+    from parscope.solvers.networks.constellation.ranges import Ranges
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-    from parscope.solvers.train import Course, Recipe
+    from parscope.solvers.train import Course, Recipe, Teacher
 
 
-def train_strain(
+StrainTeacher = Literal["simulation", "rendering"]
+STRAIN_TEACHERS: tuple[StrainTeacher, ...] = get_args(StrainTeacher)
+
+# Weight of the loss of rendered patterns: at 1 disks with fringes, which the likelihood does not know, come out worse.
+_RENDERING = 0.1
+
+
+def train_strain(  # noqa: PLR0913 - all that a person may want to say, each with a default
     source: Frames | Path | str,
     output: Path | str,
     *,
+    teachers: Sequence[StrainTeacher] = ("simulation",),
     overwrite: bool = False,
     seed: int = 0,
     minutes: float = 10.0,
@@ -37,8 +53,9 @@ def train_strain(
 ) -> dict[str, Any]:
     """Train networks that find the lattice of a scan at any orientation, from simulated patterns without a label.
 
-    Probe, lattice, background and detector are those of the scan; dose, background, orientation, strain and
-    intensities are drawn from wide ranges, so that one training does for every scan of the same set-up.
+    Probe, lattice and detector are those of the scan; dose, background, strain and contrast are drawn from ranges round
+    what the scan shows, orientation and intensities from all, so that one training does for every scan of the same
+    set-up. Other lattices, powders and amorphous rings are among the patterns, to be refused.
 
     Parameters
     ----------
@@ -46,6 +63,9 @@ def train_strain(
         A scan, or the file that holds one.
     output : Path or str
         Folder to write.
+    teachers : sequence of str, default simulation
+        ``simulation``: patterns made by the physics; ``rendering`` as well: half of a sample of the scan's own patterns
+        must render again.
     overwrite : bool, default False
         Whether networks that are there may be replaced.
     seed : int, default 0
@@ -61,7 +81,9 @@ def train_strain(
     -------
     dict
         What is saved beside the arrays: what the networks are for, the course of their training, and their card:
-        precision, failures and coverage by dose, on simulated patterns that they have not seen.
+        precision, failures, coverage and refusals by dose, on simulated patterns that they have not seen, and the share
+        of a sample of the scan, which they have not seen either, that gets an answer. ``others`` holds as much of the
+        networks for further phases of the scan, if there are any.
 
     Raises
     ------
@@ -72,35 +94,34 @@ def train_strain(
     OutputError
         If `output` exists or cannot be written.
     OptionError
-        If an option cannot be meant.
+        If an option cannot be meant, or there is no such teacher.
     """
-    from parscope.solvers.networks.constellation.examine import examine
     from parscope.solvers.networks.constellation.store import save_encoder
     from parscope.solvers.networks.store import check_folder
     from parscope.solvers.train import Recipe
 
+    _check_teachers(teachers)
     place, report = Path(output), progress or silent
     check_folder(place, overwrite)
     chosen = StrainSettings(**settings)
     frames = source if isinstance(source, Frames) else open_frames(source)
     report("set-up", 0, 1)
-    physics = trained_physics(found_setup(frames, chosen).setup.physics)
+    phases = found_phases(found_setup(frames, chosen))
     beside = place.with_name(f"{place.name}.training")
-    network, course = _trained(physics, Recipe(seconds=60 * minutes, seed=seed), beside, report)
-    notes = {
-        "physics": told(physics),
-        "unlikely": network.unlikely,
-        "excess": network.excess,
-        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
-        "card": examine(network),
+    recipe = Recipe(seconds=60 * minutes / len(phases), seed=seed)
+    # A checkpoint knows its training by the weights that it began with, so those of two phases must differ.
+    recipes = [replace(recipe, seed=seed + number) for number in range(len(phases))]
+    of_scan = {
         "source": frames.source,
         "source_fingerprint": fingerprint_of(frames.source),
         "parscope_version": version("parscope"),
         "seed": seed,
     }
-    save_encoder(place, network.orientation, network.window, notes)
+    made = [_made(phase, teachers, one, beside, report) for phase, one in zip(phases, recipes, strict=True)]
+    first, *others = [(network.orientation, network.window, {**own, **of_scan}) for network, own in made]
+    save_encoder(place, *first, others)
     beside.rmdir()
-    return notes
+    return {**first[2], "others": [own for _, _, own in others]}
 
 
 def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
@@ -128,22 +149,69 @@ def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
     return replace(physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual))
 
 
-def _trained(
-    physics: DiffractionPattern, recipe: Recipe, folder: Path, report: Progress
-) -> tuple[ConstellationNetwork, Course]:
+def _made(
+    phase: Phase, teachers: Sequence[str], recipe: Recipe, folder: Path, report: Progress
+) -> tuple[ConstellationNetwork, dict[str, Any]]:
+    """Networks for a phase, and what is known of them."""
+    from parscope.solvers.networks.constellation.examine import examine
+
+    ranges, physics = found_ranges(phase)
+    taught = _Taught(trained_physics(physics), ranges, phase.patterns[::2] if "rendering" in teachers else None)
+    network, course = _trained(taught, recipe, folder, report)
+    answered = float(np.mean(network(phase.patterns[1::2]).status == Status.OK))
+    return network, {
+        "physics": told(taught.physics),
+        "ranges": asdict(ranges),
+        "unlikely": network.unlikely,
+        "excess": network.excess,
+        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
+        "card": {**examine(network, ranges), "answered_of_scan": answered},
+    }
+
+
+def _check_teachers(teachers: Sequence[str]) -> None:
+    """Refuse teachers that there are not, and those that cannot teach alone."""
+    wrong = [name for name in teachers if name not in STRAIN_TEACHERS]
+    if wrong:
+        raise OptionError(
+            f"{', '.join(wrong)} cannot teach", "--teacher", f"choose of {', '.join(STRAIN_TEACHERS)} for strain"
+        )
+    if "simulation" not in teachers:
+        raise OptionError("teaches no orientation", "--teacher rendering", "add --teacher simulation")
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """What networks learn: the physics, over which ranges, and patterns of the scan for those who need them."""
+
+    physics: DiffractionPattern
+    ranges: Ranges
+    patterns: NDArray[Any] | None
+
+    def teachers(self, geometry: Geometry) -> dict[str, tuple[Teacher, float]]:
+        """Teachers and their weights."""
+        from parscope.solvers.networks.constellation.rendering import Rendering
+        from parscope.solvers.networks.constellation.teacher import Simulated
+
+        made: dict[str, tuple[Teacher, float]] = {"simulation": (Simulated(self.physics, geometry, self.ranges), 1.0)}
+        if self.patterns is not None:
+            made["rendering"] = (Rendering(self.physics, geometry, self.patterns), _RENDERING)
+        return made
+
+
+def _trained(taught: _Taught, recipe: Recipe, folder: Path, report: Progress) -> tuple[ConstellationNetwork, Course]:
     """Networks after training, and how it went."""
     from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
     from parscope.solvers.networks.constellation.examine import finished
     from parscope.solvers.networks.constellation.geometry import Geometry
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
-    from parscope.solvers.networks.constellation.teacher import Simulated
     from parscope.solvers.networks.threads import one_thread
     from parscope.solvers.train import train
 
+    physics = taught.physics
     geometry = Geometry.of(physics)
     encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
-    teachers = {"simulation": (Simulated(physics, geometry), 1.0)}
     with one_thread():
-        course = train(encoder, teachers, recipe, folder=folder, progress=report)
+        course = train(encoder, taught.teachers(geometry), recipe, folder=folder, progress=report)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network), course
+    return finished(network, taught.ranges), course

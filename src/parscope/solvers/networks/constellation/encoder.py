@@ -19,7 +19,7 @@ def orientation_network(seed: int) -> Network:
     """Network that takes rings over half a turn: what it says for every angle, and of the whole.
 
     For every angle: the logarithm of its odds, and what the lattice is deformed beyond that turn (4). Last come the
-    odds of no lattice, and the logarithm of how sure the deformation is.
+    odds of no lattice and of another one, and the logarithm of how sure the deformation is.
     """
     build = Builder((RINGS + 1, ANGLES), seed)
     first = build.convolution(0, (_CHANNELS, RINGS + 1, 5), "relu", padding=2, circular=True)
@@ -29,7 +29,8 @@ def orientation_network(seed: int) -> Network:
     every = build.convolution(second, (PER_ANGLE, _CHANNELS, TURNS + 1), padding=TURNS // 2, circular=True)
     flat = build.add("reshape", every, shape=(PER_ANGLE * TURNS,))
     mean = build.add("reshape", build.add("mean", second, to=1, **{"from": TURNS}), shape=(_CHANNELS,))
-    build.add("join", flat, build.dense(mean, _CHANNELS, 2))
+    hidden = build.dense(mean, _CHANNELS, _CHANNELS, "relu")
+    build.add("join", flat, build.dense(hidden, _CHANNELS, 3))
     return build.network()
 
 
@@ -77,8 +78,8 @@ class Encoder(nn.Module):
             Logarithm of the odds of every angle.
         deformed : Tensor, shape (n, TURNS, 4)
             Map of the reference, less identity, before the turn.
-        none : Tensor, shape (n,)
-            Logarithm of the odds of no lattice.
+        other : Tensor, shape (n, 2)
+            Logarithm of the odds of no lattice, and of another one.
         sure : Tensor, shape (n,)
             Logarithm of the information on every component of the map, over 2.
         """
@@ -89,8 +90,7 @@ class Encoder(nn.Module):
         dose = torch.log1p(total)[:, None, None].expand(-1, 1, ANGLES) / 10
         out = self.orientation(torch.cat([density.clamp(min=0).sqrt(), dose], 1))
         every = out[:, : PER_ANGLE * TURNS].reshape(-1, PER_ANGLE, TURNS)
-        none, sure = out[:, -2], out[:, -1] + 3.5
-        return every[:, 0], 0.05 * every[:, 1:].transpose(1, 2), none, sure
+        return every[:, 0], 0.05 * every[:, 1:].transpose(1, 2), out[:, -3:-1], out[:, -1] + 3.5
 
     def shift(self, sums: Tensor) -> tuple[Tensor, Tensor]:
         """What the windows say.

@@ -102,7 +102,7 @@ def _pixels(physics: Constellation, cell: NDArray[np.int16]) -> Array:
 
 def _turns(at: Array) -> Array:
     """Maps close to rotations that leave the lattice of the copies as it is."""
-    basis = _basis(at)
+    basis = shortest(at)
     order = np.arange(-2, 3)
     whole = np.stack(np.meshgrid(order, order, order, order, indexing="ij"), -1).reshape(-1, 2, 2)
     whole = whole[np.abs(np.linalg.det(whole) - 1) < 1e-6]
@@ -113,7 +113,7 @@ def _turns(at: Array) -> Array:
     return result
 
 
-def _basis(at: Array) -> Array:
+def shortest(at: Array) -> Array:
     """The two shortest independent vectors of a lattice."""
     order = at[np.argsort(np.hypot(*at.T), kind="stable")]
     order = order[np.hypot(*order.T) > 1e-6]

@@ -1,26 +1,25 @@
-"""Patterns drawn from the physics to learn from: any orientation, dose and background, contrast, a second lattice."""
+"""Patterns drawn from the physics to learn from: any orientation, dose and background, contrast, other lattices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.physics import Constellation, Contrast
+from parscope.solvers.networks.constellation.foreign import Foreign
 from parscope.solvers.networks.constellation.geometry import FINE, Array, rotation
+from parscope.solvers.networks.constellation.ranges import Ranges
+from parscope.solvers.networks.constellation.render import add_background, add_copies, count
 
-LEAST, MOST = 200.0, 3e5
-"""Electrons of a pattern, drawn evenly on a logarithmic scale: one training for all doses."""
-
-# Strain at most [1], as far as the exact solver reaches from its reference; wander of the centre [px].
-_STRAIN, _SHIFT = 0.05, 2.0
-# Share of patterns without a lattice, which are to be refused, and of those with a second, weaker one.
-_NOTHING, _SECOND = 0.1, 0.25
-# Variance of contrast in the disks that is trained for at least, whatever the scan shows [1].
-_CONTRAST = 0.05
+# Wander of the centre [px].
+_SHIFT = 2.0
+# Share of patterns without a lattice and of those of another one, both to be refused; of the latter, of those of a
+# powder, of so many crystals; and of the others of those with a second, weaker lattice.
+_NOTHING, _FOREIGN, _POWDER, _CRYSTALS, _SECOND = 0.1, 0.15, 0.25, 8, 0.25
+# Share of patterns whose background has a ring, as amorphous material makes it, whether there is a lattice or none.
+_RING = 0.25
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,15 @@ class Scene:
     theta : ndarray, shape (n, 6)
         Parameters of the stronger lattice.
     present : ndarray of bool, shape (n,)
-        Whether there is a lattice at all.
+        Whether there is a lattice of this physics.
+    foreign : ndarray of bool, shape (n,)
+        Whether there is another one, or a powder, instead.
     """
 
     patterns: NDArray[np.float32]
     theta: Array
     present: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
 
 
 class Scenes:
@@ -50,10 +52,12 @@ class Scenes:
     physics : Constellation
         Supplies template, positions, mean counts (as an envelope over the distance from the centre), background and
         contrast.
+    ranges : Ranges
+        What is drawn over.
     """
 
-    def __init__(self, physics: Constellation) -> None:
-        self.physics = physics
+    def __init__(self, physics: Constellation, ranges: Ranges) -> None:
+        self.physics, self.ranges = physics, ranges
         at = physics.reference
         self._away = np.hypot(*at.T)
         self._direct = self._away < 1e-6
@@ -63,58 +67,105 @@ class Scenes:
         self._envelope = np.where(self._direct, 0.0, np.maximum(levels.amplitude, 1e-9))
         self._profile = _profile(physics)
         power = physics.contrast.power or (0.0,) * len(Contrast.periods)
-        self._power = max(sum(power), _CONTRAST)
         self._periods = np.array(Contrast.periods[: len(power)])
         weight = np.array(power) + 1e-3
         self._weight = weight / weight.sum()
+        self._foreign = Foreign(at, physics.extent[0], ranges.strain)
 
-    def draw(self, count: int, seed: int, dose: float | None = None) -> Scene:
-        """Draw `count` patterns of `dose` electrons, default any, the same for the same `seed`."""
+    def draw(self, number: int, seed: int, dose: float | None = None) -> Scene:
+        """Draw `number` patterns of `dose` electrons, default any, the same for the same `seed`."""
         rng = np.random.default_rng(seed)
-        theta, other = self._thetas(rng, count), self._thetas(rng, count)
+        theta, other = self._thetas(rng, number), self._thetas(rng, number)
         other[:, :2] = theta[:, :2]
-        drawn = np.exp(rng.uniform(np.log(LEAST), np.log(MOST), count))
-        electrons = drawn if dose is None else np.full(count, dose)
-        diffuse = electrons * rng.uniform(0, 0.85, count)
-        direct = (electrons - diffuse) * rng.uniform(0.1, 0.8, count) * self._direct.any()
-        present = rng.uniform(size=count) > _NOTHING
+        least, most = self.ranges.electrons
+        drawn = np.exp(rng.uniform(np.log(least), np.log(most), number))
+        electrons = drawn if dose is None else np.full(number, dose)
+        diffuse = electrons * rng.uniform(0, self.ranges.background, number)
+        direct = (electrons - diffuse) * rng.uniform(0.1, 0.8, number) * self._direct.any()
+        kind = rng.uniform(size=number)
+        foreign = (kind >= _NOTHING) & (kind < _NOTHING + _FOREIGN)
+        present = kind >= _NOTHING + _FOREIGN
         scattered = (electrons - diffuse - direct) * present
-        share = np.where(rng.uniform(size=count) < _SECOND, rng.uniform(0, 0.4, count), 0.0)
-        disks = self._amplitudes(rng, scattered * (1 - share))
+        share = np.where(rng.uniform(size=number) < _SECOND, rng.uniform(0, 0.4, number), 0.0)
+        images = np.zeros((number, *self.physics.signal_shape), np.float32)
+        add_background(images, theta[:, :2], self._backgrounds(rng, diffuse), self._profile)
+        disks = self._amplitudes(rng, self.physics.reference[None], scattered * (1 - share))
         disks[:, self._direct] = direct[:, None] / self._area
-        lattices = ((theta, disks), (other, self._amplitudes(rng, scattered * share)))
-        means = (diffuse, np.exp(rng.normal(0, 0.3, count)), rng.uniform(0, 1, count) ** 4)
-        patterns = np.zeros((count, *self.physics.signal_shape), np.float32)
-        shapes = (self.physics.reference, self._table, self._profile)
-        _render(lattices, self._waves(rng, count), means, shapes, rng, patterns)
-        return Scene(patterns * np.float32(self.physics.gain), theta, present)
+        waves = self._waves(rng, disks.shape)
+        waves[:, self._direct, 0] *= 0.4
+        self._add(images, np.arange(number), self._places(theta), disks, waves)
+        disks = self._amplitudes(rng, self.physics.reference[None], scattered * share)
+        self._add(images, np.flatnonzero(share), self._places(other)[share > 0], disks[share > 0], waves[share > 0])
+        self._add_foreign(rng, images, foreign, theta[:, :2], electrons - diffuse - direct)
+        count(images, rng)
+        return Scene(images * np.float32(self.physics.gain), theta, present, foreign)
 
-    def _thetas(self, rng: np.random.Generator, count: int) -> Array:
-        """Lattices at any orientation, strained by up to 5 % and displaced."""
-        angle = rng.uniform(0, 2 * np.pi, count)
-        e = rng.uniform(-_STRAIN, _STRAIN, (count, 3))
+    def _add(
+        self, images: NDArray[np.float32], chosen: NDArray[np.int64], places: Array, levels: Array, waves: Array
+    ) -> None:
+        add_copies(images, chosen, places, levels, waves, self._table)
+
+    def _add_foreign(
+        self,
+        rng: np.random.Generator,
+        images: NDArray[np.float32],
+        foreign: NDArray[np.bool_],
+        centre: Array,
+        electrons: Array,
+    ) -> None:
+        """Add other lattices and powders to the images they are for."""
+        powder = rng.uniform(size=len(foreign)) < _POWDER
+        for chosen, crystals in ((foreign & ~powder, 1), (foreign & powder, _CRYSTALS)):
+            at = np.flatnonzero(chosen)
+            places = (
+                self._foreign.single(rng, len(at)) if crystals == 1 else self._foreign.powder(rng, len(at), crystals)
+            )
+            levels = self._amplitudes(rng, places, electrons[at])
+            self._add(images, at, centre[at, None] + places, levels, self._waves(rng, levels.shape))
+
+    def _thetas(self, rng: np.random.Generator, number: int) -> Array:
+        """Lattices at any orientation, strained and displaced."""
+        angle = rng.uniform(0, 2 * np.pi, number)
+        e = rng.uniform(-self.ranges.strain, self.ranges.strain, (number, 3))
         stretch = np.stack([np.stack([1 + e[:, 0], e[:, 2] / 2], -1), np.stack([e[:, 2] / 2, 1 + e[:, 1]], -1)], -2)
-        centre = np.asarray(self.physics.theta[:2]) + rng.normal(0, _SHIFT, (count, 2))
+        centre = np.asarray(self.physics.theta[:2]) + rng.normal(0, _SHIFT, (number, 2))
         return np.concatenate([centre, (rotation(angle) @ stretch).reshape(-1, 4)], 1)
 
-    def _amplitudes(self, rng: np.random.Generator, electrons: Array) -> Array:
-        """Counts per pixel of all copies: an envelope that wanders, and copies that scatter about it."""
-        count, at = len(electrons), self.physics.reference
-        tilt = rng.normal(0, 1, (count, 2)) * rng.uniform(0, 1.2, (count, 1)) / self._away.max()
-        spread = rng.uniform(0.1, 1.0, (count, 1)) * rng.normal(0, 1, (count, len(at)))
-        steep = rng.normal(0, 0.5, (count, 1)) * np.square(self._away / self._away.max())
-        relative = self._envelope * np.exp(tilt @ at.T + spread + steep)
+    def _places(self, theta: Array) -> Array:
+        """Where the copies are, shape (n, copies, 2), [px]."""
+        maps = theta[:, 2:].reshape(-1, 2, 2)
+        return np.asarray(theta[:, None, :2] + self.physics.reference @ np.swapaxes(maps, 1, 2))
+
+    def _backgrounds(self, rng: np.random.Generator, electrons: Array) -> Array:
+        """Shapes of backgrounds, as `add_background` takes them."""
+        number, farthest = len(electrons), float(self._away.max())
+        width, floor = np.exp(rng.normal(0, 0.3, number)), rng.uniform(0, 1, number) ** 4
+        halo = np.where(rng.uniform(size=number) < _RING, rng.uniform(0, 1, number), 0.0)
+        radius = rng.uniform(0.3, 1.0, number) * farthest
+        return np.stack([electrons, width, floor, halo, radius, radius * rng.uniform(0.08, 0.3, number)], -1)
+
+    def _amplitudes(self, rng: np.random.Generator, at: Array, electrons: Array) -> Array:
+        """Counts per pixel of copies at places (n or 1, copies, 2): an envelope that wanders, and scatter about it."""
+        number, farthest = len(electrons), float(self._away.max())
+        away = np.hypot(*np.moveaxis(at, -1, 0))
+        tilt = rng.normal(0, 1, (number, 2)) * rng.uniform(0, 1.2, (number, 1)) / farthest
+        spread = rng.uniform(0.1, 1.0, (number, 1)) * rng.normal(0, 1, (number, at.shape[1]))
+        steep = rng.normal(0, 0.5, (number, 1)) * np.square(away / farthest)
+        order = np.argsort(self._away[~self._direct])
+        usual = np.interp(away, self._away[~self._direct][order], self._envelope[~self._direct][order])
+        usual = np.where(away < 1e-6, 0.0, usual)
+        wander = (at @ tilt[..., None])[..., 0]
+        # Places that are not used are NaN.
+        relative = np.nan_to_num(usual * np.exp(wander + spread + steep))
         total = np.maximum(relative.sum(1, keepdims=True), 1e-12)
         return np.asarray(relative / total * electrons[:, None] / self._area)
 
-    def _waves(self, rng: np.random.Generator, count: int) -> Array:
+    def _waves(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         """Wave in every copy: depth, phase and wave vector, shape (n, copies, 4)."""
-        shape = (count, len(self._away))
-        radius = self.physics.extent[0]
         period = rng.choice(self._periods, shape, p=self._weight)
         angle = rng.uniform(0, 2 * np.pi, shape)
-        depth = np.sqrt(2 * self._power * rng.uniform(0, 1.5, (count, 1))) * np.where(self._direct, 0.4, 1.0)
-        k = 2 * np.pi * period / radius
+        depth = np.broadcast_to(np.sqrt(2 * self.ranges.contrast * rng.uniform(0, 1.5, (shape[0], 1))), shape)
+        k = 2 * np.pi * period / self.physics.extent[0]
         vector = (k * np.cos(angle), k * np.sin(angle))
         return np.stack([np.minimum(depth, 0.9), rng.uniform(0, 2 * np.pi, shape), *vector], -1)
 
@@ -140,99 +191,3 @@ def _profile(physics: Constellation) -> Array:
     sums, pixels = np.bincount(ring.ravel(), mean.ravel()), np.bincount(ring.ravel())
     profile = np.maximum(sums / np.maximum(pixels, 1), 0.0)
     return profile / max(profile.max(), 1e-30) if profile.max() > 1e-9 else np.ones_like(profile)
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True)
-def _render(lattices: Any, waves: Any, means: Any, shapes: Any, rng: Any, out: Any) -> None:
-    """Expected patterns, then counts."""
-    reference, table, profile = shapes
-    h, w = out.shape[1:]
-    mean = np.empty((h, w), np.float32)
-    for n in range(out.shape[0]):
-        _diffuse(mean, lattices[0][0][n], means[0][n], means[1][n], means[2][n], profile)
-        for theta, disks in lattices:
-            if disks[n].sum() > 0:
-                _add(mean, theta[n], disks[n], waves[n], reference, table)
-        _count(mean, rng, out[n])
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True)
-def _diffuse(mean: Any, theta: Any, electrons: float, width: float, floor: float, profile: Any) -> None:
-    """Background of a width, and a flat share of it."""
-    h, w = mean.shape
-    total = 0.0
-    for y in range(h):
-        for x in range(w):
-            r = np.sqrt((y - theta[0]) ** 2 + (x - theta[1]) ** 2) / width
-            k = min(int(r), profile.shape[0] - 2)
-            f = min(r - k, 1.0)
-            v = profile[k] * (1 - f) + profile[k + 1] * f
-            mean[y, x] = v
-            total += v
-    peaked = electrons * (1 - floor) / max(total, 1e-30)
-    flat = electrons * floor / (h * w)
-    for y in range(h):
-        for x in range(w):
-            mean[y, x] = mean[y, x] * peaked + flat
-
-
-@nb.njit(cache=True, nogil=True, fastmath=True)
-def _add(mean: Any, theta: Any, disks: Any, waves: Any, reference: Any, table: Any) -> None:
-    """Add all copies of a lattice."""
-    h, w = mean.shape
-    half = (table.shape[0] - 1) // 2
-    reach = half / FINE - 0.5
-    for m in range(reference.shape[0]):
-        py = theta[0] + theta[2] * reference[m, 0] + theta[3] * reference[m, 1]
-        px = theta[1] + theta[4] * reference[m, 0] + theta[5] * reference[m, 1]
-        a = disks[m]
-        depth, phase, ky, kx = waves[m]
-        for y in range(max(0, int(np.ceil(py - reach))), min(h, int(py + reach) + 1)):
-            v = (y - py) * FINE + half
-            i = int(v)
-            f = v - i
-            for x in range(max(0, int(np.ceil(px - reach))), min(w, int(px + reach) + 1)):
-                u = (x - px) * FINE + half
-                j = int(u)
-                g = u - j
-                t = (table[i, j] * (1 - g) + table[i, j + 1] * g) * (1 - f)
-                t += (table[i + 1, j] * (1 - g) + table[i + 1, j + 1] * g) * f
-                if t > 1e-4:
-                    mean[y, x] += a * t * (1 + depth * np.cos(ky * (y - py) + kx * (x - px) + phase))
-
-
-@nb.njit(cache=True, nogil=True)
-def _count(mean: Any, rng: Any, out: Any) -> None:
-    """Poisson counts: electron by electron where they are few, pixel by pixel where they are many."""
-    if mean.sum() < mean.size:
-        _scatter(mean, rng, out)
-        return
-    for y in range(mean.shape[0]):
-        for x in range(mean.shape[1]):
-            out[y, x] = _poisson(mean[y, x], rng)
-
-
-@nb.njit(cache=True, nogil=True)
-def _scatter(mean: Any, rng: Any, out: Any) -> None:
-    """Electrons at random times on a line through the pixels, each pixel as long as its mean."""
-    arrival, seen = rng.standard_exponential(), 0.0
-    for y in range(mean.shape[0]):
-        for x in range(mean.shape[1]):
-            seen += mean[y, x]
-            while arrival < seen:
-                out[y, x] += 1
-                arrival += rng.standard_exponential()
-
-
-@nb.njit(cache=True, nogil=True)
-def _poisson(mean: float, rng: Any) -> float:
-    """One count, by inversion where the mean is small."""
-    if mean > 15:
-        return float(rng.poisson(mean))
-    u, p, k = rng.random(), np.exp(-mean), 0
-    total = p
-    while u > total and k < 100:
-        k += 1
-        p *= mean / k
-        total += p
-    return float(k)

@@ -14,27 +14,15 @@ from parscope.core.errors import ShapeError
 from parscope.core.network import Network
 from parscope.core.physics import Constellation
 from parscope.core.solver import Estimate, Status
-from parscope.solvers.networks.constellation.encoder import Encoder, solved
-from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
-from parscope.solvers.networks.constellation.looks import first_look, second_look, totals
+from parscope.solvers.networks.constellation.encoder import Encoder
+from parscope.solvers.networks.constellation.geometry import Array, Geometry, rotations
+from parscope.solvers.networks.constellation.looks import totals
+from parscope.solvers.networks.constellation.reading import Reading
 from parscope.solvers.networks.threads import one_thread
 
 # Patterns at a time: what is between the layers stays in the cache of a core.
 _CHUNK = 128
-_LOOKS = 2
-# Largest variance of the centre about the centre of mass, [px^2].
-_CENTRE = 4.0
 _KINDS = (np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32)
-
-
-@dataclass(frozen=True)
-class _First:
-    """Parameters (n, 6) by the first look, information on the map, and probabilities of it and of no lattice (n,)."""
-
-    theta: Array
-    information: Array
-    sure: Array
-    nothing: Array
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,8 @@ class ConstellationNetwork:
         -------
         Estimate
             Of the equal maps of a lattice with symmetry, the one least turned. `extra` holds ``confidence`` (n,): the
-            probability of the orientation, [1].
+            probability of the orientation, [1], and ``evidence`` (n,): logarithm of the likelihood of its disks over
+            that of none, for comparison with another lattice, [nat].
 
         Raises
         ------
@@ -106,70 +95,28 @@ class ConstellationNetwork:
         return result
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return Encoder(self.orientation, self.window, self.geometry, self.physics.gain).eval()
-
-    @cached_property
-    def _mask(self) -> NDArray[np.bool_]:
-        mask = self.physics.mask
-        return np.zeros(self.physics.signal_shape, np.bool_) if mask is None else mask
+    def reading(self) -> Reading:
+        """The networks under PyTorch, and their looks."""
+        encoder = Encoder(self.orientation, self.window, self.geometry, self.physics.gain).eval()
+        return Reading(encoder, self.physics, self.geometry)
 
     def _enter(self, result: Estimate, at: NDArray[np.int64], patterns: NDArray[Any]) -> None:
         """Enter the estimates of patterns into the result."""
         with torch.no_grad(), one_thread():
-            first = self._first(patterns)
-            theta, covariance, misfit = self._second(patterns, first)
+            first = self.reading.first(patterns)
+            second = self.reading.second(patterns, first)
+        theta = second.theta.copy()
         theta[:, 2:] = self._least_turned(theta[:, 2:].reshape(-1, 2, 2)).reshape(-1, 4)
         status = np.full(len(at), Status.OK, np.uint8)
-        status[misfit > self.unlikely] = Status.NO_MODEL
+        status[second.misfit > self.unlikely] = Status.NO_MODEL
         status[first.sure < 0.5] = Status.AMBIGUOUS
-        status[first.nothing > 0.5] = Status.ABSENT
+        refused = first.nothing + first.foreign > 0.5
+        status[refused] = np.where(first.nothing > first.foreign, Status.ABSENT, Status.NO_MODEL)[refused]
         good = status == Status.OK
         result.theta[at] = np.where(good[:, None], theta, np.nan)
-        result.covariance[at] = np.where(good[:, None, None], self.excess * covariance, np.nan)
-        result.misfit[at], result.status[at] = misfit, status
-        result.extra["confidence"][at] = first.sure
-
-    def _first(self, patterns: NDArray[Any]) -> _First:
-        """The most likely orientation, and what it leaves of the map."""
-        start = np.tile(np.asarray(self.physics.theta[:2], np.float64), (len(patterns), 1))
-        cells, centre = first_look(patterns, start, self.geometry, self._mask)
-        odds, deformed, none, sure = self._encoder.turn(torch.from_numpy(cells))
-        share = torch.softmax(torch.cat([odds, none[:, None]], 1).double(), 1).numpy()
-        best = odds.argmax(1).numpy()
-        rows = np.arange(len(best))
-        turn = rotation(best * np.pi / TURNS)
-        maps = turn @ (np.eye(2) + deformed.numpy()[rows, best].reshape(-1, 2, 2))
-        alike = (best[:, None] + self._alike) % TURNS
-        theta = np.concatenate([centre, maps.reshape(-1, 4)], 1)
-        there = np.maximum(share[:, :-1].sum(1), 1e-300)
-        sure_of = share[rows[:, None], alike].sum(1) / there
-        return _First(theta, torch.exp(2 * sure).double().numpy(), sure_of, share[:, -1])
-
-    @cached_property
-    def _alike(self) -> NDArray[np.int64]:
-        """Offsets of the turns that are next to one, or to its equals by symmetry."""
-        equal = np.rint(rotations(self.geometry.turns) / np.pi * TURNS).astype(np.int64)
-        return np.unique((equal[:, None] + np.array([-1, 0, 1])) % TURNS)
-
-    def _second(self, patterns: NDArray[Any], first: _First) -> tuple[Array, Array, Array]:
-        """Parameters, covariance and misfit from the copies, beginning at the first look and with it as a prior."""
-        n, reference, reach = len(patterns), self.physics.reference, self.geometry.reach
-        positions = self._encoder.positions
-        on_map = first.information / reach**2
-        prior = torch.tensor(np.stack([np.minimum(on_map, 1 / _CENTRE), on_map, on_map], 1), dtype=torch.float32)
-        theta = first.theta.copy()
-        for _ in range(_LOOKS):
-            sums = second_look(patterns, theta, reference, self.geometry, self._mask)
-            shift, weight = self._encoder.shift(torch.from_numpy(sums))
-            towards = torch.tensor(_stacked(first.theta - theta, reach), dtype=torch.float32)
-            step, information = solved(shift, weight, positions, prior, towards)
-            moved = step.double().numpy()
-            theta[:, :2] += moved[:, 0]
-            theta[:, 2:] += np.swapaxes(moved[:, 1:], 1, 2).reshape(n, 4) / reach
-        left = (weight[..., None] * (shift - positions @ step).square()).sum((1, 2))
-        freedom = (2 * (weight > 0).sum(1) - 6).clamp(min=1)
-        return theta, _covariance(information.double().numpy(), reach), (left / freedom).double().numpy()
+        result.covariance[at] = np.where(good[:, None, None], self.excess * second.covariance, np.nan)
+        result.misfit[at], result.status[at] = second.misfit, status
+        result.extra["confidence"][at], result.extra["evidence"][at] = first.sure, second.evidence
 
     def _least_turned(self, maps: Array) -> Array:
         """Of the maps onto the same lattice the one with the smallest rotation."""
@@ -183,20 +130,10 @@ def _nothing(n: int) -> Estimate:
     """NaN for patterns of which nothing is known yet."""
     bad = np.full(n, Status.BAD_INPUT, np.uint8)
     nan = np.full(n, np.nan)
-    return Estimate(np.full((n, 6), np.nan), np.full((n, 6, 6), np.nan), nan, bad, {"confidence": nan.copy()})
-
-
-def _stacked(theta: Array, reach: float) -> Array:
-    """Parameters (n, 6) as the columns of `solved` (n, 3, 2)."""
-    maps = np.swapaxes(theta[:, 2:].reshape(-1, 2, 2), 1, 2) * reach
-    return np.concatenate([theta[:, None, :2], maps], 1)
-
-
-def _covariance(information: Array, reach: float) -> Array:
-    """Covariance of the six parameters from the information on either coordinate of a copy."""
-    scale = np.array([1.0, 1 / reach, 1 / reach])
-    small = np.linalg.inv(information) * scale[:, None] * scale
-    covariance = np.zeros((len(small), 6, 6))
-    for own in ([0, 2, 3], [1, 4, 5]):
-        covariance[:, np.array(own)[:, None], own] = small
-    return covariance
+    return Estimate(
+        np.full((n, 6), np.nan),
+        np.full((n, 6, 6), np.nan),
+        nan,
+        bad,
+        {"confidence": nan.copy(), "evidence": nan.copy()},
+    )

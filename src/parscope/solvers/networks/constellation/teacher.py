@@ -11,7 +11,8 @@ from parscope.core.physics import Constellation
 from parscope.solvers.networks.constellation.encoder import Encoder, solved
 from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
 from parscope.solvers.networks.constellation.looks import first_look, second_look
-from parscope.solvers.networks.constellation.scenes import Scenes
+from parscope.solvers.networks.constellation.ranges import Ranges
+from parscope.solvers.networks.constellation.scenes import Scene, Scenes
 
 # How far the second look may be from the truth, as a share of the radius of the windows: from how sure a good second
 # look is to what a first one leaves.
@@ -27,13 +28,15 @@ class Simulated:
         What is simulated.
     geometry : Geometry
         Of its looks.
+    ranges : Ranges
+        What is drawn over.
     batch : int, default 96
         Patterns a step.
     """
 
-    def __init__(self, physics: Constellation, geometry: Geometry, batch: int = 96) -> None:
+    def __init__(self, physics: Constellation, geometry: Geometry, ranges: Ranges, batch: int = 96) -> None:
         self._physics, self._geometry, self._batch = physics, geometry, batch
-        self._scenes = Scenes(physics)
+        self._scenes = Scenes(physics, ranges)
         self._mask = np.zeros(physics.signal_shape, np.bool_) if physics.mask is None else physics.mask
 
     def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
@@ -42,44 +45,66 @@ class Simulated:
             raise TypeError(f"{type(module).__name__} is no encoder of constellations")
         seed = int(torch.randint(1 << 31, (1,), generator=generator))
         scene = self._scenes.draw(self._batch, seed)
-        first = self._first(module, scene.patterns, scene.theta, scene.present)
+        first = self._first(module, scene)
         there = scene.present.nonzero()[0]
         second = self._second(module, scene.patterns[there], scene.theta[there], np.random.default_rng(seed))
         return first + second
 
-    def _first(
-        self, module: Encoder, patterns: NDArray[np.float32], theta: Array, present: NDArray[np.bool_]
-    ) -> Tensor:
-        """Loss of the first look: which angle, and what remains of the map."""
-        start = np.tile(np.asarray(self._physics.theta[:2]), (len(patterns), 1))
-        cells, _ = first_look(patterns, start, self._geometry, self._mask)
-        odds, deformed, none, sure = module.turn(torch.from_numpy(cells))
-        share, rest = _targets(theta[:, 2:].reshape(-1, 2, 2), self._geometry.turns)
-        share *= present[:, None]
-        target = torch.tensor(np.column_stack([share, ~present]), dtype=torch.float32)
-        chosen = -(target * torch.log_softmax(torch.cat([odds, none[:, None]], 1), 1)).sum(1)
+    def _first(self, module: Encoder, scene: Scene) -> Tensor:
+        """Loss of the first look: which angle if it is this lattice, and what remains of the map."""
+        start = np.tile(np.asarray(self._physics.theta[:2]), (len(scene.patterns), 1))
+        cells, _ = first_look(scene.patterns, start, self._geometry, self._mask)
+        odds, deformed, other, sure = module.turn(torch.from_numpy(cells))
+        share, rest = _targets(scene.theta[:, 2:].reshape(-1, 2, 2), self._geometry.turns)
+        share *= scene.present[:, None]
+        nothing = ~scene.present & ~scene.foreign
+        target = torch.tensor(np.column_stack([share, nothing, scene.foreign]), dtype=torch.float32)
+        chosen = -(target * torch.log_softmax(torch.cat([odds, other], 1), 1)).sum(1)
         miss = (deformed - torch.tensor(rest, dtype=torch.float32)).square().sum(-1)
-        weight = target[:, :-1]
+        weight = target[:, :-2]
         gauss = (weight * (0.5 * torch.exp(2 * sure)[:, None] * miss - 4 * sure[:, None])).sum(1)
         return (chosen + gauss).mean()
 
     def _second(self, module: Encoder, patterns: NDArray[np.float32], theta: Array, rng: np.random.Generator) -> Tensor:
         """Loss of the second look, from somewhere near the truth."""
-        n, reach = len(theta), self._geometry.reach
-        far = float(self._geometry.zones[-1])
-        scale = far * np.exp(rng.uniform(np.log(_NEAR), np.log(_FAR), n))
-        off = rng.normal(0, 1, (n, 3, 2)) * scale[:, None, None] / np.sqrt(2)
-        start = theta.copy()
-        start[:, :2] += off[:, 0]
-        start[:, 2:] += np.swapaxes(off[:, 1:], 1, 2).reshape(n, 4) / reach
+        start, off, prior = displaced(theta, self._geometry, rng)
         sums = second_look(patterns, start, self._physics.reference, self._geometry, self._mask)
         shift, weight = module.shift(torch.from_numpy(sums))
-        prior = torch.tensor(2 / scale**2, dtype=torch.float32)[:, None].expand(-1, 3)
-        step, information = solved(shift, weight, module.positions, prior, torch.zeros(n, 3, 2))
+        step, information = solved(shift, weight, module.positions, prior, torch.zeros(len(theta), 3, 2))
         miss = step + torch.tensor(off, dtype=torch.float32)
         chi2 = torch.einsum("nic,nij,njc->n", miss, information, miss)
         total: Tensor = (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
         return total
+
+
+def displaced(theta: Array, geometry: Geometry, rng: np.random.Generator) -> tuple[Array, Array, Tensor]:
+    """Somewhere near parameters, to look from.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (n, 6)
+        Parameters.
+    geometry : Geometry
+        Of the looks.
+    rng : numpy.random.Generator
+        Where chance comes from.
+
+    Returns
+    -------
+    start : ndarray, shape (n, 6)
+        Where to look from.
+    off : ndarray, shape (n, 3, 2)
+        How far that is off, as the steps of `solved`.
+    prior : Tensor, shape (n, 3)
+        Information on centre and map in that.
+    """
+    n, reach = len(theta), geometry.reach
+    scale = float(geometry.zones[-1]) * np.exp(rng.uniform(np.log(_NEAR), np.log(_FAR), n))
+    off = rng.normal(0, 1, (n, 3, 2)) * scale[:, None, None] / np.sqrt(2)
+    start = theta.copy()
+    start[:, :2] += off[:, 0]
+    start[:, 2:] += np.swapaxes(off[:, 1:], 1, 2).reshape(n, 4) / reach
+    return start, off, torch.tensor(2 / scale**2, dtype=torch.float32)[:, None].expand(-1, 3)
 
 
 def _targets(affine: Array, turns: Array) -> tuple[Array, Array]:

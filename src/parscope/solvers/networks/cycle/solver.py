@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from parscope.core.errors import ShapeError
 from parscope.core.physics import Constellation
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.networks.cycle.autoencoder import Cycle
@@ -58,9 +59,14 @@ class CycleSolver:
         """Affine maps of patterns, shape (n, pattern y, pattern x); see `Solver`.
 
         Covariances are NaN, as the method offers none. `extra` has ``class``, shape (n,).
+
+        Raises
+        ------
+        ShapeError
+            If the patterns have another shape than the physics.
         """
         if signals.shape[1:] != self._physics.signal_shape:
-            raise ValueError(f"patterns are of {signals.shape[1:]} px, not {self._physics.signal_shape}")
+            raise ShapeError(f"{signals.shape[1:]}, not {self._physics.signal_shape}", "patterns")
         usable = np.isfinite(signals).all((1, 2)) & (signals.max((1, 2), initial=0) > 0)
         frames = self._view(np.where(usable[:, None, None], signals, 0))
         parts = [self._answered(part) for part in torch.split(frames, 64)]

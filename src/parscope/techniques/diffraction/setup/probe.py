@@ -22,6 +22,7 @@ from parscope.techniques.diffraction.setup.fitting import (
     fit_disks,
 )
 from parscope.techniques.diffraction.setup.moments import Array
+from parscope.techniques.diffraction.setup.peak import peak_inside
 from parscope.techniques.diffraction.setup.pixels import Mask, fill
 from parscope.techniques.diffraction.setup.select import hidden_share
 
@@ -36,6 +37,12 @@ DIMMEST = 0.01
 # radius over edge above which a disk has an inside; contrast there is modelled as a polynomial of so many terms
 RESOLVED = 2.5
 SQUARES = 5
+# radius over edge above which a disk is no peak of the background
+SHARP = 4.0
+# part of the radius of a disk beyond which a peak in it is smooth
+RIM = 0.6
+# pixels that it takes to fit a disk
+FEWEST = 12
 
 
 @dataclass(frozen=True)
@@ -85,13 +92,13 @@ def first_probe(image: Array, valid: Mask, per_image: float) -> tuple[Probe, Arr
         If no disk stands out of the noise.
     """
     y, x, radius = strongest_disk(fill(image, ~valid), per_image)
-    fit = lone_fit(image, valid, np.array([y, x]), radius, per_image)
+    fit = _lone_disk(image, valid, np.array([y, x]), radius, per_image)
     return Probe(float(fit.shared[RADIUS]), float(fit.shared[EDGE])), fit.centre
 
 
 def lone_probe(image: Array, valid: Mask, centre: Array, start: Probe, per_image: float) -> Probe:
     """Probe from the disk at `centre` (y, x), [px], or `start` where the fit strays from it by more than a quarter."""
-    shared = lone_fit(image, valid, centre, start.radius, per_image).shared
+    shared = _lone_disk(image, valid, centre, start.radius, per_image).shared
     if abs(shared[RADIUS] - start.radius) > 0.25 * start.radius + 1:
         return start
     return Probe(float(shared[RADIUS]), float(shared[EDGE]))
@@ -137,6 +144,26 @@ def probe_in_place(image: Array, valid: Mask, model: Disks, background: Backgrou
     return _probe_fit(image - under, valid, model, variance, "direct disk of the mean pattern")
 
 
+def _lone_disk(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
+    """As `lone_fit`; where that finds no sharp disk, one under a narrow peak of the background, if it is sharp."""
+    fit = lone_fit(image, valid, place, radius, per_image)
+    if _sharp(fit):
+        return fit
+    peak, radius = peak_inside(image, valid, fit.centre, per_image)
+    under = peak.at(np.moveaxis(np.indices(image.shape), 0, -1) - fit.centre)
+    # wander smears the peak, whose tails are known better than its top: the rim of the disk tells the rest
+    rim = valid & ~_within(image.shape, fit.centre, RIM * radius)
+    if (rim & _within(image.shape, fit.centre, radius + 3)).sum() < FEWEST:
+        return fit
+    beneath = lone_fit(image - under, rim, fit.centre, radius, per_image)
+    return beneath if _sharp(beneath) else fit
+
+
+def _sharp(model: Disks) -> bool:
+    """Whether the disks are surely no peaks."""
+    return bool(model.shared[RADIUS] > SHARP * model.shared[EDGE])
+
+
 def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: float) -> Disks:
     """One round disk of unknown edge on a floor, near `place` (y, x), [px].
 
@@ -147,7 +174,7 @@ def lone_fit(image: Array, valid: Mask, place: Array, radius: float, per_image: 
     """
     reach = radius + max(3.0, 0.3 * radius)
     near = valid & _within(image.shape, place, reach)
-    if near.sum() < 12:
+    if near.sum() < FEWEST:
         raise NoLatticeError("have too few good pixels about the strongest disk", "patterns", "check the mask")
     variance = image_variance(image, per_image)
     fits = []

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from parscope.catalog.people.crate import FORMAT, INSIDE, digest
+from parscope.catalog.collect.digest import digest
+from parscope.catalog.people.crate import FORMAT, INSIDE
 from parscope.catalog.people.restore import Restorer
 from parscope.core.errors import FormatError, InputError, UnreadableError
 

@@ -189,9 +189,19 @@ def _nodes(connection: Connection, ids: list[int]) -> Iterator[tuple[int, Node]]
         some = record.c.id.in_(ids[start : start + 500])
         for id_, uid, text in connection.execute(select(record.c.id, record.c.uid, record.c.document).where(some)):
             document = json.loads(text)
-            yield id_, Node(uid, *(_text(document.get(key)) for key in ("name", "kind")))
+            yield id_, Node(uid, *(text_of(document.get(key)) for key in ("name", "kind")))
 
 
-def _text(value: Any) -> str:
-    """Text as it is, and of anything else none."""
+def text_of(value: Any) -> str:
+    """Text as it is, and nothing for what is no text.
+
+    Parameters
+    ----------
+    value : object
+        A value of a document.
+
+    Returns
+    -------
+    str
+    """
     return value if isinstance(value, str) else ""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
+from parscope.catalog.collect.digest import digest
+from parscope.catalog.collect.names import to_text
 from parscope.catalog.people.card import PARTS
 from parscope.catalog.people.links import descends
 from parscope.catalog.store import tables, write
@@ -121,7 +123,7 @@ class Restorer:
         """Bring a record that is here to the state in the crate, if that is a later one."""
         table = tables.version
         rows = self._connection.execute(select(table.c.number, table.c.document).where(table.c.record == held["id"]))
-        ours = {number: document for number, document in rows} | {held["number"]: held["document"]}
+        ours = {row.number: row.document for row in rows} | {held["number"]: held["document"]}
         theirs = {row["number"]: row["document"] for row in [*card["versions"], card]}
         if any(ours[number] != theirs[number] for number in ours.keys() & theirs.keys()):
             raise InputError("has another history in this catalog", card["uid"], "take the crate into another one")
@@ -143,12 +145,12 @@ class Restorer:
             place = row.pop("copy")
             new = row | {"record": id_, "present": False, "verified": None}
             if place is not None:
-                if self._hashes.get(place) != row["hash"]:
-                    raise ValueError(f"{place} is not the file of the record")
                 path = self._folder / place
-                new |= {"path": str(path), "root": str(self._folder), "mtime_ns": path.stat().st_mtime_ns}
+                if self._hashes.get(place) != row["hash"] and not (path.is_dir() and digest(path) == row["hash"]):
+                    raise ValueError(f"{place} is not the file of the record")
+                new |= {"path": to_text(path), "root": to_text(self._folder), "mtime_ns": path.stat().st_mtime_ns}
                 new |= {"present": True, "verified": now}
-                seen = {"path": str(path), "hash": row["hash"], "first": now, "last": now}
+                seen = {"path": to_text(path), "hash": row["hash"], "first": now, "last": now}
                 self._add("sightings", _KEYS["sightings"], id_, [seen])
             if not self._has(tables.file, {"path": new["path"]}):
                 self._connection.execute(insert(tables.file).values(_sound(tables.file, new)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
@@ -11,7 +12,7 @@ from parscope.catalog.people import webhooks
 from parscope.catalog.people.names import checked, login
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.wire import dumps, loads
-from parscope.catalog.store import tables
+from parscope.catalog.store import tables, write
 from parscope.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def save(catalog: Catalog, name: str, expression: Expression, webhook: str | Non
     expression : Expression
         The question.
     webhook : str, optional
-        Subscribe to records that match it from now on: where to tell (HTTP POST), or empty if a program asks for them by
-        `deliver`.
+        Subscribe to records that match it from now on: where to tell (HTTP POST), or empty if a program asks for them,
+        by `deliver`.
     who : str, default the login name
         Who keeps it.
 
@@ -75,7 +76,7 @@ def save(catalog: Catalog, name: str, expression: Expression, webhook: str | Non
     row = {"name": name, "expression": dumps(expression), "webhook": webhook, "who": who or login()}
     with catalog.writing() as connection:
         connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
-        connection.execute(insert(tables.saved).values(row | {"created": now()}))
+        connection.execute(insert(tables.saved).values(row | {"created": write.now()}))
 
 
 def forget(catalog: Catalog, name: str) -> None:
@@ -139,4 +140,25 @@ def everything(connection: Connection) -> list[Saved]:
     list of Saved
     """
     rows = connection.execute(select(tables.saved).order_by(tables.saved.c.name)).mappings()
-    return [Saved(**dict(row) | {"expression": loads(row["expression"])}) for row in rows]
+    return [_saved(row) for row in rows]
+
+
+def subscribed(connection: Connection) -> list[Saved]:
+    """Questions whose new matches somebody wants to be told.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the catalog.
+
+    Returns
+    -------
+    list of Saved
+    """
+    rows = connection.execute(select(tables.saved).where(tables.saved.c.webhook.is_not(None))).mappings()
+    return [_saved(row) for row in rows]
+
+
+def _saved(row: Mapping[str, Any]) -> Saved:
+    """A question as its row has it."""
+    return Saved(**{**row, "expression": loads(row["expression"])})

@@ -20,7 +20,7 @@ from parscope.catalog.collect.owner import this_process
 from parscope.catalog.collect.retry import retry, retry_unreadable
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
-from parscope.catalog.collect.sweep import Found, PassedOver, examine, sweep
+from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_set, place_of, sweep
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import InputError
@@ -31,6 +31,7 @@ SETTLE = 3.0
 _SWEEP = 60.0
 _SHARE = 10
 _BATCH = 500
+_MANY = 200
 _AT_ONCE = 8
 _BREATH = 0.2
 
@@ -55,13 +56,13 @@ class Collector:
     Raises
     ------
     InputError
-        If there is no such folder.
+        If there is no such folder, or it is a data set itself.
     """
 
     catalog: Catalog
     folder: Path
     settle: float = SETTLE
-    tell: Callable[[int, int], None] = lambda done, total: None  # noqa: E731
+    tell: Callable[[int, int], None] = lambda done, total: None
     passed: PassedOver = field(default_factory=PassedOver, init=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +70,9 @@ class Collector:
         if not self.folder.is_dir():
             raise InputError("there is no such folder", str(self.folder), "check the path")
         self.folder = self.folder.resolve()
-        self._but = files_of_database(self.catalog.address)
+        if is_data_set(self.folder):
+            raise InputError("is one data set", str(self.folder), "give the folder in which it lies")
+        self._but = files_of_database(self.catalog.engine.url)
         self._owner = this_process()
         self._stopped = threading.Event()
         self._due = self._told = 0.0
@@ -147,20 +150,20 @@ class Collector:
     def _look_again(self, changed: set[Path]) -> None:
         """Sweep when it is time to; until then, look where something changed."""
         began = time.monotonic()
-        if began >= self._due:
+        if began >= self._due or len(changed) > _MANY:
             try:
                 self.look()
             except OSError:  # a share that is away for a while; what was in it is not taken for lost
                 self.passed.unreadable.append(self.folder)
             self._due = time.monotonic() + max(_SWEEP, _SHARE * (time.monotonic() - began))
             return
-        for start in {folder for folder in changed if folder.is_dir()}:
+        for folder, deep in {place for path in changed if (place := place_of(path, self.folder))}:
             with contextlib.suppress(OSError):
-                self.look(start)
-        for folder in {path.parent for path in changed}:
-            with contextlib.suppress(OSError):
-                self._see(sweep(self.folder, folder, deep=False, but=self._but))
-        self._lose(changed)
+                self.look(folder) if deep else self._see(sweep(self.folder, folder, deep=False, but=self._but))
+        for gone in {path for path in changed if not path.exists()}:
+            with self.catalog.reading() as connection:
+                inside = journal.known_in(connection, gone)
+            self._lose([gone, *map(to_path, inside)])
 
     def _see(self, found: Iterator[Found]) -> set[str]:
         """Note files; return their names."""

@@ -110,7 +110,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="parscope-", ignore_cleanup_errors=True)
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
         # a lock on a file that an instrument may still want to write to would be in its way
         polite = {"HDF5_USE_FILE_LOCKING": "FALSE", "PYTHONWARNINGS": "ignore", "TMPDIR": self.folder.name}
         imports = {"PYTHONPATH": os.pathsep.join(str(Path(part).resolve()) for part in sys.path if part)}

@@ -1,9 +1,9 @@
-"""How far each file is on its way into the catalog, kept in the catalog itself.
+r"""How far each file is on its way into the catalog, kept in the catalog itself.
 
 ::
 
     seen -> settled -> hashed -> extracted -> committed
-                  \\________\\_________\\____-> quarantined
+                  \________\_________\____-> quarantined
 
 A step is one transaction that succeeds only for the owner of the file, and only if the file is the one that the step
 began with. So a process may die at any point: the next one takes the file over and repeats at most one step.

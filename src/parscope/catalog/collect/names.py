@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from sqlalchemy import URL
 
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", ".swp", ".lock", ".lck", "~")
 _SYSTEM = frozenset({"thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"})
@@ -15,7 +16,7 @@ _FROM_PRIVATE = {private: surrogate for surrogate, private in _TO_PRIVATE.items(
 
 
 def to_text(path: Path) -> str:
-    """Spell a path as text that any database keeps.
+    r"""Spell a path as text that any database keeps.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def to_text(path: Path) -> str:
 
     Examples
     --------
-    >>> to_path(to_text(Path("5 \\udcb5m.dm4"))) == Path("5 \\udcb5m.dm4")
+    >>> to_path(to_text(Path("5 \udcb5m.dm4"))) == Path("5 \\udcb5m.dm4")
     True
     """
     return str(path).translate(_TO_PRIVATE)
@@ -84,12 +85,12 @@ def is_temporary(name: str) -> bool:
     return name.startswith(("~$", "~lock")) or name.lower().endswith(_UNFINISHED)
 
 
-def files_of_database(address: str | os.PathLike[str]) -> frozenset[Path]:
+def files_of_database(url: URL) -> frozenset[Path]:
     """Find the files that a SQLite database writes, which are not to be collected.
 
     Parameters
     ----------
-    address : str or path
+    url : URL
         Of the catalog.
 
     Returns
@@ -97,8 +98,7 @@ def files_of_database(address: str | os.PathLike[str]) -> frozenset[Path]:
     frozenset of Path
         Empty for a database on a server.
     """
-    text = os.fspath(address)
-    if "://" in text:
+    if url.get_backend_name() != "sqlite" or not url.database:
         return frozenset()
-    path = Path(text).resolve()
+    path = Path(url.database).resolve()
     return frozenset(path.with_name(path.name + ending) for ending in ("", "-wal", "-shm", "-journal"))

@@ -35,7 +35,7 @@ def is_dead(owner: str) -> bool:
 
 
 def _began(pid: int) -> str:
-    """Clock ticks from the start of the machine to that of a process; empty if there is none, or it waits to be reaped."""
+    """Clock ticks from the start of the machine to that of a process; empty if it is dead."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

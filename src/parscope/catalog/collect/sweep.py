@@ -77,9 +77,52 @@ def examine(path: Path) -> Found | None:
         return None
 
 
+def is_data_set(folder: Path) -> bool:
+    """Whether a folder is one data set (Zarr), whose files are not looked at one by one.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder.
+
+    Returns
+    -------
+    bool
+    """
+    return any((folder / name).exists() for name in _ZARR)
+
+
+def place_of(path: Path, root: Path) -> tuple[Path, bool] | None:
+    """Find where to look for a change.
+
+    Parameters
+    ----------
+    path : Path
+        What changed.
+    root : Path
+        The folder that is collected.
+
+    Returns
+    -------
+    tuple of Path and bool
+        The folder to list, and whether with those in it.
+    None
+        If it is hidden.
+    """
+    folder = root
+    for name in path.relative_to(root).parts:
+        if is_hidden(name):
+            return None
+        inner = folder / name
+        if is_data_set(inner) or not inner.is_dir() or inner.is_symlink():
+            return folder, False
+        folder = inner
+    return folder, True
+
+
 def _examine_folder(path: Path) -> Found | None:
     """Zarr folders only: the files of other folders are looked at one by one."""
-    if not any((path / name).exists() for name in _ZARR):
+    if not is_data_set(path):
         return None
     told = [path.lstat(), *(inner.lstat() for inner in path.rglob("*"))]
     size = sum(one.st_size for one in told if stat.S_ISREG(one.st_mode))

@@ -12,7 +12,7 @@ _CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed"})  # t
 class Watch:
     """Gathers the paths at which something changed; use it as a context manager.
 
-    Network shares tell nothing, and systems limit how many folders may be watched: it is a hint, and sweeps are the rule.
+    Network shares tell nothing, and systems limit how many folders may be watched: sweeps find what is not told.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ class Watch:
         event : FileSystemEvent
             What happened.
         """
-        if event.event_type in _CHANGES:
+        of_a_list = event.is_directory and event.event_type == "modified"  # its files have events of their own
+        if event.event_type in _CHANGES and not of_a_list:
             paths = {Path(str(path)) for path in (event.src_path, event.dest_path) if path}
             with self._lock:
                 self._changed |= paths - {self.folder}

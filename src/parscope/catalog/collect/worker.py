@@ -1,6 +1,6 @@
-"""Reads files that nobody vouches for, in a process of its own with limits: ``python -m parscope.catalog.collect.worker``.
+"""Reads files in a process of its own with limits: ``python -m parscope.catalog.collect.worker``.
 
-A request names a file; the answer is what its reader said, or why it could not. Whatever a reader prints goes nowhere.
+Nobody vouches for the files. A request names a file; the answer is what its reader said, or why it could not. Whatever a reader prints goes nowhere.
 The process ends when its parent does, because its standard input does; and if a reader never returns, by an alarm.
 """
 
@@ -45,24 +45,17 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     try:
         told = describe(path, within=Path(request["within"]))
         document = encode(of_description(path, request["size"], told))
-        if len(document) > _ANSWER:
-            raise InputError(f"has {len(document) >> 20} MB of metadata, and {_ANSWER >> 20} MB are kept", path.name)
         parts = [str(part) for part in told.parts]
-        return {"document": document, "reader": f"{told.reader}: {told.library}", "parts": parts}, _picture(told)
+        picture = thumbnail(told) or b""
     except MemoryError:
         return {"error": f"its reader needs more than {_MEMORY >> 30} GB of memory", "doubtful": True}, b""
     except (InputError, MissingExtraError) as error:
         return {"error": one_line(str(error))}, b""
     except Exception as error:  # noqa: BLE001 whatever a reader raises, the file is catalogued with it
         return {"error": one_line(f"its reader failed with {type(error).__name__}: {error}")}, b""
-
-
-def _picture(told: Any) -> bytes:
-    """The thumbnail; that none can be drawn is no reason to forget what the reader said."""
-    try:
-        return thumbnail(told) or b""
-    except Exception:  # noqa: BLE001
-        return b""
+    if len(document) > _ANSWER:
+        return {"error": f"has {len(document) >> 20} MB of metadata, and at most {_ANSWER >> 20} MB are kept"}, b""
+    return {"document": document, "reader": f"{told.reader}: {told.library}", "parts": parts}, picture
 
 
 def main() -> None:

@@ -1,0 +1,142 @@
+"""Questions that people keep under a name, and subscribe to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select
+
+from parscope.catalog.people import webhooks
+from parscope.catalog.people.names import checked, login
+from parscope.catalog.query.ast import Expression
+from parscope.catalog.query.wire import dumps, loads
+from parscope.catalog.store import tables
+from parscope.core.errors import InputError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from parscope.catalog.store.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A question that somebody keeps.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    expression : Expression
+        The question.
+    webhook : str or None
+        Where new matches are told; empty if they wait for a program that asks, None if nobody subscribed.
+    who : str
+        Who keeps it.
+    created : int
+        Since when, microseconds since 1970, UTC.
+    """
+
+    name: str
+    expression: Expression
+    webhook: str | None
+    who: str
+    created: int
+
+
+def save(catalog: Catalog, name: str, expression: Expression, webhook: str | None = None, who: str = "") -> None:
+    """Keep a question under a name; one that is kept under it already is replaced.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where it is kept.
+    name : str
+        What it is called.
+    expression : Expression
+        The question.
+    webhook : str, optional
+        Subscribe to records that match it from now on: where to tell (HTTP POST), or empty if a program asks for them by
+        `deliver`.
+    who : str, default the login name
+        Who keeps it.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be used.
+    OptionError
+        If the webhook is not on the list of hosts.
+    """
+    name = checked(name, "saved query")
+    if webhook:
+        webhooks.check(webhook)
+    row = {"name": name, "expression": dumps(expression), "webhook": webhook, "who": who or login()}
+    with catalog.writing() as connection:
+        connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        connection.execute(insert(tables.saved).values(row | {"created": now()}))
+
+
+def forget(catalog: Catalog, name: str) -> None:
+    """Drop a question that was kept, and what waits to be told of it.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where it is kept.
+    name : str
+        What it is called.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name.
+    """
+    with catalog.writing() as connection:
+        load(connection, name)
+        connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        waiting = (tables.notice.c.saved == name) & tables.notice.c.delivered.is_(None)
+        connection.execute(delete(tables.notice).where(waiting))
+
+
+def load(connection: Connection, name: str) -> Saved:
+    """Find the question of a name.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the catalog.
+    name : str
+        What it is called.
+
+    Returns
+    -------
+    Saved
+
+    Raises
+    ------
+    InputError
+        If there is none of this name; those that are there are named.
+    """
+    kept = {one.name: one for one in everything(connection)}
+    if name not in kept:
+        advice = f"there are {', '.join(kept)}" if kept else "keep one with parscope find --save NAME QUERY"
+        raise InputError("there is no saved query of this name", name, advice)
+    return kept[name]
+
+
+def everything(connection: Connection) -> list[Saved]:
+    """All questions that are kept, by name.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the catalog.
+
+    Returns
+    -------
+    list of Saved
+    """
+    rows = connection.execute(select(tables.saved).order_by(tables.saved.c.name)).mappings()
+    return [Saved(**dict(row) | {"expression": loads(row["expression"])}) for row in rows]

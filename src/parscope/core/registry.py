@@ -42,6 +42,13 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("nanonis-image", "nanonis_sxm", "NanonisImageReader"),
         )
     },
+    "parscope.describers": {
+        name: f"parscope.io.describers.{module}:{cls}"
+        for name, module, cls in (
+            ("dm", "dm", "DmDescriber"),
+            ("numpy", "numpy", "NumpyDescriber"),
+        )
+    },
 }
 
 

@@ -16,7 +16,8 @@ from parscope.cli.columns import show
 from parscope.cli.errors import note
 
 if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog, Record
+    from parscope.catalog.store.catalog import Catalog
+    from parscope.catalog.store.records import Record
 
 _ROWS = 50
 

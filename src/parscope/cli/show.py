@@ -30,9 +30,10 @@ def show(
     """Show a record: what its file says, where the file is, its versions, what it was made from, what people said."""
     from parscope.catalog.people import card
     from parscope.catalog.people.lineage import lineage
+    from parscope.catalog.store.records import resolve
 
     with open_catalog(catalog) as opened, opened.reading() as connection:
-        id_ = opened.resolve(connection, record)
+        id_ = resolve(connection, record)
         told = card.card(connection, id_)
         graph = lineage(connection, id_)
         png = card.thumbnail(connection, id_) if thumbnail else None

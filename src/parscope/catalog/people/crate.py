@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.people.card import card, thumbnail
+from parscope.catalog.store.records import resolve
 from parscope.core.errors import InputError, MissingExtraError, OutputError
 
 if TYPE_CHECKING:
     from parscope.catalog.store.catalog import Catalog
 
 INSIDE, FORMAT = "parscope-catalog.json", {"format": "parscope catalog", "version": 1}
+
+# Bytes of a name that are no UTF-8, as `to_text` spells them: the copy is named so that every system can.
+_READABLE = {0xF700 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
 
 
 class Item(NamedTuple):
@@ -109,7 +113,7 @@ def _gather(catalog: Catalog, uids: Iterable[str], folder: Path) -> tuple[list[d
     missing: list[str] = []
     with catalog.reading() as connection:
         for uid in uids:
-            id_ = catalog.resolve(connection, uid)
+            id_ = resolve(connection, uid)
             told = card(connection, id_)
             places = dict(_places(told))
             copied = {file["hash"] for file in told["files"] if file["path"] in places}
@@ -140,7 +144,8 @@ def _places(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if chosen:
         common = os.path.commonpath([str(Path(path).parent) for path in chosen.values()])
         for path in chosen.values():
-            yield path, f"files/{told['uid']}/{Path(path).relative_to(common).as_posix()}"
+            inside = Path(path).relative_to(common).as_posix().translate(_READABLE)
+            yield path, f"files/{told['uid']}/{inside}"
 
 
 def _copied(item: Item, target: Path) -> Iterator[Item]:

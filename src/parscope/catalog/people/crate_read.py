@@ -70,7 +70,7 @@ def read_crate(catalog: Catalog, folder: Path) -> Taken:
     hashes = _verified(folder)
     cards = _cards(folder)
     with catalog.writing() as connection:
-        restorer = Restorer(catalog, connection, folder, hashes)
+        restorer = Restorer(connection, folder, hashes)
         for number, card in enumerate(cards):
             try:
                 restorer.take(card)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from parscope.catalog.query.ast import EVERYTHING, Expression
 
 if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog, Record
+    from parscope.catalog.store.catalog import Catalog
+    from parscope.catalog.store.records import Record
 
 _PAGE = 500
 

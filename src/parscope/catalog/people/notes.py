@@ -10,7 +10,9 @@ from parscope.catalog.people.annotations import annotate, withdraw
 from parscope.catalog.people.labels import COLLECTIONS, TAGS
 from parscope.catalog.people.links import Making, derive, part
 from parscope.catalog.people.names import login
+from parscope.catalog.people.notices import notice
 from parscope.catalog.store import write
+from parscope.catalog.store.records import load, resolve
 from parscope.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,18 +82,19 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
     """
     by = who or login(), write.now()
     with catalog.writing() as connection:
-        record = catalog.resolve(connection, uid)
+        record = resolve(connection, uid)
         _label(connection, record, said, by)
         for key in said.withdraw:
             _must(withdraw(connection, record, key, by[1]), f"annotation {key}")
         for key, value in said.values.items():
             annotate(connection, record, key, value, by)
         for source in said.unlink:
-            _must(part(connection, record, catalog.resolve(connection, source)), f"derived from {source}")
+            _must(part(connection, record, resolve(connection, source)), f"derived from {source}")
         for source in said.sources:
             making = Making(said.program, said.parameters, *by)
-            derive(connection, record, catalog.resolve(connection, source), making)
+            derive(connection, record, resolve(connection, source), making)
         write.reindex(connection, record)
+        notice(connection, record, load(connection, record).number)
 
 
 def _label(connection: Connection, record: int, said: Note, by: tuple[str, int]) -> None:

@@ -7,23 +7,23 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parscope.catalog.query.units import to_si
+from parscope.catalog.query import units
 from parscope.catalog.store import documents
 from parscope.core.errors import MissingExtraError, OutputError
 
 if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Record
+    from parscope.catalog.store.records import Record
 
 _BATCH = 1000
 
 NUMBERS = {
     "beam_voltage_V": ("beam.voltage", "V"),
-    "convergence_angle_rad": ("beam.convergence_angle", "rad"),
+    "convergence_angle_rad": ("beam.convergence_angle", "1"),
     "camera_length_m": ("camera_length", "m"),
     "magnification": ("magnification", "1"),
     "exposure_s": ("exposure", "s"),
 }
-"""Columns of numbers, where documents have them, and their units."""
+"""Columns of numbers in units of the SI, where documents have them, and their dimensions."""
 
 TEXTS = {
     "kind": "kind",
@@ -99,7 +99,7 @@ def _row(record: Record) -> dict[str, Any]:
     """One record as columns."""
     document = record.document
     row: dict[str, Any] = {name: _text(_at(document, path)) for name, path in TEXTS.items()}
-    row |= {name: _number(_at(document, path), unit) for name, (path, unit) in NUMBERS.items()}
+    row |= {name: _number(_at(document, path), dimension) for name, (path, dimension) in NUMBERS.items()}
     row |= {name: getattr(record, name) for name in ("uid", *OWN)}
     return row | {"document": documents.encode(document)}
 
@@ -117,6 +117,9 @@ def _text(value: Any) -> str | None:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else None
 
 
-def _number(value: Any, unit: str) -> float | None:
-    """A plain number, or a quantity in its unit of the SI; nothing for what is neither."""
-    raise NotImplementedError
+def _number(value: Any, dimension: str) -> float | None:
+    """A quantity in its unit of the SI, or a plain number where there is no unit; nothing for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if dimension == "1" else None
+    measure = units.in_mapping(value) if isinstance(value, Mapping) else None
+    return measure.value if measure is not None and measure.dimension == dimension else None

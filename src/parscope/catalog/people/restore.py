@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
@@ -12,11 +12,10 @@ from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_text
 from parscope.catalog.people.card import PARTS
 from parscope.catalog.people.links import descends
+from parscope.catalog.people.notices import notice
 from parscope.catalog.store import tables, write
+from parscope.catalog.store.records import load
 from parscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
 
 Row = dict[str, Any]
 
@@ -35,18 +34,16 @@ class Restorer:
 
     Parameters
     ----------
-    catalog : Catalog
-        Where they come to.
     connection : Connection
-        In a write transaction of it.
+        In a write transaction of the catalog to which they come.
     folder : Path
         The crate, absolute.
     hashes : dict of str
         SHA-256 of the files in it, by their paths in it.
     """
 
-    def __init__(self, catalog: Catalog, connection: Connection, folder: Path, hashes: dict[str, str]) -> None:
-        self._catalog, self._connection, self._folder, self._hashes = catalog, connection, folder, hashes
+    def __init__(self, connection: Connection, folder: Path, hashes: dict[str, str]) -> None:
+        self._connection, self._folder, self._hashes = connection, folder, hashes
         self._ids: dict[str, int] = {}
         self.added = 0
         """Records that were not there."""
@@ -85,6 +82,7 @@ class Restorer:
             self._add(part, keys, id_, card[part])
         self._show(id_, card["uid"])
         write.reindex(connection, id_)
+        notice(connection, id_, load(connection, id_).number)
 
     def link(self, cards: list[Row]) -> int:
         """Write the links of all records, once the records are there.
@@ -145,7 +143,9 @@ class Restorer:
             place = row.pop("copy")
             new = row | {"record": id_, "present": False, "verified": None}
             if place is not None:
-                path = self._folder / place
+                path = (self._folder / place).resolve()
+                if not path.is_relative_to(self._folder):
+                    raise ValueError(f"{place} leads out of the crate")
                 if self._hashes.get(place) != row["hash"] and not (path.is_dir() and digest(path) == row["hash"]):
                     raise ValueError(f"{place} is not the file of the record")
                 new |= {"path": to_text(path), "root": to_text(self._folder), "mtime_ns": path.stat().st_mtime_ns}

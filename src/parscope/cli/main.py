@@ -22,6 +22,8 @@ VERBS = {
     "forecast": "Forecast how well the parameters of a technique can be known.",
     "simulate": "Simulate a scan whose truth is known.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
+    "collect": "Collect every file that instruments save in a folder, with all of its metadata.",
+    "verify": "Read every collected file again: which are damaged, changed or missing?",
     "view": "Look at the maps of a fit in the browser: click a pixel, see its spectrum with the fit.",
 }
 

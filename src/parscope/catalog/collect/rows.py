@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, and_, exists, insert, select, update
 
 from parscope.catalog.collect.journal import Entry, now
 from parscope.catalog.collect.names import to_text
+from parscope.catalog.people.links import descends
 from parscope.catalog.store.tables import file, link, sighting, thumbnail
 
 WHO = "parscope collect"
@@ -81,7 +82,7 @@ def tie(
     program: str = "",
     parameters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that a record was made from another, unless that is known.
+    """Write that a record was made from another, unless that is known, or would make a circle.
 
     Parameters
     ----------
@@ -97,7 +98,9 @@ def tie(
         Of the program.
     """
     key = {"source": records[0], "target": records[1], "kind": kind}
-    if records[0] != records[1] and not connection.scalar(select(exists().where(_is(link, key)))):
+    if descends(connection, *records) or records[0] == records[1]:
+        return  # a circle: a file may say anything of itself
+    if not connection.scalar(select(exists().where(_is(link, key)))):
         told = {"program": program, "parameters": json.dumps(dict(parameters or {})), "who": WHO, "created": now()}
         connection.execute(insert(link).values(**key, **told))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, exists, func, select, update
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.journal import now
@@ -30,8 +30,8 @@ class Fault:
     record : str
         Identity of its record.
     fault : str
-        ``damaged``: other content, though size and time are the same. ``changed``: written since, and not yet collected.
-        ``missing``. ``unreadable``.
+        ``damaged``: other content, though size and time are the same; ``changed``: written to since, and not yet
+        collected; ``missing``: the content is nowhere any more; ``unreadable``.
     """
 
     path: Path
@@ -103,8 +103,11 @@ def verify(
     with catalog.reading() as connection:
         last = connection.scalar(select(func.max(file.c.verified))) if resume else None
         mark = last or now()
-        total = connection.scalar(select(func.count()).where(file.c.present, file.c.verified.is_distinct_from(mark))) or 0
+        total = (
+            connection.scalar(select(func.count()).where(file.c.present, file.c.verified.is_distinct_from(mark))) or 0
+        )
     report, pace = Report(), _Pace(rate)
+    report.faults += _lost(catalog)
     for number, row in enumerate(_files(catalog, mark), 1):
         fault = _fault(row, pace)
         if fault:
@@ -131,6 +134,15 @@ def _files(catalog: Catalog, mark: int) -> Iterator[Row[tuple[str, str, int, int
             return
         yield from page
         after = page[-1].path
+
+
+def _lost(catalog: Catalog) -> list[Fault]:
+    """Files that a collector found to be gone, of whose content there is no other copy."""
+    copy = file.alias()
+    elsewhere = exists().where(copy.c.hash == file.c.hash, copy.c.present)
+    gone = select(file.c.path, record.c.uid).join(record).where(~file.c.present, file.c.hash != "", ~elsewhere)
+    with catalog.reading() as connection:
+        return [Fault(to_path(row.path), row.uid, "missing") for row in connection.execute(gone.order_by(file.c.path))]
 
 
 def _fault(row: Row[tuple[str, str, int, int, str]], pace: _Pace) -> str:

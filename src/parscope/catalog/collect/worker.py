@@ -1,7 +1,8 @@
 """Reads files in a process of its own with limits: ``python -m parscope.catalog.collect.worker``.
 
-Nobody vouches for the files. A request names a file; the answer is what its reader said, or why it could not. Whatever a reader prints goes nowhere.
-The process ends when its parent does, because its standard input does; and if a reader never returns, by an alarm.
+Nobody vouches for the files. A request names one; the answer is what its reader said, or why it could not. What readers
+print goes nowhere. The process ends when its parent does, because its standard input does; and if a reader never
+returns, by an alarm.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select
 from parscope.catalog.people.lineage import text_of
 from parscope.catalog.people.saved import subscribed
 from parscope.catalog.store import documents, tables, write
-from parscope.catalog.store.plan import matches
+from parscope.catalog.store.plan import matching
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -61,9 +61,9 @@ def notice(connection: Connection, record: int, number: int) -> None:
     table = tables.notice
     for question in subscribed(connection):
         noted = (table.c.saved == question.name) & (table.c.record == record) & (table.c.number == number)
-        if connection.execute(select(table.c.id).where(noted)).first() is None and matches(
-            connection, question.expression, record
-        ):
+        if connection.execute(select(table.c.id).where(noted)).first() is not None:
+            continue
+        if len(matching(connection, question.expression, [record])):
             row = {"saved": question.name, "record": record, "number": number, "created": write.now()}
             connection.execute(insert(table).values(row))
 

@@ -13,6 +13,7 @@ from parscope.catalog.people.names import checked, login
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.wire import dumps, loads
 from parscope.catalog.store import tables, write
+from parscope.catalog.store.plan import matching
 from parscope.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,12 +70,15 @@ def save(catalog: Catalog, name: str, expression: Expression, webhook: str | Non
         If the name cannot be used.
     OptionError
         If the webhook is not on the list of hosts.
+    QueryError
+        If the question cannot be answered: a unit or a pattern in it is none.
     """
     name = checked(name, "saved query")
     if webhook:
         webhooks.check(webhook)
     row = {"name": name, "expression": dumps(expression), "webhook": webhook, "who": who or login()}
     with catalog.writing() as connection:
+        matching(connection, expression, [])  # what cannot be answered would hold up every record to come
         connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
         connection.execute(insert(tables.saved).values(row | {"created": write.now()}))
 
@@ -95,8 +99,9 @@ def forget(catalog: Catalog, name: str) -> None:
         If there is none of this name.
     """
     with catalog.writing() as connection:
-        load(connection, name)
-        connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        gone = connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        if not gone.rowcount:
+            raise _unknown(connection, name)
         waiting = (tables.notice.c.saved == name) & tables.notice.c.delivered.is_(None)
         connection.execute(delete(tables.notice).where(waiting))
 
@@ -120,11 +125,10 @@ def load(connection: Connection, name: str) -> Saved:
     InputError
         If there is none of this name; those that are there are named.
     """
-    kept = {one.name: one for one in everything(connection)}
-    if name not in kept:
-        advice = f"there are {', '.join(kept)}" if kept else "keep one with parscope find --save NAME QUERY"
-        raise InputError("there is no saved query of this name", name, advice)
-    return kept[name]
+    row = connection.execute(select(tables.saved).where(tables.saved.c.name == name)).mappings().first()
+    if row is None:
+        raise _unknown(connection, name)
+    return _saved(row)
 
 
 def everything(connection: Connection) -> list[Saved]:
@@ -162,3 +166,10 @@ def subscribed(connection: Connection) -> list[Saved]:
 def _saved(row: Mapping[str, Any]) -> Saved:
     """A question as its row has it."""
     return Saved(**{**row, "expression": loads(row["expression"])})
+
+
+def _unknown(connection: Connection, name: str) -> InputError:
+    """What is said of a name that is none."""
+    kept = connection.execute(select(tables.saved.c.name).order_by(tables.saved.c.name)).scalars().all()
+    advice = f"there are {', '.join(kept)}" if kept else "keep one with parscope find --save NAME QUERY"
+    return InputError("there is no saved query of this name", name, advice)

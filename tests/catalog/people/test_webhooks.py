@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +11,14 @@ from parscope.catalog.people import webhooks
 from parscope.core.errors import InputError, OptionError, OutputError
 
 
-class Listener(ThreadingHTTPServer):
-    """Answers with `status`, and keeps what it was told."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status, self.told, self.paths = 204, [], []  # type: ignore[var-annotated]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook?key=1"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server: Any = self.server
-        server.paths.append(self.path)
-        server.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(server.status)
-        if 300 <= server.status < 400:
-            self.send_header("Location", f"http://127.0.0.1:{server.server_port}/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    server = Listener()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def allow(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
     monkeypatch.setenv("PARSCOPE_WEBHOOKS", hosts)
 
 
-def test_a_host_on_the_list_is_told(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+# `listener` is a host of conftest.py that keeps what it was told.
+
+
+def test_a_host_on_the_list_is_told(listener: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(monkeypatch, "other.example, 127.0.0.1")
     webhooks.post(listener.url, {"record": "3fa9", "name": "µ"})
     assert listener.told == [{"record": "3fa9", "name": "µ"}]
@@ -67,7 +27,7 @@ def test_a_host_on_the_list_is_told(listener: Listener, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("hosts", ["", "localhost", "127.0.0.1:1", "27.0.0.1", "127.0.0.1.example"])
 def test_a_host_that_is_not_on_the_list_is_not_asked(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch, hosts: str
+    listener: Any, monkeypatch: pytest.MonkeyPatch, hosts: str
 ) -> None:
     allow(monkeypatch, hosts)
     with pytest.raises(OptionError, match=r"127\.0\.0\.1 is not on the list"):
@@ -75,7 +35,7 @@ def test_a_host_that_is_not_on_the_list_is_not_asked(
     assert listener.told == []
 
 
-def test_a_port_may_be_listed(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_may_be_listed(listener: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     allow(monkeypatch, f"127.0.0.1:{listener.server_port}")
     webhooks.post(listener.url, {})
     assert listener.told == [{}]
@@ -83,7 +43,7 @@ def test_a_port_may_be_listed(listener: Listener, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_a_failure_and_not_followed(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch, status: int
+    listener: Any, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     allow(monkeypatch, "127.0.0.1")
     listener.status = status
@@ -93,7 +53,7 @@ def test_a_redirect_is_a_failure_and_not_followed(
 
 
 def test_a_fault_of_the_host_is_told_without_the_secret_of_the_address(
-    listener: Listener, monkeypatch: pytest.MonkeyPatch
+    listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allow(monkeypatch, "127.0.0.1")
     listener.status = 503

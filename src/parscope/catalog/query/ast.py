@@ -171,7 +171,7 @@ class Matches:
 
 @dataclass(frozen=True)
 class Exists:
-    """The record has an element; with `Aspect.VALUE` anything is one, also a mapping, a list, or a text of any length."""
+    """The record has an element; with `Aspect.VALUE` anything is one: a mapping, a list, a text of any length."""
 
     term: Term
 

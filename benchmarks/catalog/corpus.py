@@ -18,7 +18,9 @@ OPERATORS = tuple(f"operator {i:02}" for i in range(40))
 VENDOR = tuple(
     (f"Section {i % 20:02}", f"{name} {i // 20:02}{unit}")
     for i, (name, unit) in enumerate(
-        random.Random(0).choices([("Cs", "(mm)"), ("Lens", "_%"), ("Stage", " [um]"), ("Flag", ""), ("Name", "")], k=405)
+        random.Random(0).choices(
+            [("Cs", "(mm)"), ("Lens", "_%"), ("Stage", " [um]"), ("Flag", ""), ("Name", "")], k=405
+        )
     )
 )
 """Paths of which each document has some, named as vendors name them."""

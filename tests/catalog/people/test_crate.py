@@ -180,7 +180,9 @@ def test_a_crate_is_whole_or_not_there(filled: Catalog, folder: Path, tmp_path: 
         write(filled, tmp_path / "there")
 
 
-def test_a_file_that_is_not_there_any_more_is_told(filled: Catalog, other: Catalog, folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_any_more_is_told(
+    filled: Catalog, other: Catalog, folder: Path, tmp_path: Path
+) -> None:
     (folder / "what.bin").unlink()
     written = write(filled, tmp_path / "crate")
     assert written.missing == (str(folder / "what.bin"),)

@@ -36,7 +36,12 @@ def test_a_lineage_has_ancestors_and_descendants_and_no_cousins(catalog: Catalog
         (strain, figure),
     }
     (edge,) = [edge for edge in found.edges if edge.source == raw]
-    assert (edge.kind, edge.program, edge.parameters, edge.who) == ("derived from", "denoise 2.1", {"sigma": 1.5}, "ann")
+    assert (edge.kind, edge.program, edge.parameters, edge.who) == (
+        "derived from",
+        "denoise 2.1",
+        {"sigma": 1.5},
+        "ann",
+    )
     assert found.ancestors() == [
         f"{clean[:8]} clean image",
         f"  {raw[:8]} raw image  [denoise 2.1]",

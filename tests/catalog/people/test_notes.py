@@ -49,7 +49,9 @@ def test_an_annotation_is_found_replaced_and_withdrawn_and_its_history_stays(cat
     note(catalog, uid, Note(withdraw=("sample",)))
     assert catalog.count(annotated("sample", "BTO")) == 0
     assert [*catalog.uids(annotated("dose", 3.5))] == [uid]
-    history = [(row["key"], row["value"], row["who"], row["withdrawn"] is None) for row in told(catalog, uid)["annotations"]]
+    history = [
+        (row["key"], row["value"], row["who"], row["withdrawn"] is None) for row in told(catalog, uid)["annotations"]
+    ]
     assert sorted(history) == [
         ("dose", "3.5", "ann", True),
         ("sample", '"BTO"', "bob", False),
@@ -60,11 +62,11 @@ def test_an_annotation_is_found_replaced_and_withdrawn_and_its_history_stays(cat
 
 def test_any_value_that_json_holds_is_kept(catalog: Catalog) -> None:
     uid = catalog.add({})
-    values = {"a": math.inf, "b": [1, {"c": None}], "it's \"odd\" [µm]": 2**70, "e": "\ud800 \0 😀", "f": -0.0}
+    values = {"a": math.inf, "b": [1, {"c": None}], 'it\'s "odd" [µm]': 2**70, "e": "\ud800 \0 😀", "f": -0.0}
     note(catalog, uid, Note(values=values))
     rows = {row["key"]: row["value"] for row in told(catalog, uid)["annotations"]}
     assert rows["f"] == "-0.0"
-    assert rows["it's \"odd\" [µm]"] == str(2**70)
+    assert rows['it\'s "odd" [µm]'] == str(2**70)
     assert catalog.count(annotated("a", math.inf)) == 1
 
 

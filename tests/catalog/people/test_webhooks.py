@@ -42,9 +42,7 @@ def test_a_port_may_be_listed(listener: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_a_failure_and_not_followed(
-    listener: Any, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
+def test_a_redirect_is_a_failure_and_not_followed(listener: Any, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     allow(monkeypatch, "127.0.0.1")
     listener.status = status
     with pytest.raises(OutputError, match=f"answered {status}"):

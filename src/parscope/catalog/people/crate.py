@@ -6,9 +6,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
@@ -25,17 +25,26 @@ INSIDE, FORMAT = "parscope-catalog.json", {"format": "parscope catalog", "versio
 _READABLE = {0xF700 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
 
 
-class Item(NamedTuple):
-    """One file of the crate."""
+@dataclass(frozen=True)
+class Item:
+    """One file of the crate.
+
+    Parameters
+    ----------
+    place : str
+        Path in the crate, with slashes.
+    source : Path or None
+        What is copied there; none if it is there.
+    hash : str
+        SHA-256 that it must have; empty if any.
+    about : str
+        Uid of the record; empty for the crate's own.
+    """
 
     place: str
-    """Path in the crate, with slashes."""
     source: Path | None
-    """The file that is copied there; none if it is there."""
     hash: str
-    """SHA-256 that it must have; empty if any."""
     about: str
-    """Uid of the record; empty for the crate's own."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,6 @@ def _copied(item: Item, target: Path) -> Iterator[Item]:
     if target.is_dir():
         for file in sorted(path for path in target.rglob("*") if path.is_file() and not path.is_symlink()):
             place = f"{item.place}/{file.relative_to(target).as_posix()}"
-            yield item._replace(place=place, hash=digest(file))
+            yield replace(item, place=place, hash=digest(file))
     else:
-        yield item._replace(hash=item.hash or digest(target))
+        yield replace(item, hash=item.hash or digest(target))

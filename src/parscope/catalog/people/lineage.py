@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import literal, select
+from sqlalchemy import select
 
+from parscope.catalog.people.links import reached
 from parscope.catalog.people.tree import printable
 from parscope.catalog.store.tables import link, record
 
@@ -161,9 +162,7 @@ def lineage(connection: Connection, of: int) -> Lineage:
     rows: dict[tuple[int, int, str], Any] = {}
     ids = {of}
     for here, there in ((link.c.target, link.c.source), (link.c.source, link.c.target)):
-        reached = select(literal(of).label("id")).cte("reached", recursive=True)
-        reached = reached.union(select(there).where(here == reached.c.id))
-        for row in connection.execute(select(link).where(here.in_(select(reached.c.id)))).mappings():
+        for row in connection.execute(select(link).where(here.in_(reached(of, here, there)))).mappings():
             rows[row["source"], row["target"], row["kind"]] = row
             ids |= {row["source"], row["target"]}
     nodes = dict(_nodes(connection, sorted(ids)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ class Restorer:
             If it is no card.
         """
         connection, table = self._connection, tables.record
+        if not re.fullmatch("[0-9a-f]{32}", card["uid"]):
+            raise ValueError(f"{card['uid']!r:.80} is no uid")
         held = connection.execute(select(table).where(table.c.uid == card["uid"])).mappings().first()
         if held is None and card["hash"] is not None:  # the same file, collected here too
             held = connection.execute(select(table).where(table.c.hash == card["hash"])).mappings().first()

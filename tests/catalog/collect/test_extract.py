@@ -40,7 +40,6 @@ FAULTS = {
     "write": "its reader failed with OSError: [Errno 27] File too large",
     "talk": "has 20 MB of metadata, and at most 16 MB are kept",
     "deepen": "the document is more than 100 levels deep",
-    "hang": "its reader did not end within 4 s",
     "spin": "its reader did not end within 4 s",
     "print": "its reader did not end within 4 s",
 }

@@ -49,6 +49,12 @@ class PlayedDescriber:
     def refuse(self, told: dict[str, Any]) -> None:
         raise FormatError("is of no use", "this file", "throw it away")
 
+    def once(self, told: dict[str, Any]) -> None:
+        """Refuse the first time only."""
+        if not Path(told["note"]).exists():
+            Path(told["note"]).touch()
+            self.refuse(told)
+
     def fail(self, told: dict[str, Any]) -> None:
         raise ZeroDivisionError("one\nby \x1b[31mnothing\0")
 
@@ -80,7 +86,6 @@ class PlayedDescriber:
 
     def talk(self, told: dict[str, Any]) -> None:
         told["words"] = "x" * (20 << 20)
-
 
     def deepen(self, told: dict[str, Any]) -> None:
         tree: dict[str, Any] = {}

@@ -80,7 +80,7 @@ class PlayedDescriber:
             os.write(2, b"x" * 65536)
 
     def write(self, told: dict[str, Any]) -> None:
-        with open("dump", "wb") as stream:
+        with Path("dump").open("wb") as stream:
             while True:
                 stream.write(b"x" * (1 << 20))
 

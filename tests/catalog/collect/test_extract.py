@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,4 +85,4 @@ def test_nothing_outside_of_the_folder_is_left_behind(folder: Path) -> None:
         place = Path(process.folder.name)
         assert place.is_dir()
     assert not place.exists()
-    assert not os.path.exists(f"/proc/{process.popen.pid}")
+    assert not Path(f"/proc/{process.popen.pid}").exists()

@@ -13,10 +13,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from parscope.catalog.store.catalog import Catalog
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
-
-from parscope.catalog.store.catalog import Catalog
 
 
 def _programs() -> Path | None:

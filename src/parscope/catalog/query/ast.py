@@ -5,8 +5,12 @@ What is meant
 - A document is nested mappings and lists. A *path* names keys from the root; lists are passed through, so that
   ``signals.shape`` names every number in the shapes of all signals. All values that a path names in a record are its
   *elements*; a comparison holds if it holds for any of them, or with `every` if there is one and it holds for all.
+- `every` looks at those elements that are of the literal's sort: with a `Quantity` at all quantities, with a `Date` at
+  all dates, otherwise at all numbers, texts, truths and nothings. A text that is a quantity too is looked at as either.
+  Literals of several sorts in one `In` ask for each sort by itself.
 - Types are strict: a number compares with numbers only (``3`` equals ``3.0``), text with text (by code points), truth
-  with truth, nothing (``null``) with nothing. NaN equals NaN and is neither below nor above anything.
+  with truth (false is below true), nothing (``null``) with nothing. NaN equals NaN and is neither below nor above
+  anything. ``<=`` is below or equal, for whatever is equal; `Between` is ``>=`` the one and ``<=`` the other.
 - A `Quantity` compares with quantities of the same dimension, in SI base units, equal to twelve digits. Elements are
   ``{"value": 300, "units": "kV"}`` (or ``unit``), text such as ``"300 kV"``, and numbers under a key that ends in a
   unit: ``Cs(mm)``, ``dwell [us]``.
@@ -158,7 +162,7 @@ class Like:
 
 @dataclass(frozen=True)
 class Matches:
-    """An element is text in which this regular expression (RE2) is found anywhere."""
+    """An element is text in which this regular expression (RE2) is found anywhere; ``.`` is no line feed."""
 
     term: Term
     pattern: str
@@ -167,14 +171,17 @@ class Matches:
 
 @dataclass(frozen=True)
 class Exists:
-    """The record has an element (with `Aspect.VALUE`: of any type; also an empty list or mapping counts)."""
+    """The record has an element; with `Aspect.VALUE` anything is one: a mapping, a list, a text of any length."""
 
     term: Term
 
 
 @dataclass(frozen=True)
 class Fields:
-    """An element of one path compares so with one of another, of the same type; quantities: of one dimension."""
+    """An element of one path compares so with one of another, of the same type; quantities: of one dimension.
+
+    Texts that both are quantities, or dates, compare as such too.
+    """
 
     left: Term
     order: Order
@@ -193,14 +200,14 @@ class Text:
 
 @dataclass(frozen=True)
 class DerivedFrom:
-    """It was made from that record, directly or through others."""
+    """It was made from that record, directly or through others; a beginning of the name means all that begin so."""
 
     record: str
 
 
 @dataclass(frozen=True)
 class SourceOf:
-    """That record was made from it, directly or through others."""
+    """That record was made from it, directly or through others; a beginning of the name means all that begin so."""
 
     record: str
 

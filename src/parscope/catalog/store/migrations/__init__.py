@@ -1,0 +1,1 @@
+"""How catalogs of older versions are brought up to date; run by Alembic."""

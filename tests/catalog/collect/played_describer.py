@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,12 @@ class PlayedDescriber:
     def refuse(self, told: dict[str, Any]) -> None:
         raise FormatError("is of no use", "this file", "throw it away")
 
+    def once(self, told: dict[str, Any]) -> None:
+        """Refuse the first time only."""
+        if not Path(told["note"]).exists():
+            Path(told["note"]).touch()
+            self.refuse(told)
+
     def fail(self, told: dict[str, Any]) -> None:
         raise ZeroDivisionError("one\nby \x1b[31mnothing\0")
 
@@ -62,16 +67,12 @@ class PlayedDescriber:
     def crash(self, told: dict[str, Any]) -> None:
         ctypes.string_at(0)
 
-    def hang(self, told: dict[str, Any]) -> None:
-        while True:
-            time.sleep(1)
-
     def spin(self, told: dict[str, Any]) -> None:
         while True:
             pass
 
     def devour(self, told: dict[str, Any]) -> None:
-        self.kept = [bytearray(1 << 30) for _ in range(64)]
+        told["all"] = np.ones(1 << 34).tolist()
 
     def print(self, told: dict[str, Any]) -> None:
         while True:
@@ -79,13 +80,12 @@ class PlayedDescriber:
             os.write(2, b"x" * 65536)
 
     def write(self, told: dict[str, Any]) -> None:
-        with open("dump", "wb") as stream:
+        with Path("dump").open("wb") as stream:
             while True:
                 stream.write(b"x" * (1 << 20))
 
     def talk(self, told: dict[str, Any]) -> None:
         told["words"] = "x" * (20 << 20)
-
 
     def deepen(self, told: dict[str, Any]) -> None:
         tree: dict[str, Any] = {}

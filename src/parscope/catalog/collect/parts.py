@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def give_parts(connection: Connection, entry: Entry, number: int, parts: Iterabl
     parts : iterable of Path
         Other files of the acquisition; only those in the folder that is collected count.
     """
-    for part in parts:
+    for named in parts:
+        part = Path(os.path.normpath(entry.path.parent / named))
         if part == entry.path or not part.is_relative_to(entry.root):
             continue
         row = _file(connection, part)

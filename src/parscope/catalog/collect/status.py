@@ -54,9 +54,8 @@ def count(connection: Connection, folder: Path | None = None) -> Counts:
     Counts
     """
     here = true() if folder is None else under(journal.c.path, folder)
-    stages = dict(
-        connection.execute(select(journal.c.stage, func.count()).where(here).group_by(journal.c.stage)).tuples().all()
-    )
+    grouped = select(journal.c.stage, func.count().label("files")).where(here).group_by(journal.c.stage)
+    stages = {row.stage: row.files for row in connection.execute(grouped)}
     lost = true() if folder is None else under(file.c.path, folder)
     missing = connection.scalar(select(func.count()).where(lost, file.c.present.is_(False), file.c.hash != "")) or 0
     queued = sum(number for stage, number in stages.items() if stage not in FINISHED)
@@ -80,4 +79,4 @@ def quarantined(connection: Connection, folder: Path | None = None) -> list[tupl
     """
     here = true() if folder is None else under(journal.c.path, folder)
     rows = select(journal.c.path, journal.c.error).where(here, journal.c.stage == QUARANTINED).order_by(journal.c.path)
-    return [(to_path(path), error or "") for path, error in connection.execute(rows).tuples()]
+    return [(to_path(path), error or "") for path, error in connection.execute(rows)]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy import update
-from sqlalchemy.exc import DBAPIError
 
 import parscope
 from parscope.catalog.collect import journal
@@ -21,6 +20,7 @@ from parscope.catalog.collect.journal import COMMITTED, EXTRACTED, HASHED, QUARA
 from parscope.catalog.collect.sweep import examine
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.tables import journal as table
+from parscope.core.errors import CatalogError
 from parscope.core.record import fingerprint
 
 _PAUSE = 500_000
@@ -152,7 +152,7 @@ def commit_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | N
     commit = Commit(entry, mark, extract)
     try:
         return _commit(catalog, commit)
-    except DBAPIError:
+    except CatalogError:
         raise
     except Exception as error:  # noqa: BLE001 one document that the store does not take must not stop all others
         reason = one_line(f"its metadata cannot be kept: {error}")

@@ -14,6 +14,7 @@ from parscope.catalog.store.tables import path
 Name: TypeAlias = tuple[str, int]
 """A path as a JSON array of its keys, and the number of an aspect."""
 
+_COLUMNS = (path.c.id, path.c["keys"], path.c.aspect)  # path.c.keys would be a method
 _AT_ONCE = 500  # paths that one statement asks for
 
 
@@ -73,9 +74,9 @@ def _read(connection: Connection, names: set[Name]) -> dict[Name, int]:
     found: dict[Name, int] = {}
     wanted = sorted({keys for keys, _ in names})
     for start in range(0, len(wanted), _AT_ONCE):
-        some = path.c.keys.in_(wanted[start : start + _AT_ONCE])
-        rows = connection.execute(select(path.c.id, path.c.keys, path.c.aspect).where(some))
-        found.update({(row.keys, row.aspect): row.id for row in rows})
+        some = path.c["keys"].in_(wanted[start : start + _AT_ONCE])
+        rows = connection.execute(select(*_COLUMNS).where(some))
+        found.update({(keys, aspect): id_ for id_, keys, aspect in rows})
     return found
 
 
@@ -86,5 +87,5 @@ def _write(connection: Connection, names: set[Name]) -> dict[Name, int]:
         {"keys": keys, "aspect": aspect, "leaf": json.dumps(json.loads(keys)[-1] if keys != "[]" else "")}
         for keys, aspect in sorted(names)
     ]
-    made = connection.execute(insert(path).returning(path.c.id, path.c.keys, path.c.aspect), rows)
-    return {(row.keys, row.aspect): row.id for row in made}
+    made = connection.execute(insert(path).returning(*_COLUMNS), rows)
+    return {(keys, aspect): id_ for id_, keys, aspect in made}

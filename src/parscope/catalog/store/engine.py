@@ -1,8 +1,8 @@
 """How a catalog's database is opened, and its two kinds of transactions.
 
-SQLite is asked to begin as it must (the standard library would begin by itself, and late), to keep a write-ahead log, so
-that readers never wait, and to wait for its turn to write. In PostgreSQL writers take turns by an advisory lock; readers
-see one state of the catalog throughout a transaction in both.
+SQLite is asked to begin as it must (the standard library would begin by itself, and late), to keep a write-ahead log,
+so that readers never wait, and to wait for its turn to write. In PostgreSQL writers take turns by an advisory lock;
+readers see one state of the catalog throughout a transaction in both.
 """
 
 from __future__ import annotations

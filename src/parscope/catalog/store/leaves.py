@@ -16,8 +16,11 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, TypeAlias
 
+from parscope.catalog.query import units
 from parscope.catalog.query.ast import Aspect
-from parscope.catalog.store.keys import ASPECTS, WORDS, Type, number, text, typed
+from parscope.catalog.query.dates import moment
+from parscope.catalog.query.units import Measure
+from parscope.catalog.store.keys import ASPECTS, WORDS, Type, date, number, quantity_type, text, typed
 from parscope.catalog.store.words import words
 
 Leaf: TypeAlias = tuple[str, int, int, bytes]
@@ -96,24 +99,42 @@ class _Rows:
             if len(child) > LONGEST_PATH:
                 self._texts.update(_texts(value))
             elif isinstance(value, list):
-                self._list(child, value)
+                self._list(child, value, units.of_key(key))
             else:
-                self._element(child, value)
+                self._element(child, value, units.of_key(key))
 
-    def _element(self, path: str, value: Any) -> None:
+    def _element(self, path: str, value: Any, unit: str | None) -> None:
         """Rows of what is no list."""
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            self._text(path, value)
+        elif isinstance(value, dict):
             self._rows.add((path, 0, Type.CONTAINER, b""))
+            self._quantity(path, units.in_mapping(value))
             self.mapping(path, value)
-            return
-        kind, key = typed(value)
-        if kind == Type.TEXT:
-            self._texts.add(value)
-            if len(key) > LONGEST_TEXT:
-                kind, key = Type.LONG_TEXT, b""
-        self._rows.add((path, 0, kind, key))
+        else:
+            self._rows.add((path, 0, *typed(value)))
+            if unit is not None and value is not None and not isinstance(value, bool):
+                self._quantity(path, units.si(value, unit))
 
-    def _list(self, path: str, values: list[Any]) -> None:
+    def _text(self, path: str, value: str) -> None:
+        """Rows of a text."""
+        self._texts.add(value)
+        key = text(value)
+        if len(key) > LONGEST_TEXT:
+            self._rows.add((path, 0, Type.LONG_TEXT, b""))
+            return
+        self._rows.add((path, 0, Type.TEXT, key))
+        self._quantity(path, units.in_text(value))
+        time = moment(value)
+        if time is not None:
+            self._rows.add((path, 0, Type.DATE, date(time)))
+
+    def _quantity(self, path: str, found: Measure | None) -> None:
+        """Row of a quantity, if it is one."""
+        if found is not None:
+            self._rows.add((path, 0, quantity_type(found.dimension), number(found.value)))
+
+    def _list(self, path: str, values: list[Any], unit: str | None) -> None:
         """Rows of a list that is in no other."""
         for length in {len(values), *_lengths(values)}:
             self._rows.add((path, _LENGTH, Type.NUMBER, number(length)))
@@ -124,7 +145,7 @@ class _Rows:
             self._rows.add((path, _GREATEST, Type.NUMBER, number(max(counted))))
         if 0 < len(elements) <= LONGEST_LIST:
             for element in elements:
-                self._element(path, element)
+                self._element(path, element, unit)
         else:
             self._rows.add((path, 0, Type.CONTAINER, b""))
             self._texts.update(_texts(elements))

@@ -1,7 +1,7 @@
 """Records in an order, from a place on: what pages are cut from.
 
-A place is what the order goes by, and the id of a record, which tells records apart that are alike in it. A list goes on
-behind a place whatever was added or changed in the meantime, so that pages miss nothing that stays as it is.
+A place is what the order goes by, and the id of a record, which tells records apart that are alike in it. A list goes
+on behind a place whatever was added or changed in the meantime, so that pages miss nothing that stays as it is.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def by_change(scope: Scope, chosen: Chosen, newest: bool, after: Place | None) -
 def by_term(scope: Scope, term: Term, chosen: Chosen, newest: bool, after: Place | None) -> Iterator[Place]:
     """Records by what a term says of them; those of which it says nothing come last.
 
-    Of several elements of a record the smallest counts, or the largest if the largest come first. Types follow each other
-    in one order in both directions: quantities, nothing, truths, numbers, NaN, dates, texts.
+    Of several elements of a record the smallest counts, or the largest if the largest come first. Types follow each
+    other in one order in both directions: quantities, nothing, truths, numbers, NaN, dates, texts.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """From a query to the records that it is true of.
 
-The parts of a query are asked for one by one, each in a statement that the index answers, and combined as sets. Whatever
-a query says reaches the database as a parameter, never as SQL.
+The parts of a query are asked for one by one, each in a statement that the index answers, and combined as sets.
+Whatever a query says reaches the database as a parameter, never as SQL.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def chosen_of(scope: Scope, query: Expression) -> Chosen:
 
 
 def _all(scope: Scope, parts: Sequence[Expression]) -> Chosen:
-    """Records that all parts are true of: what is quick to tell comes first, and of few records only the rest is asked."""
+    """Records that all parts are true of: what is quick to tell comes first; of few records the rest is asked."""
     chosen: Chosen | None = None
     for part in sorted(parts, key=_effort):
         found = chosen_of(scope, part)

@@ -30,8 +30,8 @@ def be_collected(scope: Scope, asked: Collected) -> Chosen:
 def be_located(scope: Scope, asked: Located) -> Chosen:
     """Records of which a file was ever seen under a path of a pattern."""
     accepts = texts.like(asked.pattern)
-    seen = select(sighting.c.path, joined(sighting.c.record)).where(scope.restricted(sighting.c.record))
-    rows = scope.connection.execute(seen.group_by(sighting.c.path))
+    seen = select(sighting.c.path, joined(sighting.c.record)).group_by(sighting.c.path)
+    rows = scope.connection.execute(scope.restricted(seen, sighting.c.record))
     return scope.marked(texts.matching(accepts, ((text(path), ids) for path, ids in rows))[0])
 
 

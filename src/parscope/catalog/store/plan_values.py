@@ -111,8 +111,9 @@ def _of_pattern(scope: Scope, term: Term, accepts: Accepts, start: bytes, every:
     bounds = () if every else _beginning(start)
     chosen, others = scope.nothing, scope.nothing
     for of_term in conditions(scope.connection, term):
-        held = (of_term, Span(Type.TEXT, bounds).condition(), scope.restricted(value.c.record))
-        rows = scope.connection.execute(select(value.c.key, joined(value.c.record)).where(*held).group_by(value.c.key))
+        held = (of_term, Span(Type.TEXT, bounds).condition())
+        texts_ = select(value.c.key, joined(value.c.record)).where(*held).group_by(value.c.key)
+        rows = scope.connection.execute(scope.restricted(texts_, value.c.record))
         of_it, of_others = matching(accepts, rows)
         chosen |= scope.marked(of_it)
         others |= scope.marked(of_others)

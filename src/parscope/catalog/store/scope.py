@@ -14,9 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, func, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, cast, func, select
 
-from parscope.catalog.store.tables import record
+from parscope.catalog.store.tables import record, value
 
 Chosen: TypeAlias = NDArray[np.bool_]
 """A set of records: whether the record with the id of that place is in it."""
@@ -103,12 +103,15 @@ class Scope:
         -------
         ndarray of bool, shape (`size`,)
         """
-        statement = select(joined(ids)).select_from(source).where(*conditions, self.restricted(ids))
+        statement = self.restricted(select(joined(ids)).select_from(source).where(*conditions), ids)
         return self.marked(ids_of(self.connection.scalar(statement)))
 
-    def restricted(self, ids: ColumnElement[int]) -> ColumnElement[bool]:
-        """What holds for rows of records in the scope."""
-        return true() if self.within is None else ids.in_(self.within)
+    def restricted(self, statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:
+        """Statement about the records in the scope only, which SQLite has to be told how to find."""
+        if self.within is None:
+            return statement
+        hinted = statement.with_hint(value, "INDEXED BY value_record", "sqlite") if ids is value.c.record else statement
+        return hinted.where(ids.in_(self.within))
 
     def united(self, sets: Iterable[Chosen]) -> Chosen:
         """Records that are in any of the sets."""

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("hash"),
         sa.UniqueConstraint("uid"),
     )
+    op.create_index("record_changed", "record", ["changed", "id"])
     op.create_table(
         "version",
         sa.Column("record", _ID, sa.ForeignKey("record.id"), nullable=False),

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from parscope.catalog.collect.digest import digest
+from parscope.catalog.collect.names import to_path
 from parscope.catalog.people.card import card, thumbnail
+from parscope.catalog.store.records import resolve
 from parscope.core.errors import InputError, MissingExtraError, OutputError
 
 if TYPE_CHECKING:
     from parscope.catalog.store.catalog import Catalog
 
 INSIDE, FORMAT = "parscope-catalog.json", {"format": "parscope catalog", "version": 1}
-_BLOCK = 1 << 20
+
+# Bytes of a name that are no UTF-8, as `to_text` spells them: the copy is named so that every system can.
+_READABLE = {0xF700 + byte: f"%{byte:02X}" for byte in range(0x80, 0x100)}
 
 
-class Item(NamedTuple):
-    """One file of the crate."""
+@dataclass(frozen=True)
+class Item:
+    """One file of the crate.
+
+    Parameters
+    ----------
+    place : str
+        Path in the crate, with slashes.
+    source : Path or None
+        What is copied there; none if it is there.
+    hash : str
+        SHA-256 that it must have; empty if any.
+    about : str
+        Uid of the record; empty for the crate's own.
+    """
 
     place: str
-    """Path in the crate, with slashes."""
     source: Path | None
-    """The file that is copied there; none if it is there."""
     hash: str
-    """SHA-256 that it must have; empty if any."""
     about: str
-    """Uid of the record; empty for the crate's own."""
 
 
 @dataclass(frozen=True)
@@ -94,34 +107,12 @@ def write_crate(catalog: Catalog, uids: Iterable[str], folder: Path) -> Written:
     try:
         beside.mkdir(parents=True)
         cards, items, missing = _gather(catalog, uids, beside)
-        hashes = {item.place: _copy(item, beside / item.place) for item in items}
-        write_manifest(beside, cards, [item._replace(hash=hashes[item.place]) for item in items], folder.name)
+        inside = [part for item in items for part in _copied(item, beside / item.place)]
+        write_manifest(beside, cards, inside, folder.name)
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Written(len(cards), sum(item.source is not None for item in items), tuple(missing))
-
-
-def digest(file: Path) -> str:
-    """SHA-256 of a file.
-
-    Parameters
-    ----------
-    file : Path
-        Any file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _gather(catalog: Catalog, uids: Iterable[str], folder: Path) -> tuple[list[dict[str, Any]], list[Item], list[str]]:
@@ -131,16 +122,16 @@ def _gather(catalog: Catalog, uids: Iterable[str], folder: Path) -> tuple[list[d
     missing: list[str] = []
     with catalog.reading() as connection:
         for uid in uids:
-            id_ = catalog.resolve(connection, uid)
+            id_ = resolve(connection, uid)
             told = card(connection, id_)
             places = dict(_places(told))
-            copied = {(file["hash"], Path(file["path"]).name) for file in told["files"] if file["path"] in places}
+            copied = {file["hash"] for file in told["files"] if file["path"] in places}
             for file in told["files"]:
                 place = places.get(file["path"])
                 file["copy"] = place
                 if place:
-                    items.append(Item(place, Path(file["path"]), file["hash"], uid))
-                elif (file["hash"], Path(file["path"]).name) not in copied:
+                    items.append(Item(place, to_path(file["path"]), file["hash"], uid))
+                elif file["hash"] not in copied:
                     missing.append(file["path"])
             png = thumbnail(connection, id_)
             if png is not None:
@@ -157,25 +148,29 @@ def _places(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Where files of a record come to lie in the crate: one of each content, as they lie to each other."""
     chosen: dict[str, str] = {}
     for file in told["files"]:
-        if file["present"] and Path(file["path"]).is_file():
+        if file["present"] and to_path(file["path"]).exists():
             chosen.setdefault(file["hash"], file["path"])
     if chosen:
         common = os.path.commonpath([str(Path(path).parent) for path in chosen.values()])
         for path in chosen.values():
-            yield path, f"files/{told['uid']}/{Path(path).relative_to(common).as_posix()}"
+            inside = Path(path).relative_to(common).as_posix().translate(_READABLE)
+            yield path, f"files/{told['uid']}/{inside}"
 
 
-def _copy(item: Item, target: Path) -> str:
-    """Bring one file to its place, and see whether it is the one that was collected; its SHA-256."""
-    if item.source is None:
-        return digest(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    found = hashlib.sha256()
-    with item.source.open("rb") as source, target.open("wb") as copy:
-        while block := source.read(_BLOCK):
-            found.update(block)
-            copy.write(block)
-    if found.hexdigest() != item.hash:
-        raise InputError("has changed since it was collected", str(item.source), "collect it again, or see verify")
-    shutil.copystat(item.source, target)
-    return item.hash
+def _copied(item: Item, target: Path) -> Iterator[Item]:
+    """Bring one item to its place, and see whether it is what was collected; a folder becomes its files."""
+    if item.source is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if item.source.is_dir():
+            shutil.copytree(item.source, target, symlinks=True)
+        else:
+            shutil.copy2(item.source, target)
+        # The copy is hashed, not the source: what counts is what has arrived.
+        if digest(target) != item.hash:
+            raise InputError("has changed since it was collected", str(item.source), "see parscope verify")
+    if target.is_dir():
+        for file in sorted(path for path in target.rglob("*") if path.is_file() and not path.is_symlink()):
+            place = f"{item.place}/{file.relative_to(target).as_posix()}"
+            yield replace(item, place=place, hash=digest(file))
+    else:
+        yield replace(item, hash=item.hash or digest(target))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from parscope.catalog.people.crate import FORMAT, INSIDE, digest
+from parscope.catalog.collect.digest import digest
+from parscope.catalog.people.crate import FORMAT, INSIDE
 from parscope.catalog.people.restore import Restorer
 from parscope.core.errors import FormatError, InputError, UnreadableError
 
@@ -69,7 +70,7 @@ def read_crate(catalog: Catalog, folder: Path) -> Taken:
     hashes = _verified(folder)
     cards = _cards(folder)
     with catalog.writing() as connection:
-        restorer = Restorer(catalog, connection, folder, hashes)
+        restorer = Restorer(connection, folder, hashes)
         for number, card in enumerate(cards):
             try:
                 restorer.take(card)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import literal, select
+from sqlalchemy import select
 
+from parscope.catalog.people.links import reached
 from parscope.catalog.people.tree import printable
 from parscope.catalog.store.tables import link, record
 
@@ -161,9 +162,7 @@ def lineage(connection: Connection, of: int) -> Lineage:
     rows: dict[tuple[int, int, str], Any] = {}
     ids = {of}
     for here, there in ((link.c.target, link.c.source), (link.c.source, link.c.target)):
-        reached = select(literal(of).label("id")).cte("reached", recursive=True)
-        reached = reached.union(select(there).where(here == reached.c.id))
-        for row in connection.execute(select(link).where(here.in_(select(reached.c.id)))).mappings():
+        for row in connection.execute(select(link).where(here.in_(reached(of, here, there)))).mappings():
             rows[row["source"], row["target"], row["kind"]] = row
             ids |= {row["source"], row["target"]}
     nodes = dict(_nodes(connection, sorted(ids)))
@@ -189,9 +188,19 @@ def _nodes(connection: Connection, ids: list[int]) -> Iterator[tuple[int, Node]]
         some = record.c.id.in_(ids[start : start + 500])
         for id_, uid, text in connection.execute(select(record.c.id, record.c.uid, record.c.document).where(some)):
             document = json.loads(text)
-            yield id_, Node(uid, *(_text(document.get(key)) for key in ("name", "kind")))
+            yield id_, Node(uid, *(text_of(document.get(key)) for key in ("name", "kind")))
 
 
-def _text(value: Any) -> str:
-    """Text as it is, and of anything else none."""
+def text_of(value: Any) -> str:
+    """Text as it is, and nothing for what is no text.
+
+    Parameters
+    ----------
+    value : object
+        A value of a document.
+
+    Returns
+    -------
+    str
+    """
     return value if isinstance(value, str) else ""

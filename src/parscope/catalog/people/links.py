@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, literal, select
+from sqlalchemy import Column, Select, delete, insert, literal, select
 
 from parscope.catalog.store.tables import link
 from parscope.core.errors import InputError
@@ -87,10 +87,29 @@ def descends(connection: Connection, record: int, ancestor: int) -> bool:
     -------
     bool
     """
-    above = select(literal(record).label("id")).cte("above", recursive=True)
-    above = above.union(select(link.c.source).where(link.c.target == above.c.id))
-    made = select(link.c.source).where(link.c.target.in_(select(above.c.id)), link.c.source == ancestor)
+    above = reached(record, link.c.target, link.c.source)
+    made = select(link.c.source).where(link.c.target.in_(above), link.c.source == ancestor)
     return connection.execute(made).first() is not None
+
+
+def reached(record: int, here: Column[int], there: Column[int]) -> Select[int]:
+    """Select a record and all to which links lead from it.
+
+    Parameters
+    ----------
+    record : int
+        Number of the row.
+    here, there : Column
+        Of the link: the end to leave from, and the one to go to.
+
+    Returns
+    -------
+    Select
+        Of numbers of rows.
+    """
+    found = select(literal(record, here.type).label("id")).cte("reached", recursive=True)
+    found = found.union(select(there).where(here == found.c.id))
+    return select(found.c.id)
 
 
 def part(connection: Connection, target: int, source: int) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
+from parscope.catalog.collect.digest import digest
+from parscope.catalog.collect.names import to_text
 from parscope.catalog.people.card import PARTS
 from parscope.catalog.people.links import descends
+from parscope.catalog.people.notices import notice
 from parscope.catalog.store import tables, write
+from parscope.catalog.store.records import load
 from parscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
 
 Row = dict[str, Any]
 
@@ -33,18 +35,16 @@ class Restorer:
 
     Parameters
     ----------
-    catalog : Catalog
-        Where they come to.
     connection : Connection
-        In a write transaction of it.
+        In a write transaction of the catalog to which they come.
     folder : Path
         The crate, absolute.
     hashes : dict of str
         SHA-256 of the files in it, by their paths in it.
     """
 
-    def __init__(self, catalog: Catalog, connection: Connection, folder: Path, hashes: dict[str, str]) -> None:
-        self._catalog, self._connection, self._folder, self._hashes = catalog, connection, folder, hashes
+    def __init__(self, connection: Connection, folder: Path, hashes: dict[str, str]) -> None:
+        self._connection, self._folder, self._hashes = connection, folder, hashes
         self._ids: dict[str, int] = {}
         self.added = 0
         """Records that were not there."""
@@ -65,6 +65,8 @@ class Restorer:
             If it is no card.
         """
         connection, table = self._connection, tables.record
+        if not re.fullmatch("[0-9a-f]{32}", card["uid"]):
+            raise ValueError(f"{card['uid']!r:.80} is no uid")
         held = connection.execute(select(table).where(table.c.uid == card["uid"])).mappings().first()
         if held is None and card["hash"] is not None:  # the same file, collected here too
             held = connection.execute(select(table).where(table.c.hash == card["hash"])).mappings().first()
@@ -83,6 +85,7 @@ class Restorer:
             self._add(part, keys, id_, card[part])
         self._show(id_, card["uid"])
         write.reindex(connection, id_)
+        notice(connection, id_, load(connection, id_).number)
 
     def link(self, cards: list[Row]) -> int:
         """Write the links of all records, once the records are there.
@@ -121,7 +124,7 @@ class Restorer:
         """Bring a record that is here to the state in the crate, if that is a later one."""
         table = tables.version
         rows = self._connection.execute(select(table.c.number, table.c.document).where(table.c.record == held["id"]))
-        ours = {number: document for number, document in rows} | {held["number"]: held["document"]}
+        ours = {row.number: row.document for row in rows} | {held["number"]: held["document"]}
         theirs = {row["number"]: row["document"] for row in [*card["versions"], card]}
         if any(ours[number] != theirs[number] for number in ours.keys() & theirs.keys()):
             raise InputError("has another history in this catalog", card["uid"], "take the crate into another one")
@@ -143,12 +146,14 @@ class Restorer:
             place = row.pop("copy")
             new = row | {"record": id_, "present": False, "verified": None}
             if place is not None:
-                if self._hashes.get(place) != row["hash"]:
+                path = (self._folder / place).resolve()
+                if not path.is_relative_to(self._folder):
+                    raise ValueError(f"{place} leads out of the crate")
+                if self._hashes.get(place) != row["hash"] and not (path.is_dir() and digest(path) == row["hash"]):
                     raise ValueError(f"{place} is not the file of the record")
-                path = self._folder / place
-                new |= {"path": str(path), "root": str(self._folder), "mtime_ns": path.stat().st_mtime_ns}
+                new |= {"path": to_text(path), "root": to_text(self._folder), "mtime_ns": path.stat().st_mtime_ns}
                 new |= {"present": True, "verified": now}
-                seen = {"path": str(path), "hash": row["hash"], "first": now, "last": now}
+                seen = {"path": to_text(path), "hash": row["hash"], "first": now, "last": now}
                 self._add("sightings", _KEYS["sightings"], id_, [seen])
             if not self._has(tables.file, {"path": new["path"]}):
                 self._connection.execute(insert(tables.file).values(_sound(tables.file, new)))

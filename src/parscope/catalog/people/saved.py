@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
 
@@ -11,7 +12,8 @@ from parscope.catalog.people import webhooks
 from parscope.catalog.people.names import checked, login
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.wire import dumps, loads
-from parscope.catalog.store import tables
+from parscope.catalog.store import tables, write
+from parscope.catalog.store.plan import matching
 from parscope.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ def save(catalog: Catalog, name: str, expression: Expression, webhook: str | Non
     expression : Expression
         The question.
     webhook : str, optional
-        Subscribe to records that match it from now on: where to tell (HTTP POST), or empty if a program asks for them by
-        `deliver`.
+        Subscribe to records that match it from now on: where to tell (HTTP POST), or empty if a program asks for them,
+        by `deliver`.
     who : str, default the login name
         Who keeps it.
 
@@ -68,14 +70,17 @@ def save(catalog: Catalog, name: str, expression: Expression, webhook: str | Non
         If the name cannot be used.
     OptionError
         If the webhook is not on the list of hosts.
+    QueryError
+        If the question cannot be answered: a unit or a pattern in it is none.
     """
     name = checked(name, "saved query")
     if webhook:
         webhooks.check(webhook)
     row = {"name": name, "expression": dumps(expression), "webhook": webhook, "who": who or login()}
     with catalog.writing() as connection:
+        matching(connection, expression, [])  # what cannot be answered would hold up every record to come
         connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
-        connection.execute(insert(tables.saved).values(row | {"created": now()}))
+        connection.execute(insert(tables.saved).values(row | {"created": write.now()}))
 
 
 def forget(catalog: Catalog, name: str) -> None:
@@ -94,8 +99,9 @@ def forget(catalog: Catalog, name: str) -> None:
         If there is none of this name.
     """
     with catalog.writing() as connection:
-        load(connection, name)
-        connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        gone = connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        if not gone.rowcount:
+            raise _unknown(connection, name)
         waiting = (tables.notice.c.saved == name) & tables.notice.c.delivered.is_(None)
         connection.execute(delete(tables.notice).where(waiting))
 
@@ -119,11 +125,10 @@ def load(connection: Connection, name: str) -> Saved:
     InputError
         If there is none of this name; those that are there are named.
     """
-    kept = {one.name: one for one in everything(connection)}
-    if name not in kept:
-        advice = f"there are {', '.join(kept)}" if kept else "keep one with parscope find --save NAME QUERY"
-        raise InputError("there is no saved query of this name", name, advice)
-    return kept[name]
+    row = connection.execute(select(tables.saved).where(tables.saved.c.name == name)).mappings().first()
+    if row is None:
+        raise _unknown(connection, name)
+    return _saved(row)
 
 
 def everything(connection: Connection) -> list[Saved]:
@@ -139,4 +144,32 @@ def everything(connection: Connection) -> list[Saved]:
     list of Saved
     """
     rows = connection.execute(select(tables.saved).order_by(tables.saved.c.name)).mappings()
-    return [Saved(**dict(row) | {"expression": loads(row["expression"])}) for row in rows]
+    return [_saved(row) for row in rows]
+
+
+def subscribed(connection: Connection) -> list[Saved]:
+    """Questions whose new matches somebody wants to be told.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the catalog.
+
+    Returns
+    -------
+    list of Saved
+    """
+    rows = connection.execute(select(tables.saved).where(tables.saved.c.webhook.is_not(None))).mappings()
+    return [_saved(row) for row in rows]
+
+
+def _saved(row: Mapping[str, Any]) -> Saved:
+    """A question as its row has it."""
+    return Saved(**{**row, "expression": loads(row["expression"])})
+
+
+def _unknown(connection: Connection, name: str) -> InputError:
+    """What is said of a name that is none."""
+    kept = connection.execute(select(tables.saved.c.name).order_by(tables.saved.c.name)).scalars().all()
+    advice = f"there are {', '.join(kept)}" if kept else "keep one with parscope find --save NAME QUERY"
+    return InputError("there is no saved query of this name", name, advice)

@@ -10,7 +10,7 @@ _LONGEST, _MOST = 160, 12
 
 
 def printable(text: str) -> str:
-    """Write characters that a terminal would obey, or not show, as escapes.
+    r"""Write characters that a terminal would obey, or not show, as escapes.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def printable(text: str) -> str:
 
     Examples
     --------
-    >>> print(printable("red \\x1b[31m alert"))
-    red \\x1b[31m alert
+    >>> print(printable("red \x1b[31m alert"))
+    red \x1b[31m alert
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
@@ -61,7 +61,7 @@ def leaf(value: Any) -> str | None:
 
 
 def lines(document: Mapping[str, Any], folded: Sequence[str] = ()) -> Iterator[str]:
-    """Draw a document as an indented tree.
+    r"""Draw a document as an indented tree.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def lines(document: Mapping[str, Any], folded: Sequence[str] = ()) -> Iterator[s
 
     Examples
     --------
-    >>> for line in lines({"kind": "image", "beam": {"voltage": {"value": 200.0, "units": "kV"}}, "vendor": {"a": 1, "b": 2}}, ["vendor"]):
-    ...     print(line)
+    >>> beam = {"voltage": {"value": 200.0, "units": "kV"}}
+    >>> print("\n".join(lines({"kind": "image", "beam": beam, "vendor": {"a": 1, "b": 2}}, ["vendor"])))
     kind    image
     beam
       voltage  200.0 kV

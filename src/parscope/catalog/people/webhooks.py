@@ -20,8 +20,8 @@ _PORTS = {"http": 80, "https": 443}
 def allowed() -> frozenset[str]:
     """Hosts that may be told, ``host`` or ``host:port``.
 
-    Those of the environment variable ``PARSCOPE_WEBHOOKS``, separated by commas; if it is not set, the list ``webhooks``
-    in ``settings.toml`` in the user's configuration folder of parscope. Without either nobody is told.
+    Those of the environment variable ``PARSCOPE_WEBHOOKS``, separated by commas; if it is not set, the list
+    ``webhooks`` in ``settings.toml`` in the user's configuration folder of parscope. Without either nobody is told.
 
     Returns
     -------

@@ -47,6 +47,13 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         for name, module, cls in (
             ("dm", "dm", "DmDescriber"),
             ("numpy", "numpy", "NumpyDescriber"),
+            ("velox", "velox", "VeloxDescriber"),
+            ("hdf5", "hdf5", "Hdf5Describer"),
+            ("tia", "tia", "TiaDescriber"),
+            ("mrc", "mrc", "MrcDescriber"),
+            ("tiff", "tiff", "TiffDescriber"),
+            ("emsa", "emsa", "EmsaDescriber"),
+            ("bruker", "bruker", "BrukerDescriber"),
         )
     },
 }

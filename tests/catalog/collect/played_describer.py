@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ class PlayedDescriber:
 
     def fail(self, told: dict[str, Any]) -> None:
         raise ZeroDivisionError("one\nby \x1b[31mnothing\0")
+
+    def wait(self, told: dict[str, Any]) -> None:
+        time.sleep(told["seconds"])
 
     def leave(self, told: dict[str, Any]) -> None:
         sys.exit(3)

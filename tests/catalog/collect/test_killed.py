@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from parscope.catalog.collect.collector import Collector
 from parscope.catalog.store.catalog import Catalog
-from parscope.catalog.store.tables import metadata
+from parscope.catalog.store.tables import file, metadata, record, version
 from tests.catalog.collect.played_describer import play
 
 SCRIPT = Path(__file__).with_name("doomed.py")
@@ -122,12 +123,20 @@ def test_killed_at_any_write_and_run_again_the_catalog_is_the_same(
         assert content(catalog, folder) == expected
 
 
-def test_collectors_that_share_a_folder_neither_double_nor_lose(address: str, folder: Path, doom: Doom) -> None:
-    for number in range(40):
-        play(folder / f"{number}.play", number=number // 2, padding="x" * (number % 2))
-    with Catalog(address) as catalog:
-        command = [sys.executable, "-m", "parscope.cli.main"]
-        assert command
-        threads = [Collector(catalog, folder, settle=0.0) for _ in range(2)]
-        for one in threads:
-            one.run(once=True)
+def test_collectors_that_share_a_folder_neither_double_nor_lose(
+    address: str, folder: Path, played: Path, tmp_path: Path
+) -> None:
+    for number in range(60):
+        play(folder / f"{number}.play", number=number % 45)
+    play(folder / "slow.play", "wait", seconds=0.5)
+    command = [sys.executable, "-c", "from parscope.cli.main import run; run()", "collect", str(folder)]
+    command += ["--once", "--json", "--settle", "0", "--catalog", address]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(played), *sys.path])}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [json.loads(one.communicate()[0]) for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert told == [{"queued": 0, "done": 61, "quarantined": 0, "missing": 0, "errors": []}] * 2
+    with Catalog(address) as catalog, catalog.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(record)) == 46
+        assert connection.scalar(select(func.count()).select_from(file).where(file.c.present)) == 61
+        assert connection.scalar(select(func.count()).select_from(version)) == 0

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 import parscope
 from parscope.catalog.collect import journal
-from parscope.catalog.collect.acquisitions import is_part, waits
+from parscope.catalog.collect.acquisitions import is_part, main_of, waits
 from parscope.catalog.collect.commit import Commit, is_known, must_wait
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.document import Extract, of_unread, one_line
@@ -122,11 +122,13 @@ def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
     Entry or None
         What is next; None if nothing is, for now.
     """
-    with catalog.writing() as connection:
+    with catalog.reading() as connection:
         needless = is_part(connection, entry) or is_known(connection, entry)
-        if not needless and waits(connection, entry):
-            journal.postpone(connection, entry, journal.now() + _PAUSE)
-            return None
+    if not needless and main_of(entry.path) is not None:
+        with catalog.writing() as connection:
+            if waits(connection, entry):
+                journal.postpone(connection, entry, journal.now() + _PAUSE)
+                return None
     extract = None if needless else extractor(entry.path, entry.root, entry.size)
     return _next(catalog, entry, EXTRACTED, extracted=_packed(fingerprint(entry.path), extract))
 

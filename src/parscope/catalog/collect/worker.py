@@ -51,7 +51,7 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     except MemoryError:
         return {"error": f"its reader needs more than {_MEMORY >> 30} GB of memory", "doubtful": True}, b""
     except (InputError, MissingExtraError) as error:
-        return {"error": one_line(str(error))}, b""
+        return {"error": one_line(str(error).removeprefix(f"{path}: "))}, b""
     except Exception as error:  # noqa: BLE001 whatever a reader raises, the file is catalogued with it
         return {"error": one_line(f"its reader failed with {type(error).__name__}: {error}")}, b""
     if len(document) > _ANSWER:

@@ -79,10 +79,10 @@ def quantity(value: Any, units: str, factor: float = 1.0) -> dict[str, Any] | No
     Returns
     -------
     dict or None
-        None where there is no finite number.
+        None where there is no finite number, or a zero, which stands for one that is not known.
     """
     found = real(value)
-    return None if found is None else {"value": found * factor if factor != 1.0 else found, "units": units}
+    return None if not found else {"value": found * factor if factor != 1.0 else found, "units": units}
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ BUDGET = 64 << 20
 _SIDE, _SAMPLES = 256, 512
 
 
-def look(data: Any, signal: Signal, cost: int = 0) -> tuple[Preview, ...]:
+def look(data: Any, signal: Signal, cost: int = 0, spectral: bool = False) -> tuple[Preview, ...]:
     """Pictures of an array, the most telling first.
 
     Parameters
@@ -29,6 +29,9 @@ def look(data: Any, signal: Signal, cost: int = 0) -> tuple[Preview, ...]:
         What it is.
     cost : int, default 0
         Bytes that reading one item along the first two dimensions takes at least, as for compressed chunks.
+
+    spectral : bool, default False
+        Whether the last axis is that of spectra, whatever its unit.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def look(data: Any, signal: Signal, cost: int = 0) -> tuple[Preview, ...]:
     if len(axes) == 2:
         return (image(view, signal.name, signal.unit, axes),)
     if len(axes) == 3:
-        return _three(view, axes, signal)
+        return _three(view, axes, signal, spectral and shape[-1] > 1)
     return _four(view, axes, cost) if len(axes) == 4 else ()
 
 
@@ -139,9 +142,9 @@ def _coarse(axis: Axis, step: int, size: int) -> Axis:
     return replace(axis, size=size, scale=axis.scale * step, offset=axis.offset + axis.scale * (step - 1) / 2)
 
 
-def _three(data: _Squeezed, axes: tuple[Axis, ...], signal: Signal) -> tuple[Preview, ...]:
+def _three(data: _Squeezed, axes: tuple[Axis, ...], signal: Signal, spectral: bool) -> tuple[Preview, ...]:
     """A spectrum image by its sums; a stack or a volume by its middle plane."""
-    if not is_energy(axes[2]):
+    if not (spectral or is_energy(axes[2])):
         middle = data.shape[0] // 2
         plane = _Plane(data, middle)
         return (image(plane, f"{signal.name} [{middle}]".strip(), signal.unit, axes[1:]),)

@@ -79,4 +79,4 @@ def find(  # noqa: PLR0913 - one argument an option, as typer wants it
             found.keep(opened, save, expression, webhook or ("" if subscribe else None))
             return
         form, value = next(iter(given.items()), ("", None))
-        found.FORMS[form](opened, Selection(expression, order, not reverse, limit, cursor), value)
+        found.FORMS[form](opened, Selection(expression, found.order(order), not reverse, limit, cursor), value)

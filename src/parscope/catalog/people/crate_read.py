@@ -116,6 +116,8 @@ def _cards(folder: Path) -> list[dict[str, Any]]:
     if version != FORMAT["version"]:
         raise FormatError(f"has version {version}, not {FORMAT['version']}", str(folder / INSIDE), "update parscope")
     cards: list[dict[str, Any]] = told["records"]
+    if not all(isinstance(card, dict) for card in cards):
+        raise FormatError("has records that are none", str(folder / INSIDE))
     return cards
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,19 +198,19 @@ def _crate(catalog: Catalog, selection: Selection, folder: Path) -> None:
 
 
 def _facet(catalog: Catalog, selection: Selection, path: str) -> None:
-    """Values of a path, and how often; of numbers a histogram too."""
+    """Values of a path, and how often; where there are more numbers than are listed, how they are spread."""
     found = catalog.facet(term(path), selection.query, selection.limit or _VALUES)
+    unit = found.histogram.unit if found.histogram is not None else ""
     rows = [(leaf(one.value) or "", str(one.records)) for one in found.values]
-    show((path, "records"), rows, right=("records",))
-    if found.distinct > len(found.values):
-        _say(f"{found.distinct} different values; --limit shows more")
-    if found.histogram is not None and found.distinct > len(found.values):
-        edges, unit = found.histogram.edges, found.histogram.unit
-        bins = zip(edges, edges[1:], found.histogram.counts, strict=False)
+    show((f"{path} [{unit}]" if unit else path, "records"), rows, right=("records",))
+    if found.distinct == len(found.values):
+        return
+    if found.histogram is not None:
+        bins = zip(pairwise(found.histogram.edges), found.histogram.counts, strict=True)
         print()
-        show(
-            (f"from {unit}", "to", "values"), [(f"{a:g}", f"{b:g}", str(n)) for a, b, n in bins], right=("to", "values")
-        )
+        rows = [(f"{low:g}", f"{high:g}", str(number)) for (low, high), number in bins]
+        show(("from", "to", "values"), rows, right=("from", "to", "values"))
+    _say(f"{found.distinct} different values; --limit lists more")
 
 
 def _typed(keys: tuple[str, ...]) -> str:

@@ -28,4 +28,4 @@ def unpack(
         taken = read_crate(opened, crate)
     print(f"{crate}: {taken.added} records are new, {taken.known} were there")
     if taken.loose:
-        print(f"{taken.loose} links lead to records that are not here")
+        print(f"links that lead to records which are not here: {taken.loose}")

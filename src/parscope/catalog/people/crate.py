@@ -121,9 +121,10 @@ def _gather(catalog: Catalog, uids: Iterable[str], folder: Path) -> tuple[list[d
     items: list[Item] = []
     missing: list[str] = []
     with catalog.reading() as connection:
-        for uid in uids:
-            id_ = resolve(connection, uid)
+        # As they came into this catalog, so that they come into another one in the same order.
+        for id_ in sorted(resolve(connection, uid) for uid in uids):
             told = card(connection, id_)
+            uid = told["uid"]
             places = dict(_places(told))
             copied = {file["hash"] for file in told["files"] if file["path"] in places}
             for file in told["files"]:

@@ -1,4 +1,4 @@
-"""Text and JSON lose nothing, whatever the expression; and every spelling in the documentation is read as it is meant."""
+"""Text and JSON lose nothing, whatever the expression, and every spelling is read as it is meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from tests.catalog.query.expressions import expressions
 from hypothesis import given, settings
 from lark import Lark
 
@@ -44,6 +43,7 @@ from parscope.catalog.query.ast import (
 from parscope.catalog.query.spell import normal, spell
 from parscope.catalog.query.text import parse
 from parscope.catalog.query.wire import dumps, loads
+from tests.catalog.query.expressions import expressions
 
 A, B = Term(("a",)), Term(("b", "c"))
 EQ, GE = Order.EQUAL, Order.GREATER_EQUAL

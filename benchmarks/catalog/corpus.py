@@ -11,14 +11,43 @@ MODES = ("HAADF", "BF", "DF", "ABF", "TEM", "SAED", "EELS", "EDS", "4D-STEM", "C
 
 MATERIALS = ("PbTiO3", "PZT", "BaTiO3", "SrTiO3", "Si", "GaN", "MoS2", "WSe2", "BiFeO3", "graphene")
 WORDS = (
-    "domain wall vortex skyrmion interface lamella grain boundary dislocation vacancy cluster strain switching film "
-    "substrate electrode drift stable charging thick thin edge overview detail atomic column lattice survey repeat"
-).split()
+    "domain",
+    "wall",
+    "vortex",
+    "skyrmion",
+    "interface",
+    "lamella",
+    "grain",
+    "boundary",
+    "dislocation",
+    "vacancy",
+    "cluster",
+    "strain",
+    "switching",
+    "film",
+    "substrate",
+    "electrode",
+    "drift",
+    "stable",
+    "charging",
+    "thick",
+    "thin",
+    "edge",
+    "overview",
+    "detail",
+    "atomic",
+    "column",
+    "lattice",
+    "survey",
+    "repeat",
+)
 OPERATORS = tuple(f"operator {i:02}" for i in range(40))
 VENDOR = tuple(
     (f"Section {i % 20:02}", f"{name} {i // 20:02}{unit}")
     for i, (name, unit) in enumerate(
-        random.Random(0).choices([("Cs", "(mm)"), ("Lens", "_%"), ("Stage", " [um]"), ("Flag", ""), ("Name", "")], k=405)
+        random.Random(0).choices(
+            [("Cs", "(mm)"), ("Lens", "_%"), ("Stage", " [um]"), ("Flag", ""), ("Name", "")], k=405
+        )
     )
 )
 """Paths of which each document has some, named as vendors name them."""

@@ -18,8 +18,9 @@ What is meant
   before its end, ``>`` after its end, ``>=`` from its start on. Elements are texts in ISO 8601 (with ``-`` and
   ``:``) of a day or less, each of them the instant at which it starts; without an offset they are UTC.
 - `Not` is the complement: what lacks the path is in it.
-- Lists of up to 64 values (of all lists below, together) are elements; of longer ones only `Aspect.LENGTH`,
-  `Aspect.LEAST` and `Aspect.GREATEST` are known. Texts of more than 512 bytes in UTF-8 are found by their words only.
+- Lists of up to 64 values (of all lists below, together; a mapping is one) are elements; of longer ones only
+  `Aspect.LENGTH`, `Aspect.LEAST` and `Aspect.GREATEST` are known, and the words of their texts. Texts of more than 512
+  bytes in UTF-8 are found by their words only, and so is what lies under a path of more than 2000 characters, as JSON.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Aspect(Enum):
     """Of each list there, [1]; of a list of lists that of the outer and those of the inner ones."""
 
     LEAST = "min"
-    """Smallest number of each list of numbers there that is no part of another list."""
+    """Smallest number in each list there that is no part of another list, lists in it included; NaN is left out."""
 
     GREATEST = "max"
 
@@ -213,7 +214,8 @@ class Fields(Logic):
 class Text(Logic):
     """All words occur in the texts of the record, keys not included.
 
-    Case does not count, nor how accents are composed; ``dom*`` is how a word begins.
+    Words are runs of letters and digits, told apart by their first 128. Case does not count, nor how accents are
+    composed; ``dom*`` is how a word begins.
     """
 
     words: str

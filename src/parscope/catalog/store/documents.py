@@ -30,7 +30,7 @@ def encode(document: Mapping[str, Any]) -> str:
         If it is more than `DEEPEST` levels deep, has a key that is no text, or a value that JSON has no form for.
     """
     try:
-        return json.dumps(_plain(document, 1))
+        return json.dumps(_plain(document, 1), separators=(",", ":"))
     except ValueError as error:  # Python writes whole numbers of up to 4300 digits
         raise InputError(f"the document cannot be kept: {error}") from error
 

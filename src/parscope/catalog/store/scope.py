@@ -8,16 +8,15 @@ the database's parser.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import batched
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, cast, func, select
 
-from parscope.catalog.store.tables import record
+from parscope.catalog.store.tables import record, value
 
 Chosen: TypeAlias = NDArray[np.bool_]
 """A set of records: whether the record with the id of that place is in it."""
@@ -25,11 +24,16 @@ Chosen: TypeAlias = NDArray[np.bool_]
 Ids: TypeAlias = NDArray[np.int64]
 """Ids of records."""
 
-CHUNK = 500
-"""Values that one statement is handed in a list."""
+_CHUNK = 500  # values that one statement is handed in a list
+_T = TypeVar("_T")
 
 
-def joined(column: ColumnElement[Any]) -> ColumnElement[str | None]:
+def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Values in lists that are short enough for one statement."""
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+
+
+def joined(column: ColumnElement[int]) -> ColumnElement[Any]:
     """Ids of a group of rows as one text, which `ids_of` takes apart."""
     return func.aggregate_strings(cast(column, Text), ",")
 
@@ -47,7 +51,7 @@ class Scope:
     connection : Connection
         In a transaction that sees one state of the database throughout.
     within : sequence of int, optional
-        Ids of the only records that matter; of others anything may be said. Default: all matter.
+        Ids of the only records that matter, a few hundred at most; of others anything may be said. Default: all matter.
     """
 
     def __init__(self, connection: Connection, within: Sequence[int] | None = None, size: int | None = None) -> None:
@@ -99,13 +103,15 @@ class Scope:
         -------
         ndarray of bool, shape (`size`,)
         """
-        statement = select(joined(ids)).select_from(source).where(*conditions)
+        statement = self.restricted(select(joined(ids)).select_from(source).where(*conditions), ids)
+        return self.marked(ids_of(self.connection.scalar(statement)))
+
+    def restricted(self, statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:
+        """Statement about the records in the scope only, which SQLite has to be told how to find."""
         if self.within is None:
-            return self.marked(ids_of(self.connection.scalar(statement)))
-        return self.united(
-            self.marked(ids_of(self.connection.scalar(statement.where(ids.in_(some)))))
-            for some in batched(self.within, CHUNK)
-        )
+            return statement
+        hinted = statement.with_hint(value, "INDEXED BY value_record", "sqlite") if ids is value.c.record else statement
+        return hinted.where(ids.in_(self.within))
 
     def united(self, sets: Iterable[Chosen]) -> Chosen:
         """Records that are in any of the sets."""

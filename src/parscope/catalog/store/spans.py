@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_
 
+from parscope.catalog.query import dates, units
 from parscope.catalog.query.ast import Date, Literal, Order, Quantity
-from parscope.catalog.query.dates import span
-from parscope.catalog.query.units import si
 from parscope.catalog.store import keys
 from parscope.catalog.store.keys import Type
+from parscope.catalog.store.scope import chunks
 from parscope.catalog.store.tables import value
+from parscope.core.errors import QueryError
 
-PLAIN = (Type.NOTHING, Type.TRUTH, Type.NUMBER, Type.NAN, Type.TEXT)
-"""Types of elements that are neither quantities nor dates."""
+SORTS = {
+    Type.DATE: value.c.type == Type.DATE,
+    Type.QUANTITY: value.c.type >= Type.QUANTITY,
+    Type.NUMBER: value.c.type.in_((Type.NOTHING, Type.TRUTH, Type.NUMBER, Type.NAN, Type.TEXT)),
+}
+"""Elements among which `every` looks: dates, quantities, and all others."""
 
 OPERATORS: dict[Order, Callable[[Any, Any], Any]] = {
     Order.EQUAL: operator.eq,
@@ -40,11 +45,12 @@ class Span:
         """What holds for the rows."""
         return and_(value.c.type == self.type, *(OPERATORS[order](value.c.key, key) for order, key in self.bounds))
 
-    def sort(self) -> ColumnElement[bool]:
-        """What holds for the rows that `every` looks at."""
+    @property
+    def sort(self) -> Type:
+        """Which elements `every` looks at: dates, quantities, or (as `Type.NUMBER`) all others."""
         if self.type == Type.DATE:
-            return value.c.type == Type.DATE
-        return value.c.type >= Type.QUANTITY if self.type >= Type.QUANTITY else value.c.type.in_(PLAIN)
+            return Type.DATE
+        return Type.QUANTITY if self.type >= Type.QUANTITY else Type.NUMBER
 
 
 def compared(order: Order, literal: Literal) -> Span:
@@ -56,11 +62,15 @@ def compared(order: Order, literal: Literal) -> Span:
         If a unit or a date is none.
     """
     if isinstance(literal, Date):
-        start, end = (keys.date(time) for time in span(literal.text))
+        start, end = (keys.date(time) for time in dates.span(literal.text))
         return Span(Type.DATE, _of_a_span(order, start, end))
     if isinstance(literal, Quantity):
-        dimension, size = si(literal.value, literal.unit)
-        return Span(keys.quantity_type(dimension), ((order, keys.number(size)),))
+        measured = units.si(literal.value, literal.unit)
+        if measured is None:
+            raise QueryError(
+                f'"{literal.value} {literal.unit}" is no quantity', "", "write a number and a unit, as 200 kV"
+            )
+        return Span(keys.quantity_type(measured.dimension), ((order, keys.number(measured.value)),))
     kind, key = keys.typed(literal)
     return Span(kind, ((order, key),))
 
@@ -75,6 +85,19 @@ def between(low: Literal, high: Literal) -> Span | None:
     """
     above, below = compared(Order.GREATER_EQUAL, low), compared(Order.LESS_EQUAL, high)
     return Span(above.type, above.bounds + below.bounds) if above.type == below.type else None
+
+
+def merged(spans: Iterable[Span]) -> Iterator[ColumnElement[bool]]:
+    """Conditions of spans, those of single keys of one type together."""
+    singles: dict[int, list[bytes]] = {}
+    for span in spans:
+        if span.bounds[0][0] is Order.EQUAL:
+            singles.setdefault(span.type, []).append(span.bounds[0][1])
+        else:
+            yield span.condition()
+    for kind, its in singles.items():
+        for some in chunks(its):
+            yield and_(value.c.type == kind, value.c.key == some[0] if len(some) == 1 else value.c.key.in_(some))
 
 
 def _of_a_span(order: Order, start: bytes, end: bytes) -> tuple[tuple[Order, bytes], ...]:

@@ -140,7 +140,12 @@ ORDERS = tuple(Order)
 
 def document(draw: random.Random) -> dict[str, Any]:
     """A document of a few keys."""
-    return {draw.choice(KEYS): _value(draw, 3) for _ in range(draw.randint(0, 7))}
+    return {_key(draw): _value(draw, 3) for _ in range(draw.randint(0, 12))}
+
+
+def _key(draw: random.Random) -> str:
+    """A key: the first ones often, so that documents have some in common."""
+    return KEYS[min(draw.randrange(len(KEYS)), draw.randrange(len(KEYS)))]
 
 
 def _value(draw: random.Random, depth: int) -> Any:
@@ -164,31 +169,32 @@ def _value(draw: random.Random, depth: int) -> Any:
         return draw.choice(([], {}, [[]]))
     if kind < 0.86:
         return [_value(draw, depth - 1) for _ in range(draw.randint(0, 4))]
-    return {draw.choice(KEYS): _value(draw, depth - 1) for _ in range(draw.randint(0, 3))}
+    return {_key(draw): _value(draw, depth - 1) for _ in range(draw.randint(0, 3))}
 
 
 class Queries:
-    """Draws queries about documents with these paths.
+    """Draws queries about documents with these values.
 
     Parameters
     ----------
     draw : Random
         What chance says.
-    paths : sequence of tuple of str
-        Paths that occur.
+    slots : sequence of (tuple of str, object)
+        Paths that occur, as often as they do, with what stands there.
     uids : sequence of str
         Names of records.
     """
 
-    def __init__(self, draw: random.Random, paths: Sequence[tuple[str, ...]], uids: Sequence[str]) -> None:
-        self._draw, self._paths, self._uids = draw, paths, uids
+    def __init__(self, draw: random.Random, slots: Sequence[tuple[tuple[str, ...], Any]], uids: Sequence[str]) -> None:
+        self._draw, self._slots, self._uids = draw, slots, uids
+        self._met: Any = None
 
     def expression(self, depth: int) -> ast.Expression:
         """An expression with at most so many levels."""
         if depth == 0 or self._draw.random() < 0.2:
             return self._draw.choice(_LEAVES)(self)
-        parts = tuple(self.expression(depth - 1) for _ in range(self._draw.choice((0, 1, 2, 2, 2, 3, 3))))
-        return self._draw.choice((ast.And(parts), ast.Or(parts), ast.Not(self.expression(depth - 1))))
+        parts = tuple(self.expression(depth - 1) for _ in range(self._draw.choice((0, 2, 2, 2, 2, 3, 3))))
+        return self._draw.choice((ast.And(parts), ast.Or(parts), ast.Or(parts), ast.Not(self.expression(depth - 1))))
 
     def compare(self) -> ast.Expression:
         return ast.Compare(self.term(), self.order(), self.literal(), self.every())
@@ -233,7 +239,8 @@ class Queries:
 
     def term(self) -> Term:
         """Elements of a path that occurs, perhaps with steps of any depth in it, or of one that does not."""
-        path: tuple[ast.Step, ...] = self._draw.choice(self._paths)
+        path: tuple[ast.Step, ...]
+        path, self._met = self._draw.choice(self._slots)
         kind = self._draw.random()
         if kind < 0.1:
             path = (Deep.DEEP, path[-1])
@@ -248,6 +255,10 @@ class Queries:
         return Term(path, self._draw.choice((Aspect.VALUE,) * 7 + (Aspect.LENGTH, Aspect.LEAST, Aspect.GREATEST)))
 
     def literal(self) -> ast.Literal:
+        """A value, often one that stands where the last term is about."""
+        kind = self._draw.random()
+        if kind < 0.6 and not isinstance(self._met, dict | list):
+            return self._met
         kind = self._draw.random()
         if kind < 0.4:
             return self._draw.choice(NUMBERS)

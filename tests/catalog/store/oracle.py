@@ -53,15 +53,8 @@ class Element:
 
     def plain(self) -> tuple[str, Any] | None:
         """Sort and value, unless it is a mapping or too long a text."""
-        if isinstance(self.value, bool):
-            return "truth", self.value
-        if self.value is None:
-            return "nothing", 0
-        if isinstance(self.value, int | float):
-            return ("nan", 0) if self.value != self.value else ("number", self.value)
-        if isinstance(self.value, str) and len(self.value.encode("utf-8", "surrogatepass")) <= 512:
-            return "text", self.value
-        return None
+        too_long = isinstance(self.value, str) and len(self.value.encode("utf-8", "surrogatepass")) > 512
+        return None if too_long else sorted_value(self.value)
 
     def quantity(self) -> tuple[str, Any] | None:
         """Dimension and number in SI units, where it has a unit."""
@@ -86,6 +79,17 @@ class Element:
     def readings(self) -> list[tuple[str, Any]]:
         """All that it can be compared as."""
         return [found for found in (self.plain(), self.quantity(), self.date()) if found]
+
+
+def sorted_value(value: Any) -> tuple[str, Any] | None:
+    """Sort and value of what is no mapping."""
+    if isinstance(value, bool):
+        return "truth", value
+    if value is None:
+        return "nothing", 0
+    if isinstance(value, int | float):
+        return ("nan", 0) if value != value else ("number", value)
+    return ("text", value) if isinstance(value, str) else None
 
 
 def microseconds(time: datetime) -> int:
@@ -314,9 +318,7 @@ def against(order: Order, literal: ast.Literal) -> tuple[str, Callable[[Element]
         }[order]
         return "date", lambda element: (found := element.date()) is not None and within(found[1])
     sort = "quantity" if isinstance(literal, ast.Quantity) else "plain"
-    wanted = (
-        measured(literal.value, literal.unit) if isinstance(literal, ast.Quantity) else Element(literal, "").plain()
-    )
+    wanted = measured(literal.value, literal.unit) if isinstance(literal, ast.Quantity) else sorted_value(literal)
 
     def test(element: Element) -> bool:
         found = getattr(element, sort)()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,7 +118,7 @@ def _tones(values: NDArray[np.float64], log: bool) -> NDArray[np.uint8]:
 def _curve(preview: Preview, width: int, height: int) -> Any:
     """The curve within a frame, with the ends of its axis and its highest value written beside it."""
     fine = _new(width * _FINE, height * _FINE, _PAPER)
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     left, top, right, bottom = 6, _TEXT + 6, width - 6, height - _TEXT - 8
     pen = ImageDraw.Draw(fine)
@@ -123,7 +126,7 @@ def _curve(preview: Preview, width: int, height: int) -> Any:
         points = [(_FINE * (left + x * (right - left)), _FINE * (bottom - y * (bottom - top))) for x, y in run]
         pen.line(points if len(points) > 1 else [points[0], (points[0][0] + _FINE, points[0][1])], _INK, 6, "curve")
     sheet = fine.resize((width, height), Image.Resampling.LANCZOS)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
+    pen, font = ImageDraw.Draw(sheet), _font()
     pen.line([(left, bottom + 1), (right, bottom + 1)], _GREY)
     start, end, unit, name = _ends(preview)
     pen.text((left, height - 3), start, _GREY, font, "lb")
@@ -131,6 +134,17 @@ def _curve(preview: Preview, width: int, height: int) -> Any:
     pen.text((width // 2, height - 3), name, _GREY, font, "mb")
     pen.text((left, 3), preview.title[:40], _GREY, font, "lt")
     return sheet
+
+
+@cache
+def _font() -> Any:
+    """DejaVu, which comes with matplotlib and knows the signs of units, such as µ and Å."""
+    from PIL import ImageFont
+
+    spec = importlib.util.find_spec("matplotlib")
+    home = Path(spec.origin).parent if spec is not None and spec.origin is not None else Path()
+    file = home / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(file, _TEXT) if file.is_file() else ImageFont.load_default(_TEXT)
 
 
 def _runs(values: NDArray[np.float64]) -> list[list[tuple[float, float]]]:

@@ -1,0 +1,60 @@
+"""Spectra as they are opened, as the signals of a description: one for each channel of an image or a sweep."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.description import Preview, Signal
+from parscope.core.spectra import Spectra
+from parscope.io.describers._preview import look
+
+_NAMED = re.compile(r"(.*) \(([^()]*)\)")
+
+
+def channels_of(spectra: Spectra, name: str) -> tuple[tuple[Signal, ...], tuple[Preview, ...]]:
+    """Signals of a file, and a picture of the first.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        As opened.
+    name : str
+        Of the signal, if it has no channels.
+
+    Returns
+    -------
+    signals : tuple of Signal
+        One for each channel.
+    previews : tuple of Preview
+        Of the first channel.
+    """
+    place = next((i for i, axis in enumerate(spectra.axes) if axis.name == "channel"), None)
+    names = spectra.metadata.get("channels")
+    if place is None or not isinstance(names, (list, tuple)):
+        whole = Signal(name, tuple(spectra.data.shape), str(spectra.data.dtype), spectra.unit, tuple(spectra.axes))
+        return (whole,), look(spectra.data, whole, spectral=True)
+    axes = tuple(axis for i, axis in enumerate(spectra.axes) if i != place)
+    shape = tuple(axis.size for axis in axes)
+    signals = tuple(Signal(*_split(str(n), shape, str(spectra.data.dtype)), axes) for n in names)
+    return signals, look(_Channel(spectra.data, place), signals[0])
+
+
+def _split(label: str, shape: tuple[int, ...], dtype: str) -> tuple[str, tuple[int, ...], str, str]:
+    found = _NAMED.fullmatch(label)
+    return (found[1], shape, dtype, found[2] or "1") if found else (label, shape, dtype, "1")
+
+
+class _Channel:
+    """The first channel of an array; reads when it is sliced."""
+
+    def __init__(self, data: Any, place: int) -> None:
+        self.data, self.place = data, place
+        self.shape = tuple(n for i, n in enumerate(data.shape) if i != place)
+        self.dtype = data.dtype
+
+    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        return np.asarray(self.data[(*key[: self.place], 0, *key[self.place :])])

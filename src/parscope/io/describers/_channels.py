@@ -12,6 +12,7 @@ from parscope.core.description import Preview, Signal
 from parscope.core.spectra import Spectra
 from parscope.io.describers._preview import look
 
+_TRIED = 8
 _NAMED = re.compile(r"(.*) \(([^()]*)\)")
 
 
@@ -30,7 +31,7 @@ def channels_of(spectra: Spectra, name: str) -> tuple[tuple[Signal, ...], tuple[
     signals : tuple of Signal
         One for each channel.
     previews : tuple of Preview
-        Of the first channel.
+        Of the first channel that is not the same everywhere, as the height is at constant height.
     """
     place = next((i for i, axis in enumerate(spectra.axes) if axis.name == "channel"), None)
     names = spectra.metadata.get("channels")
@@ -40,7 +41,12 @@ def channels_of(spectra: Spectra, name: str) -> tuple[tuple[Signal, ...], tuple[
     axes = tuple(axis for i, axis in enumerate(spectra.axes) if i != place)
     shape = tuple(axis.size for axis in axes)
     signals = tuple(Signal(*_split(str(n), shape, str(spectra.data.dtype)), axes) for n in names)
-    return signals, look(_Channel(spectra.data, place), signals[0])
+    drawn: tuple[Preview, ...] = ()
+    for index, signal in enumerate(signals[:_TRIED]):
+        drawn = look(_Channel(spectra.data, (place, index)), signal, spectral=True)
+        if drawn and np.ptp(drawn[0].data) > 0:
+            break
+    return signals, drawn
 
 
 def _split(label: str, shape: tuple[int, ...], dtype: str) -> tuple[str, tuple[int, ...], str, str]:
@@ -49,12 +55,12 @@ def _split(label: str, shape: tuple[int, ...], dtype: str) -> tuple[str, tuple[i
 
 
 class _Channel:
-    """The first channel of an array; reads when it is sliced."""
+    """One channel of an array; reads when it is sliced."""
 
-    def __init__(self, data: Any, place: int) -> None:
-        self.data, self.place = data, place
-        self.shape = tuple(n for i, n in enumerate(data.shape) if i != place)
+    def __init__(self, data: Any, where: tuple[int, int]) -> None:
+        self.data, (self.place, self.index) = data, where
+        self.shape = tuple(n for i, n in enumerate(data.shape) if i != self.place)
         self.dtype = data.dtype
 
     def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        return np.asarray(self.data[(*key[: self.place], 0, *key[self.place :])])
+        return np.asarray(self.data[(*key[: self.place], self.index, *key[self.place :])])

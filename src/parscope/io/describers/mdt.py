@@ -62,7 +62,7 @@ class MdtDescriber(FileDescriber):
 
 def _frame(cursor: Cursor) -> tuple[dict[str, Any], int]:
     start = cursor.place
-    size, kind, minor, major = cursor.fields("IHBB")
+    size, kind, major, minor = cursor.fields("IHBB")
     moments, variables = cursor.fields("6H"), cursor.one("H")
     cursor.at(start).need(size)
     if size < _HEAD:
@@ -84,8 +84,12 @@ def _title(body: bytes, kind: int) -> str:
     """Name of an MDA frame: its length is told after the head, and it follows the end of that."""
     if kind != 106 or len(body) < _HEAD + 76:
         return ""
-    head, length = (int.from_bytes(body[_HEAD + i : _HEAD + i + 4], "little") for i in (0, 28))
-    return body[_HEAD + head : _HEAD + head + length].decode("cp1251", "replace") if length < 1000 else ""
+    head, length = (int.from_bytes(body[_HEAD + i : _HEAD + i + 4], "little") for i in (0, 44))
+    return (
+        body[_HEAD + head : _HEAD + head + length].decode("cp1251", "replace")
+        if head + length <= len(body) - _HEAD
+        else ""
+    )
 
 
 def _comments(body: bytes, where: str) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def _extended(rows: Any) -> Any:
 
 
 def _axes(header: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    """In ångström, as the format has it; which is which of the crystal is told, and the cell is that of the whole grid."""
+    """In ångström, as the format has it; which is which is told, and the cell is that of the whole grid."""
     found = []
     for told, size in zip(("maps", "mapr", "mapc"), shape, strict=True):
         letter = {1: "x", 2: "y", 3: "z"}.get(int(header[told]), "")

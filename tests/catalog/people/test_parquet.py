@@ -11,6 +11,7 @@ import pytest
 
 from parscope.catalog.people.matches import Selection, records
 from parscope.catalog.people.parquet import write_parquet
+from parscope.catalog.query.ast import Term
 from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import OutputError
 
@@ -61,7 +62,7 @@ def test_nothing_found_is_a_table_without_rows(catalog: Catalog, tmp_path: Path)
 
 def test_a_selection_is_read_to_its_end_or_limit(catalog: Catalog) -> None:
     catalog.add_many([{"number": i} for i in range(1203)])
-    numbers = [record.document["number"] for record in records(catalog, Selection(order="number", newest=False))]
+    numbers = [record.document["number"] for record in records(catalog, Selection(order=Term(("number",)), newest=False))]
     assert numbers == [*range(1203)]
-    numbers = [record.document["number"] for record in records(catalog, Selection(order="number", limit=700))]
+    numbers = [record.document["number"] for record in records(catalog, Selection(order=Term(("number",)), limit=700))]
     assert numbers == [*range(1202, 502, -1)]

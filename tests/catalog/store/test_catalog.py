@@ -11,6 +11,7 @@ from sqlalchemy import select
 from parscope.catalog.query.ast import Compare, Literal, Order, Quantity, Term
 from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.write import put_record
 from parscope.core.errors import CatalogError, InputError
 
 GOLD: dict[str, Any] = {"name": "gold", "beam": {"voltage": {"value": 300, "units": "kV"}}, "Cs(mm)": [1.2, 0.5]}
@@ -87,11 +88,13 @@ def test_a_beginning_that_several_records_have_is_told(catalog: Catalog) -> None
 
 
 def test_nothing_of_a_transaction_that_fails_is_kept(catalog: Catalog) -> None:
-    with pytest.raises(ZeroDivisionError), catalog.writing() as connection:
-        from parscope.catalog.store.write import put_record
+    def fail() -> None:
+        with catalog.writing() as connection:
+            put_record(connection, {"new": {"path": 1}})
+            raise ZeroDivisionError
 
-        put_record(connection, {"new": {"path": 1}})
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert catalog.count() == 0
     catalog.add({"new": {"path": 1}})  # whose paths are not those that were undone
     assert catalog.count(equal("new.path", 1)) == 1

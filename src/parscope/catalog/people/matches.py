@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from parscope.catalog.query.ast import EVERYTHING, Expression
+from parscope.catalog.query.ast import EVERYTHING, Expression, Term
 
 if TYPE_CHECKING:
     from parscope.catalog.store.catalog import Catalog
@@ -23,8 +23,8 @@ class Selection:
     ----------
     query : Expression, default all records
         What they have to match.
-    order : str, optional
-        Path whose value orders them; without one, as they came into the catalog.
+    order : Term or "changed", optional
+        What they are sorted by; without it, as they came into the catalog.
     newest : bool, default True
         Whether the newest, or the largest, comes first.
     limit : int, optional
@@ -34,7 +34,7 @@ class Selection:
     """
 
     query: Expression = EVERYTHING
-    order: str | None = None
+    order: Term | str | None = None
     newest: bool = True
     limit: int | None = None
     cursor: str | None = None

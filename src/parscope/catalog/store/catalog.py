@@ -11,7 +11,9 @@ from sqlalchemy import select
 from parscope.catalog.query.ast import EVERYTHING, Expression, Term
 from parscope.catalog.store import plan, write
 from parscope.catalog.store.engine import Database
+from parscope.catalog.store.facets import Facet, facet
 from parscope.catalog.store.pages import Page, page
+from parscope.catalog.store.paths import PathInfo, paths
 from parscope.catalog.store.records import Record, load, resolve
 from parscope.catalog.store.scope import chunks
 from parscope.catalog.store.tables import record
@@ -249,3 +251,42 @@ class Catalog(Database):
             ]
         for some in found:
             yield from some
+
+    def facet(self, term: Term, query: Expression = EVERYTHING, most: int = 20) -> Facet:
+        """Count the values of a term.
+
+        Parameters
+        ----------
+        term : Term
+            Whose values.
+        query : Expression, optional
+            In which records. Default: in all.
+        most : int, default 20
+            How many values to tell, and bins to count in.
+
+        Returns
+        -------
+        Facet
+
+        Raises
+        ------
+        QueryError
+            If the query is none.
+        """
+        with self.reading() as connection:
+            return facet(connection, term, query, most)
+
+    def paths(self, like: str | None = None) -> list[PathInfo]:
+        """List the paths that occur in documents: in how many records, of which types, in which units.
+
+        Parameters
+        ----------
+        like : str, optional
+            Only those of this pattern. Default: all.
+
+        Returns
+        -------
+        list of PathInfo
+        """
+        with self.reading() as connection:
+            return paths(connection, like)

@@ -15,10 +15,9 @@ from parscope.core.errors import CatalogError
 SHORTEST = 4
 """Characters of the beginning of a uid by which a record may be called."""
 
-COLUMNS = tuple(tables.record.c[name] for name in ("uid", "number", "document", "hash", "reader", "error")) + (
-    tables.record.c.created,
-    tables.record.c.changed,
-)
+COLUMNS = [
+    tables.record.c[name] for name in ("uid", "number", "document", "hash", "reader", "error", "created", "changed")
+]
 """What `record_of` needs of a row."""
 
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert, inspect, select
 
 from parscope.catalog.store.tables import metadata
 from parscope.core.errors import CatalogError, MissingExtraError
-
-if TYPE_CHECKING:
-    from alembic.config import Config
 
 HEAD = "0001"
 """Version of the tables as this parscope knows them: the last file in migrations/versions."""
 
 TABLE = "parscope_catalog"
-"""Table with the version, by which a database is known to be a catalog. Alembic reads and writes it."""
+"""Table with the version, by which a database is known to be a catalog."""
+
+MIGRATIONS = Path(__file__).with_name("migrations")
 
 _version = Table(
     TABLE,
     MetaData(),
-    Column("version_num", String(32), nullable=False),
-    PrimaryKeyConstraint("version_num", name=f"{TABLE}_pkc"),
+    Column("version_num", String(32), primary_key=True),
 )
 
 
@@ -81,8 +78,8 @@ def make_current(connection: Connection, name: str) -> None:
     if inspect(connection).has_table(TABLE):
         upgrade(connection)
     else:
-        metadata.create_all(connection)
-        _version.create(connection)
+        metadata.create_all(connection, checkfirst=False)
+        _version.create(connection, checkfirst=False)
         connection.execute(insert(_version).values(version_num=HEAD))
 
 
@@ -100,26 +97,15 @@ def upgrade(connection: Connection) -> None:
         If Alembic is not installed.
     """
     try:
-        from alembic import command
+        from alembic.operations import Operations
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
     except ModuleNotFoundError:
         raise MissingExtraError("alembic", "catalog") from None
-    command.upgrade(migrations(connection), "head")
-
-
-def migrations(connection: Connection) -> Config:
-    """Tell Alembic where the migrations are, and which connection they run on.
-
-    Parameters
-    ----------
-    connection : Connection
-        In the transaction that writes.
-
-    Returns
-    -------
-    Config
-    """
-    from alembic.config import Config
-
-    config = Config(attributes={"connection": connection, "version_table": TABLE})
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    return config
+    script = ScriptDirectory(str(MIGRATIONS))
+    version = connection.scalar(select(_version.c.version_num)) or "base"
+    with Operations.context(MigrationContext.configure(connection)):
+        for revision in reversed([*script.iterate_revisions("head", version)]):
+            revision.module.upgrade()
+    connection.execute(delete(_version))
+    connection.execute(insert(_version).values(version_num=HEAD))

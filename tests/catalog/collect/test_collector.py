@@ -35,13 +35,14 @@ def places(catalog: Catalog) -> dict[str, tuple[int, bool]]:
 
 
 def test_a_file_is_collected_once_with_all_that_is_known(catalog: Catalog, folder: Path, collected: Collect) -> None:
-    path = play(folder / "a.play", voltage={"value": 200, "units": "kV"})
+    path = play(folder / "a.play", size=1.5e-06)
     collected()
     collected()
     (uid,) = rows(catalog, record, "uid")
     kept = catalog.get(uid)
-    assert kept.document["vendor"]["voltage"] == {"value": 200, "units": "kV"}
-    assert (kept.error, kept.number, kept.document["kind"], kept.document["name"]) == (None, 1, "played", "a.play")
+    assert kept.error is None
+    assert kept.document["vendor"]["size"] == 1.5e-06
+    assert (kept.number, kept.document["kind"], kept.document["name"]) == (1, "played", "a.play")
     assert rows(catalog, journal, "path", "stage", "owner", "extracted") == [(str(path), "committed", None, None)]
     assert rows(catalog, file, "path", "root", "part", "present") == [(str(path), str(folder), False, True)]
     assert rows(catalog, thumbnail, "record") == [1]

@@ -67,10 +67,10 @@ def find(  # noqa: PLR0913 - one argument an option, as typer wants it
         raise OptionError("only one of them at a time", ", ".join(given))
     if (subscribe or webhook) and not save:
         raise OptionError("only with --save NAME", "--webhook" if webhook else "--subscribe")
-    from parscope.catalog.people.matches import Selection
-    from parscope.cli import found
-
     with open_catalog(catalog) as opened:
+        from parscope.catalog.people.matches import Selection
+        from parscope.cli import found
+
         if paths:
             found.show_paths(opened, query)
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,8 +209,8 @@ def _facet(catalog: Catalog, selection: Selection, path: str) -> None:
     if found.histogram is not None:
         bins = zip(pairwise(found.histogram.edges), found.histogram.counts, strict=True)
         print()
-        rows = [(f"{low:g}", f"{high:g}", str(number)) for (low, high), number in bins]
-        show(("from", "to", "values"), rows, right=("from", "to", "values"))
+        spread = [(f"{low:g}", f"{high:g}", str(number)) for (low, high), number in bins]
+        show(("from", "to", "values"), spread, right=("from", "to", "values"))
     _say(f"{found.distinct} different values; --limit lists more")
 
 
@@ -223,7 +224,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-FORMS = {
+FORMS: dict[str, Callable[[Catalog, Selection, Any], None]] = {
     "": _table,
     "--ids": _ids,
     "--json": _json,

@@ -8,16 +8,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.people.card import card, thumbnail
+from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.records import resolve
 from parscope.core.errors import InputError, MissingExtraError, OutputError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
 
 INSIDE, FORMAT = "parscope-catalog.json", {"format": "parscope catalog", "version": 1}
 

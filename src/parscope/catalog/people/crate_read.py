@@ -6,16 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.people.crate import FORMAT, INSIDE
 from parscope.catalog.people.restore import Restorer
+from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import FormatError, InputError, UnreadableError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
 
 _MANIFEST = "ro-crate-metadata.json"
 

@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import func, select, text
 
 from parscope.catalog.query.ast import Compare, Order, Term
-from parscope.catalog.store import tables
+from parscope.catalog.store import engine, tables
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.leaves import leaves
+from parscope.core.errors import CatalogError
 
 WRITER = """
 import sys
@@ -108,3 +109,11 @@ def test_a_path_that_another_process_wrote_is_the_same_path(address: str) -> Non
         assert_whole(one)
         with one.reading() as connection:
             assert connection.scalar(select(func.count()).where(tables.path.c.aspect == 0)) == 2
+
+
+def test_a_writer_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_PATIENCE", 0)
+    with Catalog(tmp_path / "lab.db") as catalog:
+        with catalog.writing(), pytest.raises(CatalogError, match="others have been writing for 0 seconds"):
+            catalog.add({})
+        catalog.add({})

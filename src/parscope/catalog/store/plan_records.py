@@ -9,7 +9,7 @@ from sqlalchemy import Column, select, true
 from parscope.catalog.query.ast import Collected, DerivedFrom, Is, Located, SourceOf, State, Tagged
 from parscope.catalog.store import texts
 from parscope.catalog.store.keys import text
-from parscope.catalog.store.scope import Chosen, Scope, joined
+from parscope.catalog.store.scope import Chosen, Scope
 from parscope.catalog.store.tables import file, link, member, record, sighting, tag
 
 _NAME = re.compile("[0-9a-f]{4,32}")
@@ -30,8 +30,7 @@ def be_collected(scope: Scope, asked: Collected) -> Chosen:
 def be_located(scope: Scope, asked: Located) -> Chosen:
     """Records of which a file was ever seen under a path of a pattern."""
     accepts = texts.like(asked.pattern)
-    seen = select(sighting.c.path, joined(sighting.c.record)).group_by(sighting.c.path)
-    rows = scope.connection.execute(scope.restricted(seen, sighting.c.record))
+    rows = scope.texts(sighting.c.path, sighting.c.record)
     return scope.marked(texts.matching(accepts, ((text(path), ids) for path, ids in rows))[0])
 
 

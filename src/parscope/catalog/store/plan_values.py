@@ -12,7 +12,7 @@ from parscope.catalog.query.ast import Between, Compare, Exists, Fields, In, Lik
 from parscope.catalog.store import keys, texts
 from parscope.catalog.store.keys import WORDS, Type
 from parscope.catalog.store.leaves import ROOT
-from parscope.catalog.store.scope import Chosen, Scope, joined
+from parscope.catalog.store.scope import Chosen, Scope
 from parscope.catalog.store.spans import OPERATORS, SORTS, Span, between, compared, merged
 from parscope.catalog.store.tables import path, value
 from parscope.catalog.store.terms import conditions
@@ -111,9 +111,7 @@ def _of_pattern(scope: Scope, term: Term, accepts: Accepts, start: bytes, every:
     bounds = () if every else _beginning(start)
     chosen, others = scope.nothing, scope.nothing
     for of_term in conditions(scope.connection, term):
-        held = (of_term, Span(Type.TEXT, bounds).condition())
-        texts_ = select(value.c.key, joined(value.c.record)).where(*held).group_by(value.c.key)
-        rows = scope.connection.execute(scope.restricted(texts_, value.c.record))
+        rows = scope.texts(value.c.key, value.c.record, of_term, Span(Type.TEXT, bounds).condition())
         of_it, of_others = matching(accepts, rows)
         chosen |= scope.marked(of_it)
         others |= scope.marked(of_others)

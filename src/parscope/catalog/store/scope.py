@@ -14,9 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, func, select, true
 
-from parscope.catalog.store.tables import record, value
+from parscope.catalog.store.tables import record
 
 Chosen: TypeAlias = NDArray[np.bool_]
 """A set of records: whether the record with the id of that place is in it."""
@@ -103,15 +103,34 @@ class Scope:
         -------
         ndarray of bool, shape (`size`,)
         """
-        statement = self.restricted(select(joined(ids)).select_from(source).where(*conditions), ids)
+        statement = select(joined(ids)).select_from(source).where(*conditions, self._inside(ids))
         return self.marked(ids_of(self.connection.scalar(statement)))
 
-    def restricted(self, statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:
-        """Statement about the records in the scope only, which SQLite has to be told how to find."""
+    def texts(
+        self, key: ColumnElement[_T], ids: ColumnElement[int], *conditions: ColumnElement[bool]
+    ) -> Iterator[tuple[_T, str]]:
+        """Keys of rows, and the joined ids of the records that have each.
+
+        Parameters
+        ----------
+        key, ids : ColumnElement
+            Columns of one table.
+        *conditions : ColumnElement
+            Which rows.
+
+        Yields
+        ------
+        tuple of key and str
+        """
         if self.within is None:
-            return statement
-        hinted = statement.with_hint(value, "INDEXED BY value_record", "sqlite") if ids is value.c.record else statement
-        return hinted.where(ids.in_(self.within))
+            statement = select(key, joined(ids)).where(*conditions).group_by(key)
+        else:  # few rows, which SQLite finds by their records only where it has nothing to group
+            statement = select(key, cast(ids, Text)).where(*conditions, self._inside(ids))
+        return ((found, its) for found, its in self.connection.execute(statement))
+
+    def _inside(self, ids: ColumnElement[int]) -> ColumnElement[bool]:
+        """What holds for rows of records in the scope."""
+        return true() if self.within is None else ids.in_(self.within)
 
     def united(self, sets: Iterable[Chosen]) -> Chosen:
         """Records that are in any of the sets."""

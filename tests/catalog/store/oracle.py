@@ -1,5 +1,5 @@
-"""What a query is true of, said once more: straight from the meaning in `parscope.catalog.query.ast`, one document after
-the other, without index, keys or SQL. It shares no code with what it judges; units are those of pint.
+"""What a query is true of, said once more: straight from the meaning in `parscope.catalog.query.ast`, one document
+after the other, without index, keys or SQL. It shares no code with what it judges; units are those of pint.
 """
 
 from __future__ import annotations
@@ -220,12 +220,12 @@ class Oracle:
                 return any(self.holds(part, known) for part in parts)
             case ast.Not(part):
                 return not self.holds(part, known)
-            case ast.Exists(ast.Term(path, Aspect.VALUE)):
-                return any(fits(path, keys) for keys, _ in self._slots[known.uid])
             case ast.Exists(term):
-                return bool(self.elements(term, known))
+                return self._exists(term, known)
             case ast.Fields(left, order, right):
                 return self._fields(left, order, right, known)
+            case ast.Text(asked):
+                return all(self._has_word(part, known) for part in asked.split())
             case ast.Compare() | ast.Between() | ast.In() | ast.Like() | ast.Matches():
                 return self._any_or_every(query, self.elements(query.term, known))
         return self._by_record(query, known)
@@ -256,6 +256,11 @@ class Oracle:
             if getattr(element, sort)() is not None
         )
 
+    def _exists(self, term: ast.Term, known: Known) -> bool:
+        if term.aspect is Aspect.VALUE:
+            return any(fits(term.path, keys) for keys, _ in self._slots[known.uid])
+        return bool(self.elements(term, known))
+
     def _fields(self, left: ast.Term, order: Order, right: ast.Term, known: Known) -> bool:
         return any(
             one[0] == other[0] and COMPARE[order](one[1], other[1])
@@ -267,8 +272,6 @@ class Oracle:
 
     def _by_record(self, query: Any, known: Known) -> bool:
         match query:
-            case ast.Text(asked):
-                return all(self._has_word(part, known) for part in asked.split())
             case ast.DerivedFrom(name):
                 return any(uid.startswith(name) for uid in self._above(known))
             case ast.SourceOf(name):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from lark import Lark
 
-from parscope.catalog.query import spell as spelling
 from parscope.catalog.query.ast import (
     EVERYTHING,
     And,
@@ -152,6 +153,7 @@ def test_json_is_what_it_is_said_to_be() -> None:
 
 
 def test_the_speller_knows_words_as_the_grammar_does() -> None:
+    spelling: Any = import_module("parscope.catalog.query.spell")
     grammar = Path(spelling.__file__).with_name("grammar.lark").read_text(encoding="utf-8")
     terminals = {terminal.name: terminal.pattern.value for terminal in Lark(grammar, parser="lalr").terminals}
     assert terminals["WORD"] == spelling._WORD.pattern

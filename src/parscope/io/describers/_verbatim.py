@@ -60,8 +60,14 @@ def _records(values: NDArray[Any]) -> Any:
 
 
 def _leaf(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, bool):
         return value
+    # a member of an enumeration is a number, too
+    for plain in (int, float):
+        if isinstance(value, plain):
+            return plain(value)
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, bytes):
         return _text(value)
     if isinstance(value, complex):

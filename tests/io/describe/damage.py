@@ -1,10 +1,11 @@
-"""Describes damaged copies of a file, and writes what came of each: run in a process of its own, which may die.
+"""Describes damaged copies of files, and writes what came of each: run in a process of its own, which may die.
 
-``python damage.py FILE SCRATCH FIRST SEED ...``: a line of JSON for each damage, from number FIRST on.
+``python damage.py SCRATCH FIRST SEEDS FILE ...``: two lines of JSON for each damage, from number FIRST on.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import random
 import resource
@@ -18,15 +19,15 @@ from parscope.core.errors import InputError, ParscopeError
 from parscope.io.describe import describe
 
 CUTS = (0.02, 0.2, 0.5, 0.8, 0.995)
-FLIPS = 20
+FLIPS, PATIENCE, MEMORY = 20, 30, 4 << 30
 
 
-def damaged(path: Path, seeds: list[int]) -> Iterator[tuple[str, bytes]]:
-    """The content cut at five places, and with twenty bits flipped, once for every seed."""
+def damaged(path: Path, seeds: int) -> Iterator[tuple[str, bytes]]:
+    """The content cut at five places, and with twenty bits flipped, for so many seeds."""
     whole = path.read_bytes()
     for share in CUTS:
         yield f"cut at {share}", whole[: int(share * len(whole))]
-    for seed in seeds:
+    for seed in range(seeds):
         dice = random.Random(seed)
         content = bytearray(whole)
         # half of them where headers are
@@ -35,31 +36,45 @@ def damaged(path: Path, seeds: list[int]) -> Iterator[tuple[str, bytes]]:
         yield f"flipped by {seed}", bytes(content)
 
 
-def main(path: Path, scratch: Path, first: int, seeds: list[int]) -> None:
-    for name in path.parent.iterdir():
-        # the other files of the acquisition
-        if name.is_file() and name.stem.startswith(path.stem[:8]):
-            shutil.copyfile(name, scratch / name.name)
-    for number, (damage, content) in enumerate(damaged(path, seeds)):
-        if number < first:
-            continue
-        print(json.dumps({"number": number, "damage": damage}), flush=True)
-        (scratch / path.name).write_bytes(content)
-        began = time.process_time()
-        try:
-            told = describe(scratch / path.name, scratch)
-            json.dumps([told.vendor, told.common])
-            outcome = "described"
-        except InputError as error:
-            outcome = "refused" if "\n" not in str(error) else f"refused in several lines: {error}"
-        except ParscopeError as error:
-            outcome = f"{type(error).__name__}: {error}"
-        except Exception as error:
-            outcome = f"raised {type(error).__name__}: {error}"
-        spent = time.process_time() - began
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-        print(json.dumps({"outcome": outcome, "seconds": round(spent, 3), "mebibytes": memory}), flush=True)
+def outcome(path: Path) -> str:
+    """What came of describing it."""
+    try:
+        told = describe(path)
+        json.dumps([told.vendor, told.common])
+    except InputError as error:
+        return "refused" if "\n" not in str(error) else f"refused in several lines: {error}"
+    except ParscopeError as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 what the test is about
+        return f"raised {type(error).__name__}: {error}"
+    return "described"
+
+
+def main(scratch: Path, first: int, seeds: int, files: list[Path]) -> None:
+    """Go through all damages of all files."""
+    number = -1
+    for path in files:
+        folder = scratch / path.name
+        folder.mkdir(exist_ok=True)
+        for other in path.parent.glob("16_*"):
+            # the other file of the acquisition
+            shutil.copyfile(other, folder / other.name)
+        for damage, content in damaged(path, seeds):
+            number += 1
+            if number < first:
+                continue
+            print(json.dumps({"number": number, "damage": f"{path.name} {damage}"}), flush=True)
+            (folder / path.name).write_bytes(content)
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
+            began = time.process_time()
+            found = outcome(folder / path.name)
+            spent = time.process_time() - began
+            faulthandler.cancel_dump_traceback_later()
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+            print(json.dumps({"outcome": found, "seconds": round(spent, 3), "mebibytes": memory}), flush=True)
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), [int(seed) for seed in sys.argv[4:]])
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), [Path(file) for file in sys.argv[4:]])

@@ -20,7 +20,7 @@ from parscope.io.describers._common import moment
 from parscope.io.describers._preview import look
 from parscope.io.describers._text import beginning, decoded
 from parscope.io.describers._verbatim import number
-from parscope.io.describers._xml import local, parsed, tree
+from parscope.io.describers._xml import LARGEST, local, parsed, tree
 
 _LARGEST, _TEXT, _HEAD, _PIXELS = 16 << 20, 64 << 20, 1 << 16, 1 << 28
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -61,8 +61,8 @@ class XmlDescriber(FileDescriber):
         return beginning(path, 256).replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \r\n\t").startswith(b"<?xml")
 
     def _describe(self, path: Path, within: Path) -> Description:
-        if path.stat().st_size > _TEXT:
-            raise FormatError(f"is larger than {_TEXT >> 20} MiB, no document of metadata", str(path))
+        if path.stat().st_size > LARGEST:
+            raise FormatError(f"is larger than {LARGEST >> 20} MiB, no document of metadata", str(path))
         root = parsed(path.read_bytes(), str(path))
         return self.told("document", {local(root): tree(root)})
 

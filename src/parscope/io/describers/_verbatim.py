@@ -47,7 +47,7 @@ def verbatim(value: Any, depth: int = 0) -> Any:
         return verbatim(_records(value), depth) if value.size <= _LISTED else summary(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [verbatim(entry, depth + 1) for entry in value]
-    return _leaf(value.item() if isinstance(value, np.generic) and value.dtype.names is None else value)
+    return _leaf(value.item() if isinstance(value, np.generic) and not isinstance(value, np.void) else value)
 
 
 def _records(values: NDArray[Any]) -> Any:

@@ -62,9 +62,9 @@ class VeloxDescriber(FileDescriber):
 
 def _version(file: h5py.File) -> bytes:
     # a link may lead out of the folder
-    node = file["Version"] if isinstance(file.get("Version", getlink=True), h5py.HardLink) else None
+    node: Any = file["Version"] if isinstance(file.get("Version", getlink=True), h5py.HardLink) else None
     own = isinstance(node, h5py.Dataset) and node.size == 1 and not node.external and not node.is_virtual
-    value = node[()] if own else b""
+    value: Any = node[()] if own else b""
     found = np.reshape(np.asarray(value, object), -1)[0]
     return found if isinstance(found, bytes) else b""
 

@@ -64,7 +64,12 @@ class Session:
             Empty.
         """
         plugin = import_module(f"rsciio.{request['plugin']}")
-        self.signals = [_ordered(s) for s in plugin.file_reader(request["path"], lazy=True)]
+        try:
+            found = plugin.file_reader(request["path"], lazy=True)
+        except NotImplementedError:
+            # formats of single spectra have no lazy reader
+            found = plugin.file_reader(request["path"])
+        self.signals = [_ordered(s) for s in found]
         return {"signals": [_describe(s) for s in self.signals]}, b""
 
     def describe(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:

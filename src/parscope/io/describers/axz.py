@@ -20,9 +20,8 @@ from parscope.io.describers._base import FileDescriber
 from parscope.io.describers._common import axis, moment, nested, real
 from parscope.io.describers._preview import look
 from parscope.io.describers._text import beginning
-from parscope.io.describers._xml import local, parsed, tree
+from parscope.io.describers._xml import LARGEST, local, parsed, tree
 
-_LARGEST = 256 << 20
 _GZIP = b"\x1f\x8b\x08"
 _FLOAT = np.dtype("<f4")
 
@@ -67,11 +66,11 @@ def _unpacked(path: Path) -> bytes:
         return raw
     stream = zlib.decompressobj(31)
     try:
-        text = stream.decompress(raw, _LARGEST)
+        text = stream.decompress(raw, LARGEST)
     except zlib.error as error:
         raise FormatError(f"cannot be unpacked ({first_line(error)})", str(path), "copy it again") from error
     if stream.unconsumed_tail:
-        raise FormatError(f"has more than {_LARGEST >> 20} MiB of XML", str(path))
+        raise FormatError(f"has more than {LARGEST >> 20} MiB of XML", str(path))
     if not stream.eof:
         raise TruncatedError("ends before its packed data do", str(path), "copy it again from the instrument")
     return text

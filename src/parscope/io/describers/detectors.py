@@ -60,6 +60,8 @@ class EmpadDescriber(FileDescriber):
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` is an EMPAD .xml file, or a .raw file that has one or is named like one and of its size."""
+        if path.suffix.lower() == ".raw" and path.with_suffix(".xml").is_symlink():
+            return False
         return EmpadReader().accepts(path)
 
     def _describe(self, path: Path, within: Path) -> Description:
@@ -69,7 +71,7 @@ class EmpadDescriber(FileDescriber):
         named = None if root is None else root.find("raw_file")
         told = "" if named is None else named.get("filename", "").replace("\\", "/").rpartition("/")[2]
         raw = companion(path.with_name(told) if told else path.with_suffix(".raw"), within, notes)
-        signals, previews = _opened(EmpadReader(), path, notes) if raw else ((), ())
+        signals, previews = _opened(EmpadReader(), path, notes) if raw and not notes else ((), ())
         if raw is None:
             notes.append("The .raw file of this acquisition is missing.")
         stamp = None if root is None else root.find("timestamp")

@@ -20,7 +20,7 @@ from parscope.io.describers._common import moment
 from parscope.io.describers._preview import look
 from parscope.io.describers._text import beginning, decoded
 from parscope.io.describers._verbatim import number
-from parscope.io.describers._xml import local, parsed, tree
+from parscope.io.describers._xml import LARGEST, local, parsed, tree
 
 _LARGEST, _TEXT, _HEAD, _PIXELS = 16 << 20, 64 << 20, 1 << 16, 1 << 28
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -61,8 +61,8 @@ class XmlDescriber(FileDescriber):
         return beginning(path, 256).replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \r\n\t").startswith(b"<?xml")
 
     def _describe(self, path: Path, within: Path) -> Description:
-        if path.stat().st_size > _TEXT:
-            raise FormatError(f"is larger than {_TEXT >> 20} MiB, no document of metadata", str(path))
+        if path.stat().st_size > LARGEST:
+            raise FormatError(f"is larger than {LARGEST >> 20} MiB, no document of metadata", str(path))
         root = parsed(path.read_bytes(), str(path))
         return self.told("document", {local(root): tree(root)})
 
@@ -76,9 +76,9 @@ class TableDescriber(FileDescriber):
     def accepts(self, path: Path) -> bool:
         """Whether `path` is a text."""
         head = beginning(path, _HEAD)
-        if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return True
-        return bool(head) and not _CONTROL.search(head) and path.stat().st_size <= _TEXT
+        if not head or path.stat().st_size > _TEXT:
+            return False
+        return head[:2] in (b"\xff\xfe", b"\xfe\xff") or (not _CONTROL.search(head) and _is_text(head))
 
     def _describe(self, path: Path, within: Path) -> Description:
         lines = decoded(path.read_bytes()).splitlines()
@@ -119,6 +119,15 @@ class PictureDescriber(FileDescriber):
         seen = Signal(path.stem, pixels.shape, "uint8")
         stamp = moment(exif.get("DateTime"), "%Y:%m:%d %H:%M:%S")
         return self.told("picture", vendor, signals=(signal,), acquired=stamp, previews=look(pixels, seen))
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether bytes are UTF-8, but for a sign that is cut at their end, or ASCII for the most part."""
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4 or sum(byte < 128 for byte in head) > 0.9 * len(head)
+    return True
 
 
 def _exif(value: Any) -> Any:

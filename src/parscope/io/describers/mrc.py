@@ -13,8 +13,9 @@ from parscope.core.errors import MissingExtraError, TruncatedError
 from parscope.io.describers._base import FileDescriber
 from parscope.io.describers._common import axis, dig, judge, nested, quantity
 from parscope.io.describers._preview import look
+from parscope.io.describers._text import beginning
 
-_HEADER, _MAP = 1024, 208
+_HEADER, _MAP, _EXTENDED = 1024, 208, 92
 _TYPES = {0: "i1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 12: "f2"}
 _MOST = 1000
 
@@ -28,10 +29,7 @@ class MrcDescriber(FileDescriber):
 
     def accepts(self, path: Path) -> bool:
         """Whether ``MAP`` stands where it does in the header of such a file."""
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            head = stream.read(_HEADER)
+        head = beginning(path, _HEADER)
         return len(head) == _HEADER and head[_MAP : _MAP + 4] in (b"MAP ", b"MAP\0")
 
     def _describe(self, path: Path, within: Path) -> Description:
@@ -40,6 +38,7 @@ class MrcDescriber(FileDescriber):
         except ModuleNotFoundError as error:
             raise MissingExtraError("mrcfile", "catalog") from error
         size = path.stat().st_size
+        _check_extended(path, size)
         with mrcfile.open(path, permissive=True, header_only=True) as file:
             header, extended = file.header, file.extended_header
             vendor = {name: _plain(header[name]) for name in header.dtype.names}
@@ -62,6 +61,14 @@ class MrcDescriber(FileDescriber):
             common=_common(vendor.get("extended_header")),
             previews=look(np.memmap(path, kind, "r", start, shape), signals[0]),
         )
+
+
+def _check_extended(path: Path, size: int) -> None:
+    """Refuse an extended header longer than the file, for which the library would make room."""
+    raw = beginning(path, _HEADER)[_EXTENDED : _EXTENDED + 4]
+    lengths = (int.from_bytes(raw, "little", signed=True), int.from_bytes(raw, "big", signed=True))
+    if not any(0 <= length <= size - _HEADER for length in lengths):
+        raise TruncatedError("is cut short within its extended header", str(path), "copy it again")
 
 
 def _plain(field: Any) -> Any:

@@ -52,8 +52,8 @@ class ZarrDescriber(FileDescriber):
 
 
 def _check_links(path: Path, within: Path) -> None:
-    for folder, _, files in os.walk(path):
-        for name in files:
+    for folder, inner, files in os.walk(path):
+        for name in (*inner, *files):
             if (Path(folder) / name).is_symlink() and not is_within(Path(folder) / name, within):
                 raise FormatError(f"holds {name}, which leads out of the folder that is collected", str(path))
 

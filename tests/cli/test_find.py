@@ -189,7 +189,7 @@ def test_a_picture_is_written_and_an_export_comes_back(file: Path, tmp_path: Pat
         (("saved", "--new"), "of which query"),
         (("saved", "x"), "no saved query"),
         (("saved", "x", "--new", "--forget"), "only one of them"),
-        (("unpack", "nowhere"), "no such file"),
+        (("unpack", "nowhere", "--catalog", "new.db"), "no such folder"),
         (("unpack", "."), "no such file"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from parscope.cli.catalog_option import CatalogOption, open_catalog
-from parscope.core.errors import InputError, OutputError
+from parscope.core.errors import InputError
 
 if TYPE_CHECKING:
     from parscope.catalog.people.lineage import Lineage
@@ -50,13 +50,12 @@ def show(
 
 def _write(file: Path, png: bytes | None, uid: str) -> None:
     """Write the picture, whole or not at all."""
+    from parscope.catalog.people.beside import beside
+
     if png is None:
         raise InputError("the record has no picture", uid)
-    if file.exists():
-        raise OutputError("exists already", str(file), "choose another name")
-    beside = file.with_name(f"{file.name}.new")
-    beside.write_bytes(png)
-    beside.rename(file)
+    with beside(file) as place:
+        place.write_bytes(png)
 
 
 def _lines(told: dict[str, Any], graph: Lineage, whole: bool) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from parscope.cli.catalog_option import CatalogOption, open_catalog
+from parscope.core.errors import InputError
 
 app = typer.Typer(add_completion=False)
 
@@ -22,6 +23,8 @@ def unpack(
     Ids, documents and all that people said stay the same; the catalog names the files in the folder of the crate.
     Damaged files are refused. Records that are there already are not doubled.
     """
+    if not crate.is_dir():
+        raise InputError("there is no such folder", str(crate), "check the path")
     with open_catalog(catalog, make=True) as opened:
         from parscope.catalog.people.crate_read import read_crate
 

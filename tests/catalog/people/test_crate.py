@@ -151,6 +151,7 @@ def test_a_later_state_is_caught_up_with_and_another_history_is_refused(
     write(filled, tmp_path / "early")
     uid = named(filled, "result")
     filled.amend(uid, {"kind": "strain map", "name": "better"})
+    note(filled, named(filled, "image µ#1?.npy"), Note(withdraw=("dose",), values={"sample": "PMN"}))
     write(filled, tmp_path / "late")
     read_crate(other, tmp_path / "early")
     assert read_crate(other, tmp_path / "late").added == 0
@@ -265,6 +266,10 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "a document that is no JSON": lambda told: told["records"][0].update(document="{"),
     "records are no records": lambda told: told.update(records=[3]),
     "a place outside": lambda told: [file.update(copy="../../etc") for one in told["records"] for file in one["files"]],
+    "a time that never comes": lambda told: told["records"][0].update(created=10**18),
+    "a number beyond all": lambda told: told["records"][0]["versions"].append(
+        {"number": 2**70, "hash": None, "document": "{}", "reader": "", "error": None, "created": 1}
+    ),
     "another file": lambda told: [
         file.update(copy="parscope-catalog.json") for one in told["records"] for file in one["files"]
     ],

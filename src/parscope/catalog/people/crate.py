@@ -12,10 +12,11 @@ from typing import Any
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
+from parscope.catalog.people.beside import beside
 from parscope.catalog.people.card import card, thumbnail
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.records import resolve
-from parscope.core.errors import InputError, MissingExtraError, OutputError
+from parscope.core.errors import InputError, MissingExtraError
 
 INSIDE, FORMAT = "parscope-catalog.json", {"format": "parscope catalog", "version": 1}
 
@@ -98,18 +99,11 @@ def write_crate(catalog: Catalog, uids: Iterable[str], folder: Path) -> Written:
         from parscope.catalog.people.manifest import write_manifest
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "catalog") from None
-    if folder.exists():
-        raise OutputError("exists already", str(folder), "choose another folder")
-    beside = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        beside.mkdir(parents=True)
-        cards, items, missing = _gather(catalog, uids, beside)
-        inside = [part for item in items for part in _copied(item, beside / item.place)]
-        write_manifest(beside, cards, inside, folder.name)
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with beside(folder) as place:
+        place.mkdir()
+        cards, items, missing = _gather(catalog, uids, place)
+        inside = [part for item in items for part in _copied(item, place / item.place)]
+        write_manifest(place, cards, inside, folder.name)
     return Written(len(cards), sum(item.source is not None for item in items), tuple(missing))
 
 

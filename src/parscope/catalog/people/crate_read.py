@@ -72,7 +72,7 @@ def read_crate(catalog: Catalog, folder: Path) -> Taken:
         for number, card in enumerate(cards):
             try:
                 restorer.take(card)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
                 raise FormatError(f"record {number} is damaged: {error!r}", str(folder / INSIDE)) from None
         loose = restorer.link(cards)
     return Taken(restorer.added, len(cards) - restorer.added, loose)
@@ -84,7 +84,7 @@ def _verified(folder: Path) -> dict[str, str]:
     for entity in _graph(folder / _MANIFEST):
         if isinstance(entity, Mapping) and isinstance(entity.get("sha256"), str):
             place = unquote(str(entity.get("@id")))
-            file = (folder / place).resolve()
+            file = (folder / place.replace("\0", "")).resolve()
             if not file.is_relative_to(folder):
                 raise InputError("leads out of the crate", place, "do not trust it")
             if not file.is_file():

@@ -16,6 +16,7 @@ from parscope.catalog.people.notices import Notice, waiting
 from parscope.catalog.people.saved import Saved, subscribed
 from parscope.catalog.store import tables, write
 from parscope.catalog.store.catalog import Catalog
+from parscope.core.errors import CatalogError
 
 _LONGEST = 600.0  # seconds that a webhook which fails is left alone
 
@@ -112,7 +113,10 @@ class Courier:
     def _run(self) -> None:
         """Look again and again; once more at the end."""
         while not self._stop.wait(self._every):
-            self._round()
+            try:
+                self._round()
+            except CatalogError:  # it is busy or out of reach; what is to be told waits in it
+                continue
         deliver(self._catalog, self._tell)
 
     def _round(self) -> None:

@@ -100,7 +100,9 @@ def _action(crate: Any, link: dict[str, Any]) -> None:
         properties["instrument"] = _once(
             crate, f"#program-{quote(link['program'])}", "SoftwareApplication", link["program"]
         )
-    crate.add(ContextEntity(crate, f"#made-{link['source']}-{link['target']}", properties=properties))
+    crate.add(
+        ContextEntity(crate, f"#made-{link['source']}-{link['target']}-{quote(link['kind'])}", properties=properties)
+    )
     crate.dereference(f"#{link['target']}").append_to("isBasedOn", {"@id": f"#{link['source']}"})
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from parscope.catalog.people.annotations import annotate, withdraw
 from parscope.catalog.people.labels import COLLECTIONS, TAGS
 from parscope.catalog.people.links import Making, derive, part
-from parscope.catalog.people.names import login
+from parscope.catalog.people.names import checked, login
 from parscope.catalog.people.notices import notice
 from parscope.catalog.store import write
 from parscope.catalog.store.catalog import Catalog
@@ -78,7 +78,8 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
     --------
     ``note(catalog, "3fa9", Note(tags=("good",), values={"sample.name": "PZT"}))``
     """
-    by = who or login(), write.now()
+    by = checked(who or login(), "who"), write.now()
+    program = checked(said.program, "program") if said.program else ""
     with catalog.writing() as connection:
         record = resolve(connection, uid)
         _label(connection, record, said, by)
@@ -89,7 +90,7 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
         for source in said.unlink:
             _must(part(connection, record, resolve(connection, source)), f"derived from {source}")
         for source in said.sources:
-            making = Making(said.program, said.parameters, *by)
+            making = Making(program, said.parameters, *by)
             derive(connection, record, resolve(connection, source), making)
         write.reindex(connection, record)
         notice(connection, record, load(connection, record).number)

@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from parscope.catalog.people.beside import beside
 from parscope.catalog.query import units
 from parscope.catalog.store import documents
 from parscope.catalog.store.records import Record
-from parscope.core.errors import MissingExtraError, OutputError
+from parscope.core.errors import MissingExtraError
 
 _BATCH = 1000
 
@@ -68,21 +69,14 @@ def write_parquet(records: Iterable[Record], file: Path) -> int:
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
         raise MissingExtraError("pyarrow", "parquet") from None
-    if file.exists():
-        raise OutputError("exists already", str(file), "choose another name")
     kinds = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(("created", "changed"), pa.timestamp("us", tz="UTC"))
     names = ["uid", *TEXTS, *NUMBERS, *OWN, "document"]
     schema = pa.schema([(name, kinds.get(name, pa.int64() if name == "number" else pa.string())) for name in names])
-    beside = file.with_name(f"{file.name}.new")
     rows = 0
-    try:
-        with pq.ParquetWriter(beside, schema, compression="zstd") as writer:
-            for batch in _batches(records):
-                writer.write_table(pa.Table.from_pylist(batch, schema))
-                rows += len(batch)
-        beside.rename(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    with beside(file) as place, pq.ParquetWriter(place, schema, compression="zstd") as writer:
+        for batch in _batches(records):
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+            rows += len(batch)
     return rows
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_text
@@ -27,6 +27,8 @@ _KEYS = {
     "tags": ("name",),
     "collections": ("collection",),
 }
+_TIMES = frozenset({"created", "changed", "first", "last", "withdrawn"})
+_LATEST = 253_402_300_800_000_000  # microseconds until the year 10000, which nobody prints
 _STATE = ("hash", "number", "document", "reader", "error")
 
 
@@ -170,12 +172,16 @@ class Restorer:
         table = PARTS[part][0]
         for row in rows:
             new = _sound(table, row | {"record": id_})
-            if not self._has(table, {"record": id_} | {key: row[key] for key in keys}):
+            same = {"record": id_} | {key: row[key] for key in keys}
+            if not self._has(table, same):
                 self._connection.execute(insert(table).values(new))
+            elif row.get("withdrawn") is not None:  # there, and not here yet
+                standing = [*_equal(table, same), table.c.withdrawn.is_(None)]
+                self._connection.execute(update(table).where(*standing).values(withdrawn=row["withdrawn"]))
 
     def _has(self, table: Table, row: Row) -> bool:
         """Whether a row with these values is there."""
-        query = select(table.c[next(iter(row))]).where(*(table.c[key] == value for key, value in row.items()))
+        query = select(table.c[next(iter(row))]).where(*_equal(table, row))
         return self._connection.execute(query).first() is not None
 
     def _find(self, uid: str) -> int | None:
@@ -186,6 +192,11 @@ class Restorer:
         return self._ids[uid]
 
 
+def _equal(table: Table, row: Row) -> list[ColumnElement[bool]]:
+    """That these columns have these values."""
+    return [table.c[key] == value for key, value in row.items()]
+
+
 def _sound(table: Table, row: Row) -> Row:
     """Refuse a row that is none of this table: a crate may come from anywhere."""
     wanted = {column.name: column for column in table.c if column.name != "id"}
@@ -194,6 +205,8 @@ def _sound(table: Table, row: Row) -> Row:
     for name, column in wanted.items():
         if not (isinstance(row[name], column.type.python_type) or (row[name] is None and column.nullable)):
             raise TypeError(f"{table.name}.{name} is {row[name]!r:.80}")
+        if name in _TIMES and not 0 <= (row[name] or 0) < _LATEST:
+            raise ValueError(f"{table.name}.{name} is no time: {row[name]}")
     if "document" in row and not isinstance(json.loads(row["document"]), dict):
         raise ValueError("the document is no JSON object")
     return row

@@ -17,7 +17,7 @@ CatalogOption: TypeAlias = Annotated[
     typer.Option(
         "--catalog",
         envvar="PARSCOPE_CATALOG",
-        help="Catalog: a file, or postgresql://USER@HOST/NAME [catalog.db in your data folder].",
+        help="Catalog: a file, or postgresql://USER@HOST/NAME; else one in your data folder.",
     ),
 ]
 

@@ -17,12 +17,12 @@ _AS, _KEPT, _ABOUT = "How the records are given", "Saved queries", "Instead of r
 @app.command()
 def find(  # noqa: PLR0913 - one argument an option, as typer wants it
     query: Annotated[
-        str | None, typer.Argument(help='Such as: mode = "HAADF" and beam.voltage >= 200 kV [all].')
+        str | None, typer.Argument(help='Such as: mode = "HAADF" and beam.voltage >= 200 kV; without one, all.')
     ] = None,
     catalog: CatalogOption = None,
-    order: Annotated[str | None, typer.Option(help="Path whose value orders the records [when they came].")] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Oldest, or smallest, first.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="How many at most [50 in a table, else all].")] = None,
+    order: Annotated[str | None, typer.Option(help="Path that sorts them, largest first; else newest first.")] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Smallest, or oldest, first.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many at most; else 50 in a table.")] = None,
     cursor: Annotated[str | None, typer.Option(help="Go on where the last page ended, which named it.")] = None,
     ids: Annotated[bool, typer.Option("--ids", help="Their uids, for a pipe.", rich_help_panel=_AS)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.", rich_help_panel=_AS)] = False,
@@ -67,6 +67,8 @@ def find(  # noqa: PLR0913 - one argument an option, as typer wants it
         raise OptionError("only one of them at a time", ", ".join(given))
     if (subscribe or webhook) and not save:
         raise OptionError("only with --save NAME", "--webhook" if webhook else "--subscribe")
+    if paths and saved:
+        raise OptionError("are those of all records", "--paths", "leave out --saved")
     with open_catalog(catalog) as opened:
         from parscope.catalog.people.matches import Selection
         from parscope.cli import found

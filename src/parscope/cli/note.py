@@ -18,29 +18,37 @@ _MAKE, _TAKE = "Say", "Take back"
 def note(  # noqa: PLR0913 - one argument an option, as typer wants it
     record: Annotated[str, typer.Argument(metavar="ID", help="The record, or how its id begins.")],
     catalog: CatalogOption = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Give it a tag.", rich_help_panel=_MAKE)] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Give it a tag.", rich_help_panel=_MAKE)] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Annotate it: number, text or JSON.", rich_help_panel=_MAKE),
     ] = None,
-    collection: Annotated[list[str] | None, typer.Option(help="Put it into one.", rich_help_panel=_MAKE)] = None,
+    collection: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Put it into a collection.", rich_help_panel=_MAKE)
+    ] = None,
     derived_from: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="It was made from that record.", rich_help_panel=_MAKE)
     ] = None,
-    program: Annotated[str, typer.Option(help="By this, with its version.", rich_help_panel=_MAKE)] = "",
+    program: Annotated[
+        str, typer.Option(metavar="NAME", help="By this, with its version.", rich_help_panel=_MAKE)
+    ] = "",
     parameters: Annotated[str, typer.Option(metavar="JSON", help="And with these.", rich_help_panel=_MAKE)] = "{}",
-    untag: Annotated[list[str] | None, typer.Option(help="Take a tag.", rich_help_panel=_TAKE)] = None,
+    untag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="Take a tag from it.", rich_help_panel=_TAKE)
+    ] = None,
     unset: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="Withdraw an annotation.", rich_help_panel=_TAKE)
     ] = None,
-    leave: Annotated[list[str] | None, typer.Option(help="Take it out of a collection.", rich_help_panel=_TAKE)] = None,
+    leave: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take it out of a collection.", rich_help_panel=_TAKE)
+    ] = None,
     not_from: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="It was not made from that record.", rich_help_panel=_TAKE)
     ] = None,
 ) -> None:
     """Tag a record, annotate it, put it into a collection, say what it was made from.
 
-    All options may be given more than once. Who and when are noted; the documents of the files stay as they are.
+    Most options may be given more than once. Who and when are noted; what the files say stays as it is.
     """
     said = {
         "tags": tag,

@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def saved(
-    name: Annotated[str | None, typer.Argument(help="One of them [all].")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them; else all.")] = None,
     catalog: CatalogOption = None,
     new: Annotated[bool, typer.Option("--new", help="Print the ids of matches that nobody was told of, once.")] = False,
     post: Annotated[bool, typer.Option("--post", help="Try once more to tell webhooks what waits.")] = False,

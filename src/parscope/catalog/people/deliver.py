@@ -12,7 +12,7 @@ from types import TracebackType
 from sqlalchemy import update
 
 from parscope.catalog.people import webhooks
-from parscope.catalog.people.notices import Notice, waiting
+from parscope.catalog.people.notices import Notice, notice, waiting
 from parscope.catalog.people.saved import Saved, subscribed
 from parscope.catalog.store import tables, write
 from parscope.catalog.store.catalog import Catalog
@@ -82,6 +82,8 @@ def deliver(
 class Courier:
     """Delivers in the background while a block runs, as while a folder is watched.
 
+    Subscriptions see what is written through this catalog from then on, as they do in all verbs.
+
     Parameters
     ----------
     catalog : Catalog
@@ -100,6 +102,8 @@ class Courier:
 
     def __enter__(self) -> Courier:
         """Begin."""
+        if notice not in self._catalog.hooks:
+            self._catalog.hooks.append(notice)
         self._thread.start()
         return self
 

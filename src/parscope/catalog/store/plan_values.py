@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, not_, or_, select, true
+from sqlalchemy import ColumnElement, and_, select, true
 
 from parscope.catalog.query.ast import Between, Compare, Exists, Fields, In, Like, Matches, Order, Term, Text
 from parscope.catalog.store import keys, texts
 from parscope.catalog.store.keys import WORDS, Type
 from parscope.catalog.store.leaves import ROOT
 from parscope.catalog.store.scope import Chosen, Scope
-from parscope.catalog.store.spans import OPERATORS, SORTS, Span, between, compared, merged
+from parscope.catalog.store.spans import OPERATORS, SORTS, Span, between, compared, merged, outside
 from parscope.catalog.store.tables import path, value
 from parscope.catalog.store.terms import conditions
 from parscope.catalog.store.texts import Accepts, matching
@@ -101,8 +101,8 @@ def _in_spans(scope: Scope, term: Term, spans: Sequence[Span], every: bool) -> C
     """Records with an element in one of the spans; with `every`, and with none of its sort that is in none."""
     chosen = scope.united(_rows(scope, term, holds) for holds in merged(spans))
     for sort in {span.sort for span in spans} if every and chosen.any() else ():
-        inside = or_(*merged(span for span in spans if span.sort == sort))
-        chosen &= ~_rows(scope, term, and_(SORTS[sort], not_(inside)))
+        for holds in outside([span for span in spans if span.sort == sort]):
+            chosen &= ~_rows(scope, term, holds)
     return chosen
 
 

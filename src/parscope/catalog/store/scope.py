@@ -15,6 +15,9 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, func, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from parscope.catalog.store.tables import record
 
@@ -33,9 +36,21 @@ def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
 
 
-def joined(column: ColumnElement[int]) -> ColumnElement[Any]:
+class joined(FunctionElement[str]):  # noqa: N801 - a function of SQL, named as one
     """Ids of a group of rows as one text, which `ids_of` takes apart."""
-    return func.aggregate_strings(cast(column, Text), ",")
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(joined, "sqlite")
+def _in_sqlite(element: joined, compiler: SQLCompiler, **_: Any) -> str:
+    return f"group_concat({compiler.process(element.clauses)})"
+
+
+@compiles(joined, "postgresql")
+def _in_postgresql(element: joined, compiler: SQLCompiler, **_: Any) -> str:
+    return f"string_agg(CAST({compiler.process(element.clauses)} AS TEXT), ',')"
 
 
 def ids_of(text: str | None) -> Ids:

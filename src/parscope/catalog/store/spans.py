@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, not_, or_
 
 from parscope.catalog.query import dates, units
 from parscope.catalog.query.ast import Date, Literal, Order, Quantity
@@ -98,6 +98,30 @@ def merged(spans: Iterable[Span]) -> Iterator[ColumnElement[bool]]:
     for kind, its in singles.items():
         for some in chunks(its):
             yield and_(value.c.type == kind, value.c.key == some[0] if len(some) == 1 else value.c.key.in_(some))
+
+
+def outside(spans: Sequence[Span]) -> Iterator[ColumnElement[bool]]:
+    """Conditions of the rows that `every` looks at and that are in none of the spans, which are of one sort."""
+    if spans[0].sort is Type.DATE:
+        yield from (gap.condition() for gap in _gaps(spans))
+    else:
+        yield and_(SORTS[spans[0].sort], not_(or_(*merged(spans))))
+
+
+def _gaps(spans: Iterable[Span]) -> Iterator[Span]:
+    """Stretches of time between others, each for a statement of its own: in one they might be too many."""
+    reached = b""
+    for bounds in sorted((dict(span.bounds) for span in spans), key=_start):
+        if _start(bounds) > reached:
+            yield Span(Type.DATE, ((Order.GREATER_EQUAL, reached), (Order.LESS, _start(bounds))))
+        if Order.LESS not in bounds:
+            return
+        reached = max(reached, bounds[Order.LESS])
+    yield Span(Type.DATE, ((Order.GREATER_EQUAL, reached),))
+
+
+def _start(bounds: Mapping[Order, bytes]) -> bytes:
+    return bounds.get(Order.GREATER_EQUAL, b"")
 
 
 def _of_a_span(order: Order, start: bytes, end: bytes) -> tuple[tuple[Order, bytes], ...]:

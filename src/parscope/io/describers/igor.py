@@ -26,7 +26,7 @@ from parscope.io.igor import IgorReader, Wave, entries, wave_of
 _VERSIONS = tuple(bytes(pair) for v in (1, 2, 3, 5) for pair in ((0, v), (v, 0)))
 # bytes of the first header, by version; of the second; and where the number of points is in that
 _BINARY, _OLD, _POINTS, _NEW = {1: 8, 2: 16, 3: 20}, 126, 42, 384
-_RECORD, _KINDS, _WAVE = 8, 27, 3
+_RECORD, _KINDS, _VARIABLES, _WAVE = 8, 27, 1, 3
 
 
 class IgorDescriber(FileDescriber):
@@ -133,14 +133,24 @@ def _check_wave(raw: bytes, where: str) -> None:
         raise TruncatedError(f"a wave of {points[0]} points is cut short", where, "copy it again")
 
 
+def _check_variables(raw: bytes, where: str) -> None:
+    """Refuse more variables than there is room for: system variables take four bytes, others their name at least."""
+    version, *counts = struct.unpack_from("<6h", raw.ljust(12, b"\0"))
+    counts = counts[: 3 if version == 1 else 5]
+    if min(counts) < 0 or 4 * counts[0] + 32 * sum(counts[1:]) > len(raw):
+        raise TruncatedError(f"a record of {counts} variables is cut short", where, "copy it again")
+
+
 def _check_packed(path: Path) -> None:
-    """Check the waves of an experiment, record by record."""
+    """Check the waves and variables of an experiment, record by record."""
     with Cursor(path) as cursor:
         while cursor.place + _RECORD <= cursor.size:
             kind, _, length = cursor.fields("HHI")
             raw = cursor.bytes(length)
             if kind & 0x7FFF == _WAVE:
                 _check_wave(raw, str(path))
+            elif kind & 0x7FFF == _VARIABLES:
+                _check_variables(raw, str(path))
 
 
 def _old(describer: FileDescriber, path: Path) -> Description:

@@ -50,10 +50,12 @@ def thumbnail(description: Description) -> bytes | None:
     # an image and a curve, or a pattern and an image: the second tells what the first cannot
     if others and first.data.ndim == 2 and others[0].data.ndim == 1:
         picture.paste(_draw(others[0], SIDE, _STRIP), (0, SIDE - _STRIP))
-    elif others and "pattern" in first.title:
-        framed = _new(_INSET + 2, _INSET + 2, _FRAME)
-        framed.paste(_draw(others[0], _INSET, _INSET), (1, 1))
-        picture.paste(framed, (SIDE - _INSET - 2, SIDE - _INSET - 2))
+    elif others and others[0].data.ndim == 2 and "pattern" in first.title:
+        tall, wide = _proportions(others[0])
+        width, height = (max(_INSET // 4, round(_INSET * side / max(tall, wide))) for side in (wide, tall))
+        framed = _new(width + 2, height + 2, _FRAME)
+        framed.paste(_draw(others[0], width, height), (1, 1))
+        picture.paste(framed, (SIDE - width - 2, SIDE - height - 2))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

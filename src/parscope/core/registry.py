@@ -81,7 +81,8 @@ def names(group: str) -> tuple[str, ...]:
     Parameters
     ----------
     group : str
-        Entry-point group: ``parscope.techniques``, ``parscope.readers`` or ``parscope.spectra_readers``.
+        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers`` or
+        ``parscope.describers``.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
@@ -42,13 +43,39 @@ def test_a_scan_in_every_format(written: Write, name: str) -> None:
     assert told.reader == SCANS[name]
     assert told.kind == "4D-STEM"
     shapes = {signal.shape for signal in told.signals}
-    flat = (data.shape[0] * data.shape[1], *data.shape[2:])
-    assert shapes & {data.shape, flat} or name == "dectris"
-    pattern = next((p for p in told.previews if p.title == "mean diffraction pattern"), None)
-    if pattern is not None:
-        mean = data.astype(float).mean((0, 1))
-        small = mean.reshape(pattern.data.shape[0], -1, pattern.data.shape[1], mean.shape[1] // pattern.data.shape[1])
-        np.testing.assert_allclose(pattern.data, small.mean((1, 3)), rtol=1e-6)
+    assert shapes == {data.shape}
+    pattern, image = told.previews
+    np.testing.assert_allclose(pattern.data, data.astype(float).mean((0, 1)), rtol=1e-6)
+    assert (pattern.title, image.data.shape) == ("mean diffraction pattern", data.shape[:2])
+
+
+def test_the_parts_of_a_scan(written: Write) -> None:
+    for name, count in (("dectris", 3), ("merlin", 1), ("empad", 1)):
+        path = written(name)[0]
+        parts = describe(path).parts
+        assert len(parts) == count and all(part.is_file() and part != path for part in parts)
+
+
+def test_calibration_at_the_root_of_py4dstem(written: Write) -> None:
+    path = written("emd")[0]
+    with h5py.File(path, "r+") as file:
+        for place in range(4):
+            del file[f"datacube_root/datacube/dim{place}"]
+    assert [(a.name, a.unit, a.scale) for a in describe(path).signals[0].axes][::2] == [
+        ("y", "nm", 2.5),
+        ("q_y", "1/nm", 0.05),
+    ]
+
+
+def test_results_of_parscope(tmp_path: Path) -> None:
+    maps = {name: (("y", "x"), np.random.default_rng(0).normal(size=(5, 4))) for name in ("e_xx", "e_yy", "misfit")}
+    places = {"y": ("y", np.arange(5.0), {"units": "nm"}), "x": ("x", 2 * np.arange(4.0), {"units": "nm"})}
+    result = xr.Dataset(maps, places, {"gain": 1.5})
+    result.to_netcdf(tmp_path / "strain.nc", engine="h5netcdf")
+    told = describe(tmp_path / "strain.nc")
+    assert told.kind == "strain map" and told.vendor["gain"] == [1.5]
+    assert [s.name for s in told.signals] == ["/e_xx", "/e_yy", "/misfit"]
+    assert told.signals[0].axes == (Axis("y", 5, "nm"), Axis("x", 4, "nm", 2.0))
 
 
 @pytest.mark.parametrize("name", ["emd", "nexus", "hdf5", "zarr"])

@@ -13,6 +13,7 @@ from parscope.io._h5 import attribute, scale_of
 from parscope.io._meta import text
 from parscope.io.describers._common import axis
 from parscope.io.describers._h5_tree import Walk
+from parscope.io.hdf5 import calibration
 
 _MOST, _LONGEST = 256, 1 << 20
 _NAMES = {2: ("y", "x"), 3: ("z", "y", "x"), 4: ("y", "x", "q_y", "q_x")}
@@ -37,7 +38,7 @@ def signals_of(walk: Walk) -> dict[str, Signal]:
     if not marked and walk.closed:
         large = [name for name, node in arrays.items() if len(_long(node)) > 1]
         marked = large or [name for name, node in arrays.items() if node.size >= 16]
-    return {name: _signal(name, arrays[name]) for name in marked[:_MOST]}
+    return {name: _signal(name, arrays[name], walk.closed) for name in marked[:_MOST]}
 
 
 def _long(node: h5py.Dataset) -> list[int]:
@@ -61,9 +62,12 @@ def _is_marked(name: str, node: h5py.Dataset) -> bool:
     return "DIMENSION_LIST" in node.attrs
 
 
-def _signal(name: str, node: h5py.Dataset) -> Signal:
+def _signal(name: str, node: h5py.Dataset, alone: bool) -> Signal:
     unit = text(attribute(node, "units", "")) or "1"
     axes = tuple(_axis(node, place) for place in range(node.ndim))
+    if node.ndim == 4 and alone and not any(axis.calibrated for axis in axes):
+        # py4DSTEM keeps the calibration at the root of its tree
+        axes = calibration(node)
     return Signal(name, tuple(int(n) for n in node.shape), str(node.dtype), unit, axes)
 
 

@@ -16,6 +16,7 @@ from parscope.core.spectra import Spectra
 from parscope.io import nsid, usid
 from parscope.io._h5 import opened, signed
 from parscope.io._meta import text
+from parscope.io.dectris import DectrisReader
 from parscope.io.describers._base import FileDescriber
 from parscope.io.describers._common import dig, judge, moment, nested, quantity
 from parscope.io.describers._h5_signals import signals_of
@@ -23,6 +24,7 @@ from parscope.io.describers._h5_tree import Walk
 from parscope.io.describers._preview import look
 
 _PICTURES = 4
+_SPECIFIC = ("entry", "instrument", "detector", "detectorSpecific")
 
 
 class Hdf5Describer(FileDescriber):
@@ -42,6 +44,9 @@ class Hdf5Describer(FileDescriber):
             signals = signals_of(walk)
             spectra = _spectra(path, walk, list(signals))
             known = {name: _of(name, spectra[name]) if name in spectra else s for name, s in signals.items()}
+            previews = _pictures(walk, known, spectra)
+            if walk.parts and not walk.notes and _is_dectris(tree):
+                known, previews = _scan(path, known, previews)
             told = tuple(known.values())
             return self.told(
                 _kind(tree, told, spectra),
@@ -49,7 +54,7 @@ class Hdf5Describer(FileDescriber):
                 signals=told,
                 acquired=_acquired(tree),
                 common=_common(tree),
-                previews=_pictures(walk, known, spectra),
+                previews=previews,
                 parts=tuple(walk.parts),
                 warnings=tuple(walk.notes),
             )
@@ -82,10 +87,26 @@ def _kind(tree: Mapping[str, Any], signals: tuple[Signal, ...], spectra: Mapping
         return "strain map"
     if "misfit" in tree and "status" in tree:
         return "fit"
-    detector = dig(tree, "entry", "instrument", "detector", "detectorSpecific")
-    if isinstance(detector, Mapping) and "ntrigger" in detector:
-        return "4D-STEM" if _patterns(detector) > 1 else "diffraction pattern"
+    if _is_dectris(tree):
+        return "4D-STEM" if _patterns(dig(tree, *_SPECIFIC)) > 1 else "diffraction pattern"
     return judge(signals)
+
+
+def _is_dectris(tree: Mapping[str, Any]) -> bool:
+    return dig(tree, *_SPECIFIC, "ntrigger") is not None
+
+
+def _scan(
+    path: Path, known: dict[str, Signal], previews: tuple[Preview, ...]
+) -> tuple[dict[str, Signal], tuple[Preview, ...]]:
+    """The scan that a master file and its data files, all of which are in the folder, are together."""
+    try:
+        frames = DectrisReader().read(path)
+    except InputError:
+        # it does not say its scan shape
+        return known, previews
+    scan = Signal(path.stem, tuple(frames.data.shape), str(frames.data.dtype), "counts", tuple(frames.axes))
+    return {scan.name: scan}, look(frames.data, scan)
 
 
 def _patterns(detector: Mapping[str, Any]) -> int:

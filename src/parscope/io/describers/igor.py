@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from parscope.core.description import Description, Signal
-from parscope.core.errors import MissingExtraError
+from parscope.core.errors import FormatError, MissingExtraError, TruncatedError
 from parscope.io._flat import begins
 from parscope.io.describers._base import FileDescriber, library
+from parscope.io.describers._bytes import Cursor
 from parscope.io.describers._channels import channels_of
 from parscope.io.describers._common import axis, judge, moment, nested, quantity, real, since
 from parscope.io.describers._preview import BUDGET, look
@@ -21,7 +24,9 @@ from parscope.io.describers._verbatim import number
 from parscope.io.igor import IgorReader, Wave, entries, wave_of
 
 _VERSIONS = tuple(bytes(pair) for v in (1, 2, 3, 5) for pair in ((0, v), (v, 0)))
-_RECORD, _KINDS = 8, 27
+# bytes of the first header, by version; of the second; and where the number of points is in that
+_BINARY, _OLD, _POINTS, _NEW = {1: 8, 2: 16, 3: 20}, 126, 42, 384
+_RECORD, _KINDS, _VARIABLES, _WAVE = 8, 27, 1, 3
 
 
 class IgorDescriber(FileDescriber):
@@ -34,7 +39,7 @@ class IgorDescriber(FileDescriber):
         """Whether `path` begins as a wave of some version does; one that is short is known by its name too."""
         if not any(begins(path, version) for version in _VERSIONS):
             return False
-        return IgorReader().accepts(path) or _old_sum_is_right(path)
+        return IgorReader().accepts(path) or _sum_is_right(beginning(path, _NEW))
 
     def _describe(self, path: Path, within: Path) -> Description:
         if not any(begins(path, version) for version in (b"\5\0", b"\0\5")):
@@ -79,6 +84,7 @@ class IgorExperimentDescriber(FileDescriber):
             from igor2 import packed
         except ModuleNotFoundError as error:
             raise MissingExtraError("igor2", "spm") from error
+        _check_packed(path)
         _, tree = packed.load(path)
         waves: dict[str, Any] = {}
         vendor = _folder(tree, "", waves)
@@ -106,15 +112,45 @@ def _acquired(note: Mapping[str, Any]) -> str:
     return told or (since("1904-01-01", seconds).removesuffix("+00:00") if seconds else "")
 
 
-def _old_sum_is_right(path: Path) -> bool:
-    """Check sum of the headers of versions 1 to 3, which are of one length each."""
-    head = beginning(path, 384)
-    version = max(head[:2])
-    order = "<" if head[0] else ">"
-    length = {1: 8 + 110, 2: 16 + 110, 3: 20 + 110}.get(version, 384)
-    if len(head) < length:
-        return False
-    return int(np.frombuffer(head[:length], f"{order}i2").astype(np.int64).sum()) & 0xFFFF == 0
+def _sum_is_right(head: bytes) -> bool:
+    """Check sum of the headers; those of versions 1 to 3 cover the first 16 bytes of the samples, too."""
+    length = _BINARY.get(max(head[:2], default=0), _NEW - _OLD) + _OLD
+    order = "<" if head[:1] != b"\0" else ">"
+    return len(head) >= length and not int(np.frombuffer(head[:length], f"{order}i2").astype(np.int64).sum()) & 0xFFFF
+
+
+def _check_wave(raw: bytes, where: str) -> None:
+    """Refuse a header that is damaged, or counts beyond the wave: the library would make room for all it says."""
+    if not _sum_is_right(raw[:_NEW]):
+        raise FormatError("the header of a wave is damaged: its check sum is wrong", where, "copy it again")
+    order, old = "<" if raw[:1] != b"\0" else ">", _BINARY.get(max(raw[:2]))
+    count, place = (12, 4) if old is None else ((old - 4) // 4, 2)
+    sizes = struct.unpack_from(f"{order}{count}i", raw, place)
+    dimensions = struct.unpack_from(f"{order}4i", raw, 132) if old is None else ()
+    points = struct.unpack_from(f"{order}i", raw, 76 if old is None else old + _POINTS)
+    every = (*sizes, *dimensions, *points)
+    if min(every) < 0 or max(every) > len(raw) or math.prod(n for n in dimensions if n) > len(raw):
+        raise TruncatedError(f"a wave of {points[0]} points is cut short", where, "copy it again")
+
+
+def _check_variables(raw: bytes, where: str) -> None:
+    """Refuse more variables than there is room for: system variables take four bytes, others their name at least."""
+    version, *counts = struct.unpack_from("<6h", raw.ljust(12, b"\0"))
+    counts = counts[: 3 if version == 1 else 5]
+    if min(counts) < 0 or 4 * counts[0] + 32 * sum(counts[1:]) > len(raw):
+        raise TruncatedError(f"a record of {counts} variables is cut short", where, "copy it again")
+
+
+def _check_packed(path: Path) -> None:
+    """Check the waves and variables of an experiment, record by record."""
+    with Cursor(path) as cursor:
+        while cursor.place + _RECORD <= cursor.size:
+            kind, _, length = cursor.fields("HHI")
+            raw = cursor.bytes(length)
+            if kind & 0x7FFF == _WAVE:
+                _check_wave(raw, str(path))
+            elif kind & 0x7FFF == _VARIABLES:
+                _check_variables(raw, str(path))
 
 
 def _old(describer: FileDescriber, path: Path) -> Description:
@@ -122,6 +158,7 @@ def _old(describer: FileDescriber, path: Path) -> Description:
         from igor2 import binarywave
     except ModuleNotFoundError as error:
         raise MissingExtraError("igor2", "spm") from error
+    _check_wave(path.read_bytes(), str(path))
     loaded = binarywave.load(path)
     wave = loaded["wave"]
     signal = _old_signal(path.stem, wave)

@@ -147,8 +147,8 @@ class Commit:
         return number
 
     def _make(self, connection: Connection, extract: Extract) -> int:
-        told = {"hash": self.entry.hash, "reader": extract.reader, "error": extract.error}
-        return write.put_record(connection, extract.document, **told)
+        hashed = self.entry.hash
+        return write.put_record(connection, extract.document, hash=hashed, reader=extract.reader, error=extract.error)
 
     def _change(self, connection: Connection, number: int, extract: Extract) -> int:
         """Write a new version, unless it would say nothing new."""
@@ -161,8 +161,8 @@ class Commit:
             document = {**document, "name": decode(present.document).get("name", self.entry.path.name)}
         new = (self.entry.hash, encode(document), extract.reader, extract.error)
         if new != (present.hash, present.document, present.reader, present.error):
-            told = {"hash": self.entry.hash, "reader": extract.reader, "error": extract.error}
-            write.new_version(connection, number, document, **told)
+            hashed, reader, error = self.entry.hash, extract.reader, extract.error
+            write.new_version(connection, number, document, hash=hashed, reader=reader, error=error)
         return number
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +33,8 @@ def thumbnail(description: Description) -> bytes | None:
     Returns
     -------
     bytes or None
-        256 × 256 pixels; None where there is nothing to see. Pixels that are not finite are red.
+        256 × 256 pixels; None where there is nothing to see. Pixels that are not finite are red. Images of scanning
+        probes are levelled by a plane.
 
     Raises
     ------
@@ -39,6 +44,8 @@ def thumbnail(description: Description) -> bytes | None:
     if not description.previews:
         return None
     first, *others = description.previews
+    if description.kind == "scanning probe image" and first.data.ndim == 2:
+        first = replace(first, data=_levelled(np.asarray(first.data, np.float64)))
     picture = _draw(first, SIDE, SIDE)
     # an image and a curve, or a pattern and an image: the second tells what the first cannot
     if others and first.data.ndim == 2 and others[0].data.ndim == 1:
@@ -97,6 +104,16 @@ def _in_log_scale(preview: Preview) -> bool:
     return reciprocal or "diffraction" in preview.title.lower()
 
 
+def _levelled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Less the plane that fits best: a tilted specimen would hide what is on it."""
+    good = np.isfinite(values)
+    y, x = np.indices(values.shape)
+    plane = np.stack([y, x, np.ones_like(y)], -1).astype(np.float64)
+    scale = float(np.abs(values[good]).max(initial=0.0)) or 1.0
+    fitted = np.linalg.lstsq(plane[good], values[good] / scale, rcond=None)[0] if good.sum() > 2 else np.zeros(3)
+    return np.asarray(values / scale - plane @ fitted)
+
+
 def _tones(values: NDArray[np.float64], log: bool) -> NDArray[np.uint8]:
     """Grey levels: from the darkest to the brightest hundredth, so that hot pixels do not turn the rest black."""
     finite = values[np.isfinite(values)]
@@ -115,33 +132,46 @@ def _tones(values: NDArray[np.float64], log: bool) -> NDArray[np.uint8]:
 def _curve(preview: Preview, width: int, height: int) -> Any:
     """The curve within a frame, with the ends of its axis and its highest value written beside it."""
     fine = _new(width * _FINE, height * _FINE, _PAPER)
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     left, top, right, bottom = 6, _TEXT + 6, width - 6, height - _TEXT - 8
     pen = ImageDraw.Draw(fine)
-    for run in _runs(np.asarray(preview.data, np.float64)):
+    for run in _runs(preview):
         points = [(_FINE * (left + x * (right - left)), _FINE * (bottom - y * (bottom - top))) for x, y in run]
         pen.line(points if len(points) > 1 else [points[0], (points[0][0] + _FINE, points[0][1])], _INK, 6, "curve")
     sheet = fine.resize((width, height), Image.Resampling.LANCZOS)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
+    pen, font = ImageDraw.Draw(sheet), _font()
     pen.line([(left, bottom + 1), (right, bottom + 1)], _GREY)
     start, end, unit, name = _ends(preview)
     pen.text((left, height - 3), start, _GREY, font, "lb")
     pen.text((right, height - 3), f"{end} {unit}".strip(), _GREY, font, "rb")
-    pen.text((width // 2, height - 3), name, _GREY, font, "mb")
+    half = font.getlength(name) / 2 + 6
+    if left + font.getlength(start) < width / 2 - half and width / 2 + half < right - font.getlength(f"{end} {unit}"):
+        pen.text((width // 2, height - 3), name, _GREY, font, "mb")
     pen.text((left, 3), preview.title[:40], _GREY, font, "lt")
     return sheet
 
 
-def _runs(values: NDArray[np.float64]) -> list[list[tuple[float, float]]]:
-    """Stretches without gaps, both coordinates from 0 to 1."""
+@cache
+def _font() -> Any:
+    """DejaVu, which comes with matplotlib and knows the signs of units, such as µ and Å."""
+    from PIL import ImageFont
+
+    spec = importlib.util.find_spec("matplotlib")
+    home = Path(spec.origin).parent if spec is not None and spec.origin is not None else Path()
+    file = home / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(file, _TEXT) if file.is_file() else ImageFont.load_default(_TEXT)
+
+
+def _runs(preview: Preview) -> list[list[tuple[float, float]]]:
+    """Stretches without gaps, both coordinates from 0 to 1; a cycle of bias goes back and forth."""
+    values = np.asarray(preview.data, np.float64)
     good = np.isfinite(values)
     if not good.any():
         return []
-    low, high = values[good].min(), values[good].max()
-    span = (high / 2 - low / 2) or 1.0
-    heights = (values / 2 - low / 2) / span
-    places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.array([0.5])
+    heights = _unit_interval(values)
+    along = preview.axes[0].values if preview.axes else np.arange(len(values), dtype=np.float64)
+    places = _unit_interval(along) if len(along) == len(values) > 1 else np.full(len(values), 0.5)
     runs: list[list[tuple[float, float]]] = []
     for place, fine in enumerate(good):
         if fine and (place == 0 or not good[place - 1]):
@@ -151,10 +181,17 @@ def _runs(values: NDArray[np.float64]) -> list[list[tuple[float, float]]]:
     return runs
 
 
+def _unit_interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0 for the least to 1 for the highest; halves first, as the distance may be beyond the largest number."""
+    good = values[np.isfinite(values)]
+    low, high = good.min(), good.max()
+    return np.asarray((values / 2 - low / 2) / ((high / 2 - low / 2) or 1.0))
+
+
 def _ends(preview: Preview) -> tuple[str, str, str, str]:
     if not preview.axes:
         return "0", str(len(preview.data) - 1), "", ""
     axis = preview.axes[0]
-    first, last = axis.values[0], axis.values[-1]
+    first, last = axis.values.min(), axis.values.max()
     name = axis.name if len(axis.name) <= 14 else ""
-    return f"{first:.4g}", f"{last:.4g}", "" if axis.unit == "px" else axis.unit, name
+    return f"{first:.5g}", f"{last:.5g}", "" if axis.unit == "px" else axis.unit, name

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from parscope.io.describe import describe as describe
     from parscope.io.open import open_frames as open_frames
     from parscope.io.open import open_spectra as open_spectra
     from parscope.io.usid_write import write_spectra as write_spectra
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from parscope.io.write import write_frames as write_frames
 
 _HOMES = {
-    "describe": "describe",
     "open_frames": "open",
     "open_spectra": "open",
     "write_frames": "write",
@@ -26,7 +24,7 @@ _HOMES = {
     "Layout": "write",
     "row_blocks": "write",
 }
-__all__ = ["Layout", "describe", "open_frames", "open_spectra", "row_blocks", "write_frames", "write_spectra"]
+__all__ = ["Layout", "open_frames", "open_spectra", "row_blocks", "write_frames", "write_spectra"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from parscope.core.description import Description
 from parscope.core.errors import FormatError, InputError
 from parscope.core.registry import load, names
 from parscope.io._scan import first_line
+from parscope.io.describers._base import check_within
 from parscope.io.open import present
 
 _GROUP = "parscope.describers"
@@ -46,6 +47,7 @@ def describe(path: Path | str, within: Path | str | None = None) -> Description:
     file = Path(path)
     present(file)
     folder = Path(within) if within is not None else file.parent
+    check_within(file, folder)
     try:
         describer = sniff(file)
     except OSError as error:

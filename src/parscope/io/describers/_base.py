@@ -35,12 +35,15 @@ class FileDescriber(ABC):
 
     def describe(self, path: Path, *, within: Path) -> Description:
         """Read what a file says of itself; see `parscope.core.contracts.Describer.describe`."""
-        if not is_within(path, within):
-            raise InputError("leads out of the folder that is collected", str(path), "copy the file into it")
+        check_within(path, within)
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 return self._describe(path, within)
+        except InputError as error:
+            if error.where:
+                raise
+            raise type(error)(error.what, str(path), error.advice) from error
         except ParscopeError:
             raise
         except ModuleNotFoundError as error:
@@ -116,6 +119,25 @@ def is_within(path: Path, folder: Path) -> bool:
     bool
     """
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def check_within(path: Path, folder: Path) -> None:
+    """Refuse a path that leads out of a folder.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+    folder : Path
+        That may be read.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    if not is_within(path, folder):
+        raise InputError("leads out of the folder that is collected", str(path), "copy the file into it")
 
 
 def companion(path: Path, within: Path, notes: list[str]) -> Path | None:

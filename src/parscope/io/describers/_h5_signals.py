@@ -105,9 +105,10 @@ def _vector(node: h5py.Dataset, place: int) -> h5py.Dataset | None:
 def _from(vector: h5py.Dataset, plain: str, size: int) -> Axis:
     label = text(attribute(vector, "name", "")) or str(vector.name).rpartition("/")[2]
     unit = text(attribute(vector, "units", "")).strip("[]").replace("n_m", "nm")
-    if vector.external or vector.is_virtual or vector.ndim != 1 or not 2 <= vector.size <= _LONGEST:
+    chunk = vector.chunks[0] if vector.chunks and vector.ndim == 1 else 0
+    if vector.external or vector.is_virtual or vector.ndim != 1 or not 2 <= max(vector.size, chunk) <= _LONGEST:
         return Axis(plain, size)
-    if vector.dtype.kind not in "iuf":
+    if vector.dtype.kind not in "iuf" or vector.size < 2:
         return Axis(label or plain, size)
     values = np.asarray(vector[()], np.float64)
     if not np.isfinite(values).all():

@@ -47,7 +47,7 @@ def verbatim(value: Any, depth: int = 0) -> Any:
         return verbatim(_records(value), depth) if value.size <= _LISTED else summary(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [verbatim(entry, depth + 1) for entry in value]
-    return _leaf(value.item() if isinstance(value, np.generic) and value.dtype.names is None else value)
+    return _leaf(value.item() if isinstance(value, np.generic) and not isinstance(value, np.void) else value)
 
 
 def _records(values: NDArray[Any]) -> Any:
@@ -60,17 +60,21 @@ def _records(values: NDArray[Any]) -> Any:
 
 
 def _leaf(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, bytes):
-        return _text(value)
+    # a member of an enumeration is a number or a text, too
+    for plain, turned in ((int, int), (float, float), (str, str.__str__), (bytes, _text)):
+        if isinstance(value, plain):
+            return turned(value)
     if isinstance(value, complex):
         return {"re": value.real, "im": value.imag}
-    if isinstance(value, np.void) and value.dtype.names:
-        return {name: verbatim(value[name]) for name in value.dtype.names}
-    if isinstance(value, np.void):
-        return value.tobytes().hex()
-    return str(value)
+    return _void(value) if isinstance(value, np.void) else str(value)
+
+
+def _void(value: np.void) -> Any:
+    """A record as a mapping of its fields; plain bytes as hexadecimal digits."""
+    names = value.dtype.names
+    return {name: verbatim(value[name]) for name in names} if names else value.tobytes().hex()
 
 
 def _text(value: Any) -> str:

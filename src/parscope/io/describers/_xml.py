@@ -10,7 +10,9 @@ from parscope.core.errors import FormatError, MissingExtraError
 from parscope.io._scan import first_line
 from parscope.io.describers._verbatim import gathered, number
 
-_DEEPEST, _LARGEST, _LONGEST = 80, 64 << 20, 1 << 16
+LARGEST = 128 << 20
+"""Bytes of a document, at most."""
+_DEEPEST, _LONGEST = 80, 1 << 16
 
 
 def parsed(raw: bytes, where: str) -> Any:
@@ -30,7 +32,7 @@ def parsed(raw: bytes, where: str) -> Any:
     Raises
     ------
     FormatError
-        If it is no XML, larger than 64 MiB, or declares entities.
+        If it is no XML, larger than 128 MiB, or declares entities.
     MissingExtraError
         If defusedxml is not installed.
     """
@@ -38,8 +40,8 @@ def parsed(raw: bytes, where: str) -> Any:
         from defusedxml import DefusedXmlException, ElementTree
     except ModuleNotFoundError as error:
         raise MissingExtraError("defusedxml", "catalog") from error
-    if len(raw) > _LARGEST:
-        raise FormatError(f"has more than {_LARGEST >> 20} MiB of XML", where)
+    if len(raw) > LARGEST:
+        raise FormatError(f"has more than {LARGEST >> 20} MiB of XML", where)
     try:
         return ElementTree.fromstring(raw)
     except DefusedXmlException as error:

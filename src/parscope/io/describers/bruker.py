@@ -60,7 +60,7 @@ class BrukerDescriber(FileDescriber):
                     "detector.name": _detector(root),
                 }
             ),
-            previews=(*(p for _, p in planes[:1] for p in p), *sums[:1]),
+            previews=(*(preview for _, drawn in planes[:1] for preview in drawn), *sums[:1]),
         )
 
 
@@ -104,8 +104,8 @@ def _joined(cursor: Cursor, item: _Item, count: int) -> bytes:
     places: list[int] = []
     table = item.table
     while len(places) < wanted:
-        cursor.at(chunk * table + _START + 4)
-        following = cursor.one("I")
+        # a list that is longer than a chunk goes on in the one that is named first
+        following = cursor.at(chunk * table + _START).one("I")
         held = min(usable // 4, wanted - len(places))
         cursor.at(chunk * table + _START + _CHUNK_HEAD)
         places += cursor.array("<u4", held).tolist()

@@ -13,8 +13,9 @@ from parscope.core.errors import MissingExtraError, TruncatedError
 from parscope.io.describers._base import FileDescriber
 from parscope.io.describers._common import axis, dig, judge, nested, quantity
 from parscope.io.describers._preview import look
+from parscope.io.describers._text import beginning
 
-_HEADER, _MAP = 1024, 208
+_HEADER, _MAP, _EXTENDED = 1024, 208, 92
 _TYPES = {0: "i1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 12: "f2"}
 _MOST = 1000
 
@@ -28,10 +29,7 @@ class MrcDescriber(FileDescriber):
 
     def accepts(self, path: Path) -> bool:
         """Whether ``MAP`` stands where it does in the header of such a file."""
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
-            head = stream.read(_HEADER)
+        head = beginning(path, _HEADER)
         return len(head) == _HEADER and head[_MAP : _MAP + 4] in (b"MAP ", b"MAP\0")
 
     def _describe(self, path: Path, within: Path) -> Description:
@@ -40,6 +38,7 @@ class MrcDescriber(FileDescriber):
         except ModuleNotFoundError as error:
             raise MissingExtraError("mrcfile", "catalog") from error
         size = path.stat().st_size
+        _check_extended(path, size)
         with mrcfile.open(path, permissive=True, header_only=True) as file:
             header, extended = file.header, file.extended_header
             vendor = {name: _plain(header[name]) for name in header.dtype.names}
@@ -64,6 +63,14 @@ class MrcDescriber(FileDescriber):
         )
 
 
+def _check_extended(path: Path, size: int) -> None:
+    """Refuse an extended header longer than the file, for which the library would make room."""
+    raw = beginning(path, _HEADER)[_EXTENDED : _EXTENDED + 4]
+    lengths = (int.from_bytes(raw, "little", signed=True), int.from_bytes(raw, "big", signed=True))
+    if not any(0 <= length <= size - _HEADER for length in lengths):
+        raise TruncatedError("is cut short within its extended header", str(path), "copy it again")
+
+
 def _plain(field: Any) -> Any:
     """A field, with its own fields if it has some."""
     if field.dtype.names:
@@ -78,7 +85,7 @@ def _extended(rows: Any) -> Any:
 
 
 def _axes(header: Any, shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    """In ångström, as the format has it; which is which of the crystal is told, and the cell is that of the whole grid."""
+    """In ångström, as the format has it; which is which is told, and the cell is that of the whole grid."""
     found = []
     for told, size in zip(("maps", "mapr", "mapc"), shape, strict=True):
         letter = {1: "x", 2: "y", 3: "z"}.get(int(header[told]), "")

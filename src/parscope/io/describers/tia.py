@@ -157,9 +157,11 @@ def _others(cursor: Cursor, header: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tags(cursor: Cursor, header: dict[str, Any]) -> list[dict[str, Any]]:
-    layout, keys = ("HxxI", ("TagTypeID", "Time"))
-    if header["TagTypeID"] == _WITH_PLACE:
-        layout, keys = ("HxxIdd", ("TagTypeID", "Time", "PositionX", "PositionY"))
+    placed = header["TagTypeID"] == _WITH_PLACE
+    layout, keys = (
+        "HxxIdd" if placed else "HxxI",
+        ["TagTypeID", "Time", *(["PositionX", "PositionY"] if placed else [])],
+    )
     told = []
     for place in header["TagOffsetArray"][:_TAGS]:
         try:

@@ -36,7 +36,7 @@ class VeloxDescriber(FileDescriber):
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` is HDF5 with the version that Velox writes."""
-        return looks(path, lambda file: "Version" in file and "Data" in file and b"Velox" in _first(file["Version"]))
+        return looks(path, lambda file: "Data" in file and b"Velox" in _version(file))
 
     def _describe(self, path: Path, within: Path) -> Description:
         with opened(path) as file, closing(Walk(path, within)) as walk:
@@ -60,8 +60,11 @@ class VeloxDescriber(FileDescriber):
         )
 
 
-def _first(node: Any) -> bytes:
-    value = node[()] if isinstance(node, h5py.Dataset) and node.size == 1 else b""
+def _version(file: h5py.File) -> bytes:
+    # a link may lead out of the folder
+    node: Any = file["Version"] if isinstance(file.get("Version", getlink=True), h5py.HardLink) else None
+    own = isinstance(node, h5py.Dataset) and node.size == 1 and not node.external and not node.is_virtual
+    value: Any = node[()] if own else b""
     found = np.reshape(np.asarray(value, object), -1)[0]
     return found if isinstance(found, bytes) else b""
 

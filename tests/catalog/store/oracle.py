@@ -1,5 +1,5 @@
-"""What a query is true of, said once more: straight from the meaning in `parscope.catalog.query.ast`, one document after
-the other, without index, keys or SQL. It shares no code with what it judges; units are those of pint.
+"""What a query is true of, said once more: straight from the meaning in `parscope.catalog.query.ast`, one document
+after the other, without index, keys or SQL. It shares no code with what it judges; units are those of pint.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from math import isfinite, isnan
+from math import isfinite
 from typing import Any
 
 import pint
@@ -53,15 +53,8 @@ class Element:
 
     def plain(self) -> tuple[str, Any] | None:
         """Sort and value, unless it is a mapping or too long a text."""
-        if isinstance(self.value, bool):
-            return "truth", self.value
-        if self.value is None:
-            return "nothing", 0
-        if isinstance(self.value, int | float):
-            return ("nan", 0) if isnan(self.value) else ("number", self.value)
-        if isinstance(self.value, str) and len(self.value.encode("utf-8", "surrogatepass")) <= 512:
-            return "text", self.value
-        return None
+        too_long = isinstance(self.value, str) and len(self.value.encode("utf-8", "surrogatepass")) > 512
+        return None if too_long else sorted_value(self.value)
 
     def quantity(self) -> tuple[str, Any] | None:
         """Dimension and number in SI units, where it has a unit."""
@@ -88,14 +81,25 @@ class Element:
         return [found for found in (self.plain(), self.quantity(), self.date()) if found]
 
 
+def sorted_value(value: Any) -> tuple[str, Any] | None:
+    """Sort and value of what is no mapping."""
+    if isinstance(value, bool):
+        return "truth", value
+    if value is None:
+        return "nothing", 0
+    if isinstance(value, int | float):
+        return ("nan", 0) if value != value else ("number", value)
+    return ("text", value) if isinstance(value, str) else None
+
+
 def microseconds(time: datetime) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def measured(value: Any, unit: Any) -> tuple[str, Any] | None:
-    if not isinstance(unit, str) or not isinstance(value, int | float) or isinstance(value, bool) or isnan(value):
+    if not isinstance(unit, str) or not isinstance(value, int | float) or isinstance(value, bool) or value != value:
         return None
-    return in_si(float(value), unit)
+    return in_si(float(value), unit) if abs(value) < 1e308 or isinstance(value, float) else None
 
 
 @cache
@@ -180,7 +184,11 @@ def texts(value: Any) -> Iterator[str]:
 
 def stretch(text: str) -> tuple[int, int]:
     """First microsecond of a date, and the first one behind it."""
-    for form, step in (("%Y-%m-%d", {"days": 1}), ("%Y-%m-%dT%H:%M", {"minutes": 1}), ("%Y-%m-%dT%H:%M:%S", {"seconds": 1})):
+    for form, step in (
+        ("%Y-%m-%d", {"days": 1}),
+        ("%Y-%m-%dT%H:%M", {"minutes": 1}),
+        ("%Y-%m-%dT%H:%M:%S", {"seconds": 1}),
+    ):
         try:
             start = datetime.strptime(text, form).replace(tzinfo=UTC)
         except ValueError:
@@ -197,9 +205,7 @@ class Oracle:
     def __init__(self, records: list[Known]) -> None:
         self.records = records
         self._slots = {known.uid: list(slots(known.document)) for known in records}
-        self._words = {
-            known.uid: {word for text in texts(known.document) for word in words(text)} for known in records
-        }
+        self._words = {known.uid: {word for text in texts(known.document) for word in words(text)} for known in records}
         self._found: dict[Any, dict[str, list[Element]]] = {}
 
     def answer(self, query: ast.Expression) -> set[str]:
@@ -214,12 +220,12 @@ class Oracle:
                 return any(self.holds(part, known) for part in parts)
             case ast.Not(part):
                 return not self.holds(part, known)
-            case ast.Exists(ast.Term(path, Aspect.VALUE)):
-                return any(fits(path, keys) for keys, _ in self._slots[known.uid])
             case ast.Exists(term):
-                return bool(self.elements(term, known))
+                return self._exists(term, known)
             case ast.Fields(left, order, right):
                 return self._fields(left, order, right, known)
+            case ast.Text(asked):
+                return all(self._has_word(part, known) for part in asked.split())
             case ast.Compare() | ast.Between() | ast.In() | ast.Like() | ast.Matches():
                 return self._any_or_every(query, self.elements(query.term, known))
         return self._by_record(query, known)
@@ -228,7 +234,12 @@ class Oracle:
         key = (term.path, term.aspect)
         if key not in self._found:
             self._found[key] = {
-                uid: [one for keys, value in its if fits(term.path, keys) for one in by_aspect(value, keys[-1], term.aspect)]
+                uid: [
+                    one
+                    for keys, value in its
+                    if fits(term.path, keys)
+                    for one in by_aspect(value, keys[-1], term.aspect)
+                ]
                 for uid, its in self._slots.items()
             }
         return self._found[key][known.uid]
@@ -245,6 +256,11 @@ class Oracle:
             if getattr(element, sort)() is not None
         )
 
+    def _exists(self, term: ast.Term, known: Known) -> bool:
+        if term.aspect is Aspect.VALUE:
+            return any(fits(term.path, keys) for keys, _ in self._slots[known.uid])
+        return bool(self.elements(term, known))
+
     def _fields(self, left: ast.Term, order: Order, right: ast.Term, known: Known) -> bool:
         return any(
             one[0] == other[0] and COMPARE[order](one[1], other[1])
@@ -256,8 +272,6 @@ class Oracle:
 
     def _by_record(self, query: Any, known: Known) -> bool:
         match query:
-            case ast.Text(asked):
-                return all(self._has_word(part, known) for part in asked.split())
             case ast.DerivedFrom(name):
                 return any(uid.startswith(name) for uid in self._above(known))
             case ast.SourceOf(name):
@@ -307,7 +321,7 @@ def against(order: Order, literal: ast.Literal) -> tuple[str, Callable[[Element]
         }[order]
         return "date", lambda element: (found := element.date()) is not None and within(found[1])
     sort = "quantity" if isinstance(literal, ast.Quantity) else "plain"
-    wanted = measured(literal.value, literal.unit) if isinstance(literal, ast.Quantity) else Element(literal, "").plain()
+    wanted = measured(literal.value, literal.unit) if isinstance(literal, ast.Quantity) else sorted_value(literal)
 
     def test(element: Element) -> bool:
         found = getattr(element, sort)()
@@ -323,7 +337,12 @@ def both(low: tuple[str, Callable[..., bool]], high: tuple[str, Callable[..., bo
 
 
 def of_pattern(pattern: Callable[[str], Any]) -> list[Any]:
-    return [("plain", lambda element: (found := element.plain()) is not None and found[0] == "text" and bool(pattern(found[1])))]
+    return [
+        (
+            "plain",
+            lambda element: (found := element.plain()) is not None and found[0] == "text" and bool(pattern(found[1])),
+        )
+    ]
 
 
 TESTS: dict[type, Callable[[Any], list[tuple[str, Callable[[Element], bool]]]]] = {

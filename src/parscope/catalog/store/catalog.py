@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import select
 
@@ -49,12 +49,6 @@ class Catalog(Database):
     ...     [found.document["name"] for found in catalog.find(query).records]
     ['gold']
     """
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def add(
         self,

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from random import uniform
+from typing import Any, Self, TypeAlias
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -59,6 +60,12 @@ class Database:
             self.engine: Engine = _postgresql(url) if url.host else _sqlite(url)
             if not current:
                 self._make_current()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _make_current(self) -> None:
         try:
@@ -128,16 +135,16 @@ def told(name: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise CatalogError(*_reason(error.orig), name) from error
+        raise CatalogError(_reason(error.orig), name) from error
+    except sqlite3.Error as error:
+        raise CatalogError(_reason(error), name) from error
 
 
-def _reason(error: BaseException | None) -> tuple[str]:
+def _reason(error: BaseException | None) -> str:
     """What a database says: pg8000 hands on the fields of PostgreSQL's message, M being the text."""
     said = error.args[0] if error is not None and error.args else error
     text = str(said.get("M", said) if isinstance(said, dict) else said)
-    if text == "database is locked":
-        text = "another process has been writing for a minute"
-    return (text.splitlines()[0] if text else "the database does not answer",)
+    return text.splitlines()[0] if text else "the database does not answer"
 
 
 def _url(address: str | Path) -> URL:
@@ -215,7 +222,36 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITING) else "BEGIN")
+    if connection.get_execution_options().get(_WRITING):
+        _take_turn(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _take_turn(connection: Connection) -> None:
+    """Begin to write, asking every few milliseconds: SQLite asks less and less often, so that some wait for ever."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    until = time.monotonic() + _PATIENCE
+    try:
+        while not _begun(driver):
+            if time.monotonic() > until:
+                what = f"others have been writing for {_PATIENCE} seconds"
+                raise CatalogError(what, str(connection.engine.url.database), "try again later")
+            time.sleep(uniform(0.002, 0.03))
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+
+
+def _begun(driver: sqlite3.Connection) -> bool:
+    """Whether it is this one's turn to write, from now on."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _postgresql(url: URL) -> Engine:

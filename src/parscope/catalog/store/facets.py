@@ -104,10 +104,11 @@ def facet(connection: Connection, term: Term, query: Expression = EVERYTHING, mo
     scope = Scope(connection)
     rows = _rows(scope, term)
     counts = _counts(rows, chosen_of(scope, query))
+    rows, counts = [row for row, count in zip(rows, counts.tolist(), strict=True) if count], counts[counts > 0]
     kinds = np.array([row.type for row in rows], np.int64)
-    shown = np.flatnonzero((counts > 0) & _listed(kinds))
-    order = shown[np.argsort(-counts[shown], kind="stable")]
-    values = tuple(Counted(value_of(rows[at].type, bytes(rows[at].key)), int(counts[at])) for at in order[:most])
+    shown = np.flatnonzero(_listed(kinds))
+    order = shown[np.argsort(-counts[shown], kind="stable")][:most].tolist()
+    values = tuple(Counted(value_of(rows[at].type, bytes(rows[at].key)), int(counts[at])) for at in order)
     return Facet(values, len(shown), _histogram(scope, rows, counts, most))
 
 
@@ -138,7 +139,7 @@ def _listed(kinds: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def _histogram(scope: Scope, rows: Sequence[Row[Any]], counts: NDArray[np.int64], most: int) -> Histogram | None:
     """Histogram of the plain numbers, or else of one kind of quantity."""
-    kinds = np.array([row.type if count else -1 for row, count in zip(rows, counts, strict=True)], np.int64)
+    kinds = np.array([row.type for row in rows], np.int64)
     numeric = kinds[(kinds == Type.NUMBER) | (kinds >= Type.QUANTITY)]
     its = np.flatnonzero(kinds == numeric.min(initial=_NO_TYPE))
     numbers = _floats(b"".join(bytes(rows[at].key)[:8] for at in its.tolist()))

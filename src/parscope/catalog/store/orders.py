@@ -30,6 +30,16 @@ class Place(NamedTuple):
     key: Any
     id: int
 
+    def packed(self) -> list[Any]:
+        """Tell the place as JSON knows it."""
+        return [self.rank, self.key.hex() if isinstance(self.key, bytes) else self.key, self.id]
+
+    @classmethod
+    def unpacked(cls, packed: list[Any]) -> Place:
+        """Make a place of what `packed` told."""
+        rank, key, one = packed
+        return cls(rank, bytes.fromhex(key) if isinstance(key, str) else key, one)
+
 
 def by_id(chosen: Chosen, newest: bool, after: Place | None) -> Iterator[Place]:
     """Records in the order in which they were added.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -77,10 +76,10 @@ def page(
     about = (query, order, newest)
     scope = Scope(connection)
     chosen = chosen_of(scope, query)
-    after = None if cursor is None else _place(cursors.unseal(cursor, *about))
+    after = None if cursor is None else Place.unpacked(cursors.unseal(cursor, *about))
     places = list(islice(_ordered(scope, chosen, order, newest, after), max(limit, 1) + 1))
     shown = places[: max(limit, 1)]
-    more = cursors.seal(_packed(shown[-1]), *about) if len(places) > len(shown) else None
+    more = cursors.seal(shown[-1].packed(), *about) if len(places) > len(shown) else None
     return Page(_records(connection, [place.id for place in shown]), more, int(np.count_nonzero(chosen)))
 
 
@@ -105,14 +104,3 @@ def _records(connection: Connection, ids: list[int]) -> tuple[Record, ...]:
         for row in connection.execute(select(record.c.id, *COLUMNS).where(record.c.id.in_(some)))
     }
     return tuple(found[one] for one in ids)
-
-
-def _packed(place: Place) -> list[Any]:
-    """Place as JSON knows it."""
-    return [place.rank, place.key.hex() if isinstance(place.key, bytes) else place.key, place.id]
-
-
-def _place(packed: list[Any]) -> Place:
-    """Place of what `_packed` made."""
-    rank, key, one = packed
-    return Place(rank, bytes.fromhex(key) if isinstance(key, str) else key, one)

@@ -67,10 +67,10 @@ def find(  # noqa: PLR0913 - one argument an option, as typer wants it
         raise OptionError("only one of them at a time", ", ".join(given))
     if (subscribe or webhook) and not save:
         raise OptionError("only with --save NAME", "--webhook" if webhook else "--subscribe")
-    from parscope.catalog.people.matches import Selection
-    from parscope.cli import found
-
     with open_catalog(catalog) as opened:
+        from parscope.catalog.people.matches import Selection
+        from parscope.cli import found
+
         if paths:
             found.show_paths(opened, query)
             return
@@ -79,4 +79,4 @@ def find(  # noqa: PLR0913 - one argument an option, as typer wants it
             found.keep(opened, save, expression, webhook or ("" if subscribe else None))
             return
         form, value = next(iter(given.items()), ("", None))
-        found.FORMS[form](opened, Selection(expression, order, not reverse, limit, cursor), value)
+        found.FORMS[form](opened, Selection(expression, found.order(order), not reverse, limit, cursor), value)

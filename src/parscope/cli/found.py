@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parscope.catalog.people.lineage import text_of
 from parscope.catalog.people.matches import Selection, records
 from parscope.catalog.people.saved import load, save
-from parscope.catalog.people.tree import printable
-from parscope.catalog.query.ast import EVERYTHING, And, Expression
+from parscope.catalog.people.tree import leaf, printable
+from parscope.catalog.query.ast import EVERYTHING, And, Exists, Expression, Term
+from parscope.catalog.query.spell import spell
 from parscope.catalog.query.text import parse
 from parscope.cli.columns import show
-from parscope.cli.errors import note
+from parscope.core.errors import QueryError
 
 if TYPE_CHECKING:
     from parscope.catalog.store.catalog import Catalog
     from parscope.catalog.store.records import Record
 
-_ROWS = 50
+_ROWS, _VALUES = 50, 20
 
 
 def expression(catalog: Catalog, query: str | None, saved: str | None) -> Expression:
@@ -51,6 +55,49 @@ def expression(catalog: Catalog, query: str | None, saved: str | None) -> Expres
     with catalog.reading() as connection:
         kept = load(connection, saved).expression
     return kept if query is None else And((kept, asked))
+
+
+def term(path: str) -> Term:
+    """Read a path, or an aspect of one, as queries have it.
+
+    Parameters
+    ----------
+    path : str
+        As it was typed.
+
+    Returns
+    -------
+    Term
+
+    Raises
+    ------
+    QueryError
+        If it is none.
+    """
+    found = parse(f"{path} exists")
+    if not isinstance(found, Exists):
+        raise QueryError("is no path", path, "write it as beam.voltage")
+    return found.term
+
+
+def order(path: str | None) -> Term | str | None:
+    """Read what records are sorted by.
+
+    Parameters
+    ----------
+    path : str or None
+        A path; ``changed`` is when they last changed.
+
+    Returns
+    -------
+    Term, str or None
+
+    Raises
+    ------
+    QueryError
+        If it is none.
+    """
+    return path if path in (None, "changed") else term(path)
 
 
 def keep(catalog: Catalog, name: str, asked: Expression, webhook: str | None) -> None:
@@ -87,7 +134,9 @@ def show_paths(catalog: Catalog, like: str | None) -> None:
     like : str or None
         Pattern of their names.
     """
-    rows = ((one.path, str(one.records), ", ".join(one.types), ", ".join(one.units)) for one in catalog.paths(like))
+    rows = (
+        (_typed(one.path), str(one.records), ", ".join(one.types), ", ".join(one.units)) for one in catalog.paths(like)
+    )
     show(("path", "records", "types", "units"), rows, right=("records",))
 
 
@@ -99,7 +148,7 @@ def _table(catalog: Catalog, selection: Selection, _: Any) -> None:
     )
     show(("id", "acquired", "kind", "name"), map(_row, page.records))
     if page.cursor is not None:
-        note(f"{catalog.count(selection.query)} records match; go on with --cursor {page.cursor}")
+        _say(f"{catalog.count(selection.query)} records match; go on with --cursor {page.cursor}")
 
 
 def _row(record: Record) -> list[str]:
@@ -146,15 +195,36 @@ def _crate(catalog: Catalog, selection: Selection, folder: Path) -> None:
     written = write_crate(catalog, (record.uid for record in records(catalog, selection)), folder)
     print(f"{folder}: {written.records} records, {written.files} files")
     for file in written.missing:
-        note(f"{file}: is not where it was, and so not in the crate")
+        _say(f"{file}: is not where it was, and so not in the crate")
 
 
 def _facet(catalog: Catalog, selection: Selection, path: str) -> None:
-    """Values of a path, and how often."""
-    raise NotImplementedError
+    """Values of a path, and how often; where there are more numbers than are listed, how they are spread."""
+    found = catalog.facet(term(path), selection.query, selection.limit or _VALUES)
+    unit = found.histogram.unit if found.histogram is not None else ""
+    rows = [(leaf(one.value) or "", str(one.records)) for one in found.values]
+    show((f"{path} [{unit}]" if unit else path, "records"), rows, right=("records",))
+    if found.distinct == len(found.values):
+        return
+    if found.histogram is not None:
+        bins = zip(pairwise(found.histogram.edges), found.histogram.counts, strict=True)
+        print()
+        spread = [(f"{low:g}", f"{high:g}", str(number)) for (low, high), number in bins]
+        show(("from", "to", "values"), spread, right=("from", "to", "values"))
+    _say(f"{found.distinct} different values; --limit lists more")
 
 
-FORMS = {
+def _typed(keys: tuple[str, ...]) -> str:
+    """A path as it may be typed in a query."""
+    return spell(Exists(Term(keys))).removesuffix(" exists")
+
+
+def _say(line: str) -> None:
+    """Tell a person, and not the program that reads the output."""
+    print(line, file=sys.stderr)
+
+
+FORMS: dict[str, Callable[[Catalog, Selection, Any], None]] = {
     "": _table,
     "--ids": _ids,
     "--json": _json,

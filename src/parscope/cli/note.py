@@ -42,25 +42,25 @@ def note(  # noqa: PLR0913 - one argument an option, as typer wants it
 
     All options may be given more than once. Who and when are noted; the documents of the files stay as they are.
     """
-    from parscope.catalog.people.notes import Note
-    from parscope.catalog.people.notes import note as keep
-
-    said = Note(
-        tags=tuple(tag or ()),
-        untag=tuple(untag or ()),
-        values=dict(_assigned(text) for text in values or ()),
-        withdraw=tuple(unset or ()),
-        collections=tuple(collection or ()),
-        leave=tuple(leave or ()),
-        sources=tuple(derived_from or ()),
-        unlink=tuple(not_from or ()),
-        program=program,
-        parameters=_object(parameters),
-    )
-    if said == Note():
+    said = {
+        "tags": tag,
+        "untag": untag,
+        "values": dict(_assigned(text) for text in values or ()),
+        "withdraw": unset,
+        "collections": collection,
+        "leave": leave,
+        "sources": derived_from,
+        "unlink": not_from,
+        "program": program,
+        "parameters": _object(parameters),
+    }
+    said = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if value}
+    if not said:
         raise OptionError("nothing is said", "parscope note", "see parscope note --help")
     with open_catalog(catalog) as opened:
-        keep(opened, record, said)
+        from parscope.catalog.people import notes
+
+        notes.note(opened, record, notes.Note(**said))
 
 
 def _assigned(text: str) -> tuple[str, Any]:

@@ -28,11 +28,11 @@ def show(
     thumbnail: Annotated[Path | None, typer.Option(help="File to write its picture to, PNG.")] = None,
 ) -> None:
     """Show a record: what its file says, where the file is, its versions, what it was made from, what people said."""
-    from parscope.catalog.people import card
-    from parscope.catalog.people.lineage import lineage
-    from parscope.catalog.store.records import resolve
-
     with open_catalog(catalog) as opened, opened.reading() as connection:
+        from parscope.catalog.people import card
+        from parscope.catalog.people.lineage import lineage
+        from parscope.catalog.store.records import resolve
+
         id_ = resolve(connection, record)
         told = card.card(connection, id_)
         graph = lineage(connection, id_)

@@ -22,10 +22,10 @@ def unpack(
     Ids, documents and all that people said stay the same; the catalog names the files in the folder of the crate.
     Damaged files are refused. Records that are there already are not doubled.
     """
-    from parscope.catalog.people.crate_read import read_crate
-
     with open_catalog(catalog, make=True) as opened:
+        from parscope.catalog.people.crate_read import read_crate
+
         taken = read_crate(opened, crate)
     print(f"{crate}: {taken.added} records are new, {taken.known} were there")
     if taken.loose:
-        print(f"{taken.loose} links lead to records that are not here")
+        print(f"links that lead to records which are not here: {taken.loose}")

@@ -7,12 +7,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
+import zarr
 from rocrate.rocrate import ROCrate
 
 from parscope.catalog.collect.collector import Collector
+from parscope.catalog.collect.digest import digest
 from parscope.catalog.people.card import card, thumbnail
 from parscope.catalog.people.crate import Written, write_crate
 from parscope.catalog.people.crate_read import Taken, read_crate
@@ -23,10 +26,8 @@ from parscope.catalog.store.records import resolve
 from parscope.core.errors import FormatError, InputError, OutputError, UnreadableError
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where an instrument saved two images, one of them twice, and text."""
-    made = tmp_path / "instrument"
+def saved_by_an_instrument(made: Path) -> Path:
+    """A folder with two images, one of them twice, and what nobody reads."""
     (made / "day 1").mkdir(parents=True)
     image = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
     np.save(made / "day 1" / "image µ#1?.npy", image)
@@ -34,6 +35,12 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(made / "other.npy", made / "day 1" / "copy.npy")
     (made / "what.bin").write_bytes(b"\x93 nobody reads this")
     return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where an instrument saved."""
+    return saved_by_an_instrument(tmp_path / "instrument")
 
 
 @pytest.fixture
@@ -52,9 +59,8 @@ def named(catalog: Catalog, name: str) -> str:
     return uid
 
 
-@pytest.fixture
-def filled(catalog: Catalog, folder: Path) -> Catalog:
-    """With files, versions, links, and all that people say."""
+def fill(catalog: Catalog, folder: Path) -> Catalog:
+    """Files, versions, links, and all that people say."""
     collect(catalog, folder)
     np.save(folder / "day 1" / "image µ#1?.npy", np.ones((8, 8)))
     collect(catalog, folder)
@@ -64,6 +70,34 @@ def filled(catalog: Catalog, folder: Path) -> Catalog:
     note(catalog, image, Note(tags=("good",), values={"sample": "PZT", "dose": 1e-300}, collections=("Paper 3",)))
     note(catalog, image, Note(values={"sample": "BTO"}, untag=("good",), tags=("bad",)), who="bob")
     return catalog
+
+
+@pytest.fixture
+def filled(catalog: Catalog, folder: Path) -> Catalog:
+    """A catalog with all that there can be."""
+    return fill(catalog, folder)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, folder: Path) -> Iterator[Catalog]:
+    """The same in SQLite alone, for what does not depend on the database."""
+    with Catalog(tmp_path / "lab.db") as made:
+        yield fill(made, folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A crate, made once."""
+    tmp = tmp_path_factory.mktemp("made")
+    with Catalog(tmp / "lab.db") as catalog:
+        write(fill(catalog, saved_by_an_instrument(tmp / "instrument")), tmp / "crate")
+    return tmp / "crate"
+
+
+@pytest.fixture
+def crate(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(made, tmp_path / "crate"))
 
 
 def cards(catalog: Catalog) -> dict[str, dict[str, Any]]:
@@ -100,15 +134,15 @@ def test_there_and_back_nothing_is_lost(filled: Catalog, other: Catalog, tmp_pat
     np.testing.assert_array_equal(np.load(files[0]["path"]), np.ones((8, 8)))
 
 
-def test_once_more_adds_nothing(filled: Catalog, other: Catalog, tmp_path: Path) -> None:
-    write(filled, tmp_path / "crate")
+def test_once_more_adds_nothing(lab: Catalog, other: Catalog, tmp_path: Path) -> None:
+    write(lab, tmp_path / "crate")
     read_crate(other, tmp_path / "crate")
     before = cards(other)
     assert read_crate(other, tmp_path / "crate") == Taken(added=0, known=4, loose=0)
     assert cards(other) == before
-    mine = cards(filled)
-    assert read_crate(filled, tmp_path / "crate").added == 0
-    assert cards(filled) == mine
+    mine = cards(lab)
+    assert read_crate(lab, tmp_path / "crate").added == 0
+    assert cards(lab) == mine
 
 
 def test_a_later_state_is_caught_up_with_and_another_history_is_refused(
@@ -135,9 +169,9 @@ def test_a_later_state_is_caught_up_with_and_another_history_is_refused(
 
 
 def test_a_file_that_was_collected_here_too_is_not_doubled(
-    filled: Catalog, other: Catalog, folder: Path, tmp_path: Path
+    lab: Catalog, other: Catalog, folder: Path, tmp_path: Path
 ) -> None:
-    write(filled, tmp_path / "crate")
+    write(lab, tmp_path / "crate")
     collect(other, folder)
     image, before = named(other, "image µ#1?.npy"), other.count()
     assert read_crate(other, tmp_path / "crate") == Taken(added=1, known=3, loose=0)
@@ -146,45 +180,42 @@ def test_a_file_that_was_collected_here_too_is_not_doubled(
     assert [*other.uids(DerivedFrom(image))] == [named(other, "result")]
 
 
-def test_a_link_to_a_record_outside_comes_when_that_comes(filled: Catalog, other: Catalog, tmp_path: Path) -> None:
-    result, image = named(filled, "result"), named(filled, "image µ#1?.npy")
-    write_crate(filled, [result], tmp_path / "result")
-    write_crate(filled, [image], tmp_path / "image")
+def test_a_link_to_a_record_outside_comes_when_that_comes(lab: Catalog, other: Catalog, tmp_path: Path) -> None:
+    result, image = named(lab, "result"), named(lab, "image µ#1?.npy")
+    write_crate(lab, [result], tmp_path / "result")
+    write_crate(lab, [image], tmp_path / "image")
     assert read_crate(other, tmp_path / "result").loose == 1
     assert read_crate(other, tmp_path / "image").loose == 0
     assert [*other.uids(DerivedFrom(image))] == [result]
 
 
-def test_other_tools_read_the_crate(filled: Catalog, tmp_path: Path) -> None:
-    write(filled, tmp_path / "crate")
-    crate = ROCrate(tmp_path / "crate")
-    files = [entity for entity in crate.get_entities() if entity.get("sha256")]
-    assert {Path(file.id).name for file in files} >= {"image%20%C2%B5%231%3F.npy", "parscope-catalog.json"}
-    image = crate.dereference(f"#{named(filled, 'image µ#1?.npy')}")
-    assert image["name"] == "image µ#1?.npy"
+def test_other_tools_read_the_crate(made: Path) -> None:
+    crate = ROCrate(made)
+    (image,) = [entity for entity in crate.get_by_type("CreativeWork") if entity.get("name") == "image µ#1?.npy"]
+    (file,) = [entity for entity in image["associatedMedia"] if entity.id.startswith("files/")]
+    assert unquote(file.id).endswith("/image µ#1?.npy")
+    assert file["sha256"] == digest(made / unquote(file.id))
     assert image["keywords"] == ["bad"]
     (comment,) = [entity for entity in image["comment"] if "sample" in entity["text"]]
     assert (comment["text"], comment["author"]["name"]) == ('sample = "BTO"', "bob")
-    (made,) = crate.get_by_type("CreateAction")
-    assert (made["object"].id, made["instrument"]["name"]) == (image.id, "parscope 0.1.0")
+    (action,) = crate.get_by_type("CreateAction")
+    assert (action["object"].id, action["instrument"]["name"]) == (image.id, "parscope 0.1.0")
     assert crate.get_by_type("Collection")[0]["name"] == "Paper 3"
 
 
-def test_a_crate_is_whole_or_not_there(filled: Catalog, folder: Path, tmp_path: Path) -> None:
-    (folder / "other.npy").write_bytes(b"changed meanwhile")
+def test_a_crate_is_whole_or_not_there(lab: Catalog, folder: Path, tmp_path: Path) -> None:
+    (folder / "what.bin").write_bytes(b"changed meanwhile")
     with pytest.raises(InputError, match="has changed since it was collected"):
-        write(filled, tmp_path / "crate")
+        write(lab, tmp_path / "crate")
     assert [path.name for path in tmp_path.glob("crate*")] == []
     (tmp_path / "there").mkdir()
     with pytest.raises(OutputError, match="exists already"):
-        write(filled, tmp_path / "there")
+        write(lab, tmp_path / "there")
 
 
-def test_a_file_that_is_not_there_any_more_is_told(
-    filled: Catalog, other: Catalog, folder: Path, tmp_path: Path
-) -> None:
+def test_a_file_that_is_not_there_any_more_is_told(lab: Catalog, other: Catalog, folder: Path, tmp_path: Path) -> None:
     (folder / "what.bin").unlink()
-    written = write(filled, tmp_path / "crate")
+    written = write(lab, tmp_path / "crate")
     assert written.missing == (str(folder / "what.bin"),)
     read_crate(other, tmp_path / "crate")
     assert [*other.uids(Is(State.MISSING))] == [named(other, "what.bin")]
@@ -207,20 +238,15 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_crate_is_refused_and_nothing_is_taken(
-    filled: Catalog, other: Catalog, tmp_path: Path, damage: str
-) -> None:
-    write(filled, tmp_path / "crate")
-    DAMAGE[damage](tmp_path / "crate")
+def test_a_damaged_crate_is_refused_and_nothing_is_taken(crate: Path, other: Catalog, damage: str) -> None:
+    DAMAGE[damage](crate)
     with pytest.raises(UnreadableError, match="copy the crate again"):
-        read_crate(other, tmp_path / "crate")
+        read_crate(other, crate)
     assert other.count() == 0
 
 
 def _edited(crate: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """A crate that somebody wrote by hand, with a manifest that fits it."""
-    from parscope.catalog.collect.digest import digest
-
     inside, manifest = crate / "parscope-catalog.json", crate / "ro-crate-metadata.json"
     told = json.loads(inside.read_text())
     old = digest(inside)
@@ -246,30 +272,43 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGED)
-def test_a_crate_that_is_none_is_refused(filled: Catalog, other: Catalog, tmp_path: Path, forgery: str) -> None:
-    write(filled, tmp_path / "crate")
-    _edited(tmp_path / "crate", FORGED[forgery])
+def test_a_crate_that_is_none_is_refused(crate: Path, other: Catalog, forgery: str) -> None:
+    _edited(crate, FORGED[forgery])
     with pytest.raises(FormatError):
-        read_crate(other, tmp_path / "crate")
+        read_crate(other, crate)
     assert other.count() == 0
 
 
-def test_a_crate_does_not_reach_out_of_its_folder(filled: Catalog, other: Catalog, tmp_path: Path) -> None:
-    write(filled, tmp_path / "crate")
-    manifest = tmp_path / "crate" / "ro-crate-metadata.json"
+def test_a_crate_does_not_reach_out_of_its_folder(crate: Path, other: Catalog) -> None:
+    manifest = crate / "ro-crate-metadata.json"
     manifest.write_text(manifest.read_text().replace('"@id": "files/', '"@id": "../files/'))
     with pytest.raises(InputError, match="leads out of the crate"):
-        read_crate(other, tmp_path / "crate")
+        read_crate(other, crate)
+    assert other.count() == 0
 
 
-def test_circles_are_refused(filled: Catalog, other: Catalog, tmp_path: Path) -> None:
-    write(filled, tmp_path / "crate")
-
+def test_circles_are_refused(crate: Path, other: Catalog) -> None:
     def turn(told: dict[str, Any]) -> None:
         (link,) = next(one["links"] for one in told["records"] if one["links"])
         told["records"][0]["links"].append(link | {"source": link["target"], "target": link["source"]})
 
-    _edited(tmp_path / "crate", turn)
+    _edited(crate, turn)
     with pytest.raises(InputError, match="would be derived from itself"):
-        read_crate(other, tmp_path / "crate")
+        read_crate(other, crate)
     assert other.count() == 0
+
+
+def test_a_folder_that_is_one_data_set_is_copied_whole(tmp_path: Path, other: Catalog) -> None:
+    scan = zarr.open_group(tmp_path / "instrument" / "scan.zarr", mode="w")
+    scan.create_array("data", data=np.arange(24.0).reshape(2, 3, 4))
+    with Catalog(tmp_path / "lab.db") as catalog:
+        collect(catalog, tmp_path / "instrument")
+        assert write(catalog, tmp_path / "crate").records == catalog.count() == 1
+        read_crate(other, tmp_path / "crate")
+        assert cards(other) == cards(catalog)
+    (uid,) = other.uids()
+    data = zarr.open_group(tmp_path / "crate" / "files" / uid / "scan.zarr", mode="r")["data"]
+    np.testing.assert_array_equal(data, np.arange(24.0).reshape(2, 3, 4))
+    _flip(tmp_path / "crate" / "files" / uid / "scan.zarr" / "data" / "c" / "0" / "0" / "0")
+    with pytest.raises(UnreadableError, match="is damaged"):
+        read_crate(other, tmp_path / "crate")

@@ -62,7 +62,9 @@ def test_nothing_found_is_a_table_without_rows(catalog: Catalog, tmp_path: Path)
 
 def test_a_selection_is_read_to_its_end_or_limit(catalog: Catalog) -> None:
     catalog.add_many([{"number": i} for i in range(1203)])
-    numbers = [record.document["number"] for record in records(catalog, Selection(order=Term(("number",)), newest=False))]
+    numbers = [
+        record.document["number"] for record in records(catalog, Selection(order=Term(("number",)), newest=False))
+    ]
     assert numbers == [*range(1203)]
     numbers = [record.document["number"] for record in records(catalog, Selection(order=Term(("number",)), limit=700))]
     assert numbers == [*range(1202, 502, -1)]

@@ -103,7 +103,11 @@ def test_the_table_agrees_with_pint() -> None:
             assert (factor, dict(powers)) == (pytest.approx(base.magnitude, rel=1e-12), theirs), word
 
 
-@given(st.floats(1e-200, 1e20) | st.floats(-1e20, -1e-200), st.sampled_from(["V", "m", "eV", "Hz", "K/s"]), st.sampled_from(["", "k", "n", "M"]))
+@given(
+    st.floats(1e-200, 1e20) | st.floats(-1e20, -1e-200),
+    st.sampled_from(["V", "m", "eV", "Hz", "K/s"]),
+    st.sampled_from(["", "k", "n", "M"]),
+)
 def test_a_prefix_changes_no_quantity(value: float, unit: str, prefix: str) -> None:
     plain = si(float(f"{value:.9g}"), unit)
     scaled = si(float(f"{value:.9g}") / 10.0 ** {"": 0, "k": 3, "n": -9, "M": 6}[prefix], prefix + unit)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, insert, update
 
 from parscope.catalog.people.names import checked
 from parscope.catalog.store.tables import annotation
 from parscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 def annotate(connection: Connection, record: int, key: str, value: Any, by: tuple[str, int]) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import Connection, Table, select
 
 from parscope.catalog.store import tables
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 Rows = list[dict[str, Any]]
 

@@ -8,16 +8,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.people.card import card, thumbnail
+from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.records import resolve
 from parscope.core.errors import InputError, MissingExtraError, OutputError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
 
 INSIDE, FORMAT = "parscope-catalog.json", {"format": "parscope catalog", "version": 1}
 
@@ -121,9 +119,10 @@ def _gather(catalog: Catalog, uids: Iterable[str], folder: Path) -> tuple[list[d
     items: list[Item] = []
     missing: list[str] = []
     with catalog.reading() as connection:
-        for uid in uids:
-            id_ = resolve(connection, uid)
+        # As they came into this catalog, so that they come into another one in the same order.
+        for id_ in sorted(resolve(connection, uid) for uid in uids):
             told = card(connection, id_)
+            uid = told["uid"]
             places = dict(_places(told))
             copied = {file["hash"] for file in told["files"] if file["path"] in places}
             for file in told["files"]:

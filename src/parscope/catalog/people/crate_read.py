@@ -6,16 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.people.crate import FORMAT, INSIDE
 from parscope.catalog.people.restore import Restorer
+from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import FormatError, InputError, UnreadableError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
 
 _MANIFEST = "ro-crate-metadata.json"
 
@@ -116,6 +114,8 @@ def _cards(folder: Path) -> list[dict[str, Any]]:
     if version != FORMAT["version"]:
         raise FormatError(f"has version {version}, not {FORMAT['version']}", str(folder / INSIDE), "update parscope")
     cards: list[dict[str, Any]] = told["records"]
+    if not all(isinstance(card, dict) for card in cards):
+        raise FormatError("has records that are none", str(folder / INSIDE))
     return cards
 
 

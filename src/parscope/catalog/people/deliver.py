@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
@@ -16,9 +15,7 @@ from parscope.catalog.people import webhooks
 from parscope.catalog.people.notices import Notice, waiting
 from parscope.catalog.people.saved import Saved, subscribed
 from parscope.catalog.store import tables, write
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.catalog import Catalog
 
 _LONGEST = 600.0  # seconds that a webhook which fails is left alone
 

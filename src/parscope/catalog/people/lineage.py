@@ -6,16 +6,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from parscope.catalog.people.links import reached
 from parscope.catalog.people.tree import printable
 from parscope.catalog.store.tables import link, record
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 _SHORT = 8  # characters of a uid that a person is shown
 

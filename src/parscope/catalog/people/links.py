@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Column, Select, delete, insert, literal, select
+from sqlalchemy import Column, Connection, Select, delete, insert, literal, select
 
 from parscope.catalog.store.tables import link
 from parscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 DERIVED = "derived from"
 

@@ -6,14 +6,13 @@ import json
 import mimetypes
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
-if TYPE_CHECKING:
-    from parscope.catalog.people.crate import Item
+from parscope.catalog.people.crate import Item
 
 # Of schema.org, but not in the context of every version of RO-Crate.
 _TERMS = {"sha256": "https://schema.org/sha256"}

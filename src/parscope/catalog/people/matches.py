@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from parscope.catalog.query.ast import EVERYTHING, Expression, Term
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.catalog import Catalog
-    from parscope.catalog.store.records import Record
+from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.records import Record
 
 _PAGE = 500
 

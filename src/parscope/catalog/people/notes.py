@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import Connection
 
 from parscope.catalog.people.annotations import annotate, withdraw
 from parscope.catalog.people.labels import COLLECTIONS, TAGS
@@ -12,13 +14,9 @@ from parscope.catalog.people.links import Making, derive, part
 from parscope.catalog.people.names import login
 from parscope.catalog.people.notices import notice
 from parscope.catalog.store import write
+from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.records import load, resolve
 from parscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from parscope.catalog.store.catalog import Catalog
 
 
 @dataclass(frozen=True)

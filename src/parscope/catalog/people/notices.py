@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from parscope.catalog.people.lineage import text_of
 from parscope.catalog.people.saved import subscribed
 from parscope.catalog.store import documents, tables, write
 from parscope.catalog.store.plan import matching
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True)

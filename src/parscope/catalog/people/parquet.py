@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from parscope.catalog.query import units
 from parscope.catalog.store import documents
+from parscope.catalog.store.records import Record
 from parscope.core.errors import MissingExtraError, OutputError
-
-if TYPE_CHECKING:
-    from parscope.catalog.store.records import Record
 
 _BATCH = 1000
 

@@ -72,7 +72,7 @@ class Restorer:
             held = connection.execute(select(table).where(table.c.hash == card["hash"])).mappings().first()
         if held is None:
             row = {column.name: card[column.name] for column in table.c if column.name != "id"}
-            id_ = connection.execute(insert(table).values(_sound(table, row))).inserted_primary_key[0]
+            id_ = connection.execute(insert(table).values(_sound(table, row)).returning(table.c.id)).scalar_one()
             self._add_versions(id_, card["versions"], known=0)
             self.added += 1
         else:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, RowMapping, delete, insert, select
 
 from parscope.catalog.people import webhooks
 from parscope.catalog.people.names import checked, login
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.wire import dumps, loads
 from parscope.catalog.store import tables, write
+from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.plan import matching
 from parscope.core.errors import InputError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from parscope.catalog.store.catalog import Catalog
 
 
 @dataclass(frozen=True)
@@ -163,9 +157,9 @@ def subscribed(connection: Connection) -> list[Saved]:
     return [_saved(row) for row in rows]
 
 
-def _saved(row: Mapping[str, Any]) -> Saved:
+def _saved(row: RowMapping) -> Saved:
     """A question as its row has it."""
-    return Saved(**{**row, "expression": loads(row["expression"])})
+    return Saved(**(dict(row) | {"expression": loads(row["expression"])}))
 
 
 def _unknown(connection: Connection, name: str) -> InputError:

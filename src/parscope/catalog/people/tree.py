@@ -84,11 +84,38 @@ def lines(document: Mapping[str, Any], folded: Sequence[str] = ()) -> Iterator[s
       voltage  200.0 kV
     vendor  2 values
     """
+    signals = _signals(document.get("signals"))
+    if signals:
+        document = {**document, "signals": signals}
     for key, value in document.items():
         if key in folded and isinstance(value, Mapping):
             number = _count(value)
             document = {**document, key: f"{number} value{'' if number == 1 else 's'}"}
     yield from _branch(document, "")
+
+
+def _signals(told: Any) -> dict[str, str]:
+    """Signals of a file, a line each: shape, type, unit, steps of the axes; nothing if they are of another form."""
+    found: dict[str, str] = {}
+    for number, signal in enumerate(told if isinstance(told, list) else ()):
+        if not isinstance(signal, Mapping) or not isinstance(signal.get("shape"), list):
+            return {}
+        name, unit = str(signal.get("name")), signal.get("unit")
+        words = [" × ".join(map(str, signal["shape"])), str(signal.get("dtype")), "" if unit == "1" else str(unit)]
+        steps = [_step(axis) for axis in signal.get("axes", ()) if isinstance(axis, Mapping) and "scale" in axis]
+        line = " ".join(word for word in words if word) + (f"  ({', '.join(steps)})" if steps else "")
+        found[name if name not in found else f"{name} [{number}]"] = line
+    return found
+
+
+def _step(axis: Mapping[str, Any]) -> str:
+    """An axis in a few words."""
+    scale = axis["scale"]
+    return (
+        f"{axis.get('name')} {scale:.6g} {axis.get('unit')}"
+        if isinstance(scale, int | float)
+        else str(axis.get("name"))
+    )
 
 
 def _branch(node: Mapping[str, Any], indent: str) -> Iterator[str]:

@@ -99,7 +99,7 @@ def post(url: str, message: Mapping[str, Any]) -> None:
         connection.request("POST", target, json.dumps(message).encode(), head)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        raise OutputError(f"cannot be told: {error or type(error).__name__}", parts.hostname or "") from None
+        raise OutputError(f"cannot be told: {str(error) or type(error).__name__}", parts.hostname or "") from None
     finally:
         connection.close()
     if not 200 <= status < 300:

@@ -103,13 +103,13 @@ Literal: TypeAlias = bool | int | float | str | Quantity | Date | None
 class Logic:
     """What all parts of an expression share: ``&``, ``|`` and ``~``, and no truth of their own."""
 
-    def __and__(self, other: Expression) -> Expression:
+    def __and__(self, other: object) -> Expression:
         """Both hold."""
-        return joined(And, (cast("Expression", self), other)) if isinstance(other, Logic) else NotImplemented
+        return joined(And, cast("list[Expression]", [self, other])) if isinstance(other, Logic) else NotImplemented
 
-    def __or__(self, other: Expression) -> Expression:
+    def __or__(self, other: object) -> Expression:
         """One of them holds."""
-        return joined(Or, (cast("Expression", self), other)) if isinstance(other, Logic) else NotImplemented
+        return joined(Or, cast("list[Expression]", [self, other])) if isinstance(other, Logic) else NotImplemented
 
     def __invert__(self) -> Not:
         """It does not hold."""

@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from datetime import date
 
+from parscope.catalog.query.shown import shown
 from parscope.core.errors import QueryError
 
 DAY = 86_400_000_000
@@ -68,7 +69,7 @@ def span(text: str) -> tuple[int, int]:
     found = _span(text)
     if found is None:
         raise QueryError(
-            f'"{text[:40]}" is no date', "", "write one as 2024, 2024-03, 2024-03-05 or 2024-03-05T10:30:00Z"
+            f"{shown(text)} is no date", "", "write one as 2024, 2024-03, 2024-03-05 or 2024-03-05T10:30:00Z"
         )
     return found
 

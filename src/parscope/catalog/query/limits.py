@@ -40,6 +40,7 @@ from parscope.catalog.query.ast import (
     Text,
 )
 from parscope.catalog.query.dates import span
+from parscope.catalog.query.shown import shown
 from parscope.catalog.query.units import si
 from parscope.core.errors import MissingExtraError, QueryError
 
@@ -123,9 +124,9 @@ def check_literal(literal: Literal) -> None:
             if isnan(value):
                 raise QueryError("NaN has no unit")
             if si(0.0, unit) is None:
-                raise QueryError(f'"{unit[:40]}" is no unit that is known')
+                raise QueryError(f"{shown(unit)} is no unit that is known")
             if si(value, unit) is None:
-                raise QueryError(f"{value} {unit} is more than can be calculated with")
+                raise QueryError(f"{value:g} {unit} is more than can be calculated with")
         case Date(text):
             span(text)
         case str():
@@ -184,7 +185,7 @@ def check_regex(pattern: str) -> None:
     except (re2.error, UnicodeEncodeError) as error:
         fault = error.args[0] if isinstance(error, re2.error) else "a surrogate stands alone"
         told = fault.decode("utf-8", "replace") if isinstance(fault, bytes) else fault
-        raise QueryError(f'"{pattern[:40]}" is no regular expression: {told}') from error
+        raise QueryError(f"{shown(pattern)} is no regular expression: {told}") from error
 
 
 def check_pattern(pattern: str) -> None:
@@ -202,7 +203,7 @@ def check_pattern(pattern: str) -> None:
     """
     _text(pattern, PATTERN)
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise QueryError(f'"{pattern[-40:]}" ends with half a pair of backslashes')
+        raise QueryError(f"{shown(pattern)} ends with half a pair of backslashes")
 
 
 def _sort(literal: Literal) -> str:
@@ -232,7 +233,7 @@ def _text(value: object, longest: int) -> None:
     if not isinstance(value, str):
         raise QueryError(f"a {type(value).__name__} stands where a text is needed")
     if len(value) > longest:
-        raise QueryError(f"a text has {len(value)} characters, of {longest} at most", f'"{value[:20]}..."')
+        raise QueryError(f"a text has {len(value)} characters, of {longest} at most", shown(value))
 
 
 def _term(term: Term) -> int:
@@ -298,7 +299,7 @@ def _words(part: Text) -> int:
 def _name(part: DerivedFrom | SourceOf) -> int:
     _text(part.record, LETTERS)
     if len(part.record) < SHORTEST_NAME:
-        raise QueryError(f"the name of a record has at least {SHORTEST_NAME} characters", f'"{part.record}"')
+        raise QueryError(f"the name of a record has at least {SHORTEST_NAME} characters", shown(part.record))
     return 1
 
 

@@ -161,18 +161,14 @@ def _condition(part: Compare | Between | In | Like | Matches | Exists | Fields, 
 def _term(term: Term) -> str:
     first = term.path[0]
     plain = isinstance(first, str) and _WORD.fullmatch(first) and first.lower() not in _RESERVED
-    start = first if plain else _quoted(first)
-    return _with_aspect(term, ".".join([start, *map(_step, term.path[1:])]))
+    path = ".".join([str(first) if plain else _quoted(first), *map(_step, term.path[1:])])
+    return path if term.aspect is Aspect.VALUE else f"{term.aspect.value}({path})"
 
 
 def _right(term: Term) -> str:
     """A path on the right of a comparison: a single key alone would be taken for a text."""
     alone = term.aspect is Aspect.VALUE and len(term.path) == 1
     return f"$.{_step(term.path[0])}" if alone else _term(term)
-
-
-def _with_aspect(term: Term, path: str) -> str:
-    return path if term.aspect is Aspect.VALUE else f"{term.aspect.value}({path})"
 
 
 def _step(step: Step) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.build import Builder, place
 from parscope.catalog.query.limits import checked
+from parscope.catalog.query.shown import shown
 from parscope.core.errors import MissingExtraError, QueryError
 
 LONGEST = 100_000
@@ -93,14 +94,8 @@ def _refuse(text: str, error: Any) -> NoReturn:
     where = place(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
     if text[at : at + 1] == '"' and token is None:
         raise QueryError("the quotes that open here are not closed", where) from error
-    found = _shown(str(token or text[at])) if text[at:].strip() else "the end"
+    found = shown(str(token or text[at]).strip('"')) if text[at:].strip() else "the end"
     advice = 'write texts in double quotes: "HAADF"' if text[at : at + 1] in _OTHER_QUOTES else ""
     may_come = {name.lstrip("_") for name in error.interactive_parser.accepts()}
     expected = next(told for name, told in _EXPECTED.items() if name in may_come)
     raise QueryError(f"expected {expected}, found {found}", where, advice) from error
-
-
-def _shown(found: str) -> str:
-    """What was found, in few characters that can be printed."""
-    short = found if len(found) <= 40 else found[:37] + "..."
-    return short if short.startswith('"') else f'"{short}"' if short.isprintable() else ascii(short)

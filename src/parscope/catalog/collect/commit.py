@@ -133,9 +133,11 @@ class Commit:
 
     def _record(self, connection: Connection, old: Row[Any] | None, extract: Extract) -> int:
         """Find, change or make the record of a file that was read."""
-        same = connection.scalar(select(record.c.id).where(record.c.hash == self.entry.hash))
+        same = connection.execute(select(record).where(record.c.hash == self.entry.hash)).one_or_none()
         if same is not None:
-            return self._change(connection, int(same), extract)
+            copy = old is None or old.hash != self.entry.hash
+            # somebody else was faster with a copy: documents of copies differ in what readers make of their names
+            return int(same.id) if copy and same.error is None else self._change(connection, int(same.id), extract)
         if old is None:
             lone = lone_part(connection, map(Path, extract.parts))
             return self._make(connection, extract) if lone is None else self._change(connection, lone, extract)

@@ -6,7 +6,7 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from parscope.catalog.collect.journal import COMMITTED, HASHED, QUARANTINED, take_up, under
 from parscope.catalog.collect.names import to_path
@@ -55,8 +55,9 @@ def retry(connection: Connection, folder: Path) -> int:
     here = under(journal.c.path, folder)
     readers = connection.scalars(select(record.c.reader).distinct()).all()
     outdated = [reader for reader in readers if is_outdated(reader)]
-    theirs = select(file.c.path).join(record).where(record.c.reader.in_(outdated), file.c.part.is_(False))
-    old = journal.c.path.in_(theirs.where(file.c.present)) & (journal.c.stage == COMMITTED)
+    theirs = select(func.min(file.c.path)).join(record).where(record.c.reader.in_(outdated), file.c.part.is_(False))
+    one_of_each = theirs.where(file.c.present, under(file.c.path, folder)).group_by(file.c.record)
+    old = journal.c.path.in_(one_of_each) & (journal.c.stage == COMMITTED)
     again = here & journal.c.hash.is_not(None) & ((journal.c.stage == QUARANTINED) | old)
     return take_up(connection, connection.scalars(select(journal.c.path).where(again)).all(), HASHED)
 

@@ -78,7 +78,10 @@ def test_a_damaged_file_is_reported_with_an_exit_code_of_its_own(tmp_path: Path)
         (("collect", "--status"), "there is no catalog"),
         (("verify",), "there is no catalog"),
         (("collect", "instrument", "--once", "--catalog", "instrument"), "is a folder, not a catalog"),
-        (("collect", "instrument", "--once", "--catalog", "instrument/one.npy"), "is not a catalog; it is left as it is"),
+        (
+            ("collect", "instrument", "--once", "--catalog", "instrument/one.npy"),
+            "is not a catalog; it is left as it is",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(command: tuple[str, ...], line: str) -> None:

@@ -56,12 +56,13 @@ def collect(  # noqa: PLR0913 - one argument an option, as typer wants it
 def _collect(catalog: Catalog, folder: Path, settle: float, *, once: bool, retry: bool) -> None:
     """Run a collector; a signal lets it finish the file at hand, a second one does not."""
     from parscope.catalog.collect.collector import Collector
+    from parscope.catalog.people.deliver import Courier
 
     with progress_bar("Collecting", "files") as show:
         collector = Collector(catalog, folder, settle, lambda done, total: show("Collecting", done, total))
         if retry:
             collector.retry()
-        with _stopping(collector) as stopped:
+        with _stopping(collector) as stopped, Courier(catalog):
             collector.run(once=once)
     _note(collector)
     if once and stopped():
@@ -99,7 +100,7 @@ def _note(collector: Collector) -> None:
     for number, what in counted:
         if number:
             console.print(f"passed over: {number} {what}", highlight=False)
-    for what, paths in (("leads out of the folder", passed.outward), ("cannot be listed", passed.unreadable)):
+    for what, paths in (("leads out of the folder", passed.outward), ("cannot be looked at", passed.unreadable)):
         for path in paths:
             console.print(Text(f"passed over: {_shown(path)} {what}"), soft_wrap=True)
 

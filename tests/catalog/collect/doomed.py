@@ -1,7 +1,7 @@
 """A process that starts collectors and has them killed in the middle of a write; run as a script.
 
-Each line of its input is JSON: address, folder, and the number of the write transaction before whose end the collector is
-killed. Its answer is the number of the signal that ended the collector. It forks, as imports take longer than the rest.
+Each line of its input is JSON: address, folder, and the number of the write transaction before whose end the collector
+is killed. Its answer is the number of the signal that ended the collector. It forks, as imports take longest.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def collect(address: str, folder: str, number: int) -> None:
         Collector(catalog, Path(folder), settle=0.0).run(once=True)
 
 
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        collect(*json.loads(line))
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+if __name__ == "__main__":
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            collect(*json.loads(line))
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, update
 
 from parscope.catalog.collect.collector import Collector
 from parscope.catalog.collect.status import count, quarantined
@@ -272,3 +272,19 @@ def test_what_is_no_folder_is_refused(catalog: Catalog, folder: Path) -> None:
     (folder / "zarr.json").touch()
     with pytest.raises(InputError, match="is one data set; give the folder in which it lies"):
         Collector(catalog, folder)
+
+
+def test_what_an_older_library_read_is_read_again_when_asked(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    shutil.copy(play(folder / "a.play", number=1), folder / "b.play")
+    play(folder / "c.play", number=2)
+    collector = collected()
+    assert collector.retry() == 0
+    with catalog.writing() as connection:
+        older = {"reader": "played: numpy 0.9", "document": '{"name": "a.play"}'}
+        connection.execute(update(record).where(record.c.id == 1).values(**older))
+    assert collector.retry() == 1
+    collector.run(once=True)
+    assert rows(catalog, version, "number", "reader") == [(1, "played: numpy 0.9")]
+    assert catalog.get(rows(catalog, record, "uid")[0]).document["vendor"]["number"] == 1

@@ -18,6 +18,7 @@ from parscope.catalog.store.tables import file, journal
 _MAIN = (
     (re.compile(r"(.+)_\d+\.ser", re.IGNORECASE), "{}.emi"),
     (re.compile(r"(.+)_data_\d+\.h5", re.IGNORECASE), "{}_master.h5"),
+    (re.compile(r"(.+)\.hdr", re.IGNORECASE), "{}.mib"),
 )
 
 

@@ -17,13 +17,13 @@ from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import SETTLED, Entry
 from parscope.catalog.collect.names import files_of_database, to_path, to_text
 from parscope.catalog.collect.owner import this_process
-from parscope.catalog.collect.retry import retry, retry_unreadable
+from parscope.catalog.collect.retry import retry, unreadable_before
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
 from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_set, place_of, sweep
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
-from parscope.core.errors import InputError
+from parscope.core.errors import CatalogError, InputError
 
 SETTLE = 3.0
 """How long size and time of a file must rest until it counts as finished, in s."""
@@ -141,11 +141,16 @@ class Collector:
         with self.catalog.reading() as connection:
             expected = journal.known_in(connection, folder)
         expected -= self._see(sweep(self.folder, folder, but=self._but, passed=passed))
+        if self._stopped.is_set():
+            return  # in the middle of the list: what was not come to is not gone
         self._lose(to_path(name) for name in expected)
         if start is None:
             self.passed = passed
-            with self.catalog.writing() as connection:
-                retry_unreadable(connection, self.folder)
+            with self.catalog.reading() as connection:
+                readable = unreadable_before(connection, self.folder)
+            if readable:
+                with self.catalog.writing() as connection:
+                    journal.take_up(connection, readable, SETTLED)
 
     def _look_again(self, changed: set[Path]) -> None:
         """Sweep when it is time to; until then, look where something changed."""
@@ -168,7 +173,7 @@ class Collector:
     def _see(self, found: Iterator[Found]) -> set[str]:
         """Note files; return their names."""
         names: set[str] = set()
-        while batch := list(islice(found, _BATCH)):
+        while (batch := list(islice(found, _BATCH))) and not self._stopped.is_set():
             names |= {to_text(one.path) for one in batch}
             with self.catalog.reading() as connection:
                 news = journal.news(connection, batch)
@@ -243,5 +248,6 @@ class _Heart:
 
     def _beat(self) -> None:
         while not self._ended.wait(journal.LEASE / 3e6):
-            with self._catalog.writing() as connection:
+            # if others keep the catalog busy for a minute, the next beat may come through
+            with contextlib.suppress(CatalogError), self._catalog.writing() as connection:
                 journal.renew(connection, self._owner)

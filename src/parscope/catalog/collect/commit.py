@@ -133,9 +133,11 @@ class Commit:
 
     def _record(self, connection: Connection, old: Row[Any] | None, extract: Extract) -> int:
         """Find, change or make the record of a file that was read."""
-        same = connection.scalar(select(record.c.id).where(record.c.hash == self.entry.hash))
+        same = connection.execute(select(record).where(record.c.hash == self.entry.hash)).one_or_none()
         if same is not None:
-            return self._change(connection, int(same), extract)
+            copy = old is None or old.hash != self.entry.hash
+            # somebody else was faster with a copy: documents of copies differ in what readers make of their names
+            return int(same.id) if copy and same.error is None else self._change(connection, int(same.id), extract)
         if old is None:
             lone = lone_part(connection, map(Path, extract.parts))
             return self._make(connection, extract) if lone is None else self._change(connection, lone, extract)
@@ -147,8 +149,8 @@ class Commit:
         return number
 
     def _make(self, connection: Connection, extract: Extract) -> int:
-        told = {"hash": self.entry.hash, "reader": extract.reader, "error": extract.error}
-        return write.put_record(connection, extract.document, **told)
+        hashed = self.entry.hash
+        return write.put_record(connection, extract.document, hash=hashed, reader=extract.reader, error=extract.error)
 
     def _change(self, connection: Connection, number: int, extract: Extract) -> int:
         """Write a new version, unless it would say nothing new."""
@@ -161,8 +163,8 @@ class Commit:
             document = {**document, "name": decode(present.document).get("name", self.entry.path.name)}
         new = (self.entry.hash, encode(document), extract.reader, extract.error)
         if new != (present.hash, present.document, present.reader, present.error):
-            told = {"hash": self.entry.hash, "reader": extract.reader, "error": extract.error}
-            write.new_version(connection, number, document, **told)
+            hashed, reader, error = self.entry.hash, extract.reader, extract.error
+            write.new_version(connection, number, document, hash=hashed, reader=reader, error=error)
         return number
 
 

@@ -321,6 +321,30 @@ def advance(connection: Connection, entry: Entry, stage: str, **values: str | in
     return done.rowcount == 1
 
 
+def take_up(connection: Connection, names: Sequence[str], stage: str) -> int:
+    """Take up finished files again.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    names : sequence of str
+        Paths as the database spells them.
+    stage : str
+        From which stage on.
+
+    Returns
+    -------
+    int
+        How many.
+    """
+    values = {"stage": stage, "error": None, "extracted": None, "owner": None, "lease": None, "changed": now()}
+    for start in range(0, len(names), _MANY):
+        these = journal.c.path.in_(names[start : start + _MANY]) & journal.c.stage.in_(FINISHED)
+        connection.execute(update(journal).where(these).values(**values))
+    return len(names)
+
+
 def postpone(connection: Connection, entry: Entry, until: int) -> None:
     """Put a file back, to be taken again later.
 

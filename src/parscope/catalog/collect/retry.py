@@ -6,9 +6,9 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select
 
-from parscope.catalog.collect.journal import COMMITTED, HASHED, QUARANTINED, SETTLED, now, under
+from parscope.catalog.collect.journal import COMMITTED, HASHED, QUARANTINED, take_up, under
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.store.tables import file, journal, record
 
@@ -55,25 +55,28 @@ def retry(connection: Connection, folder: Path) -> int:
     here = under(journal.c.path, folder)
     readers = connection.scalars(select(record.c.reader).distinct()).all()
     outdated = [reader for reader in readers if is_outdated(reader)]
-    theirs = select(file.c.path).join(record).where(record.c.reader.in_(outdated), file.c.part.is_(False))
-    old = journal.c.path.in_(theirs.where(file.c.present)) & (journal.c.stage == COMMITTED)
+    theirs = select(func.min(file.c.path)).join(record).where(record.c.reader.in_(outdated), file.c.part.is_(False))
+    one_of_each = theirs.where(file.c.present, under(file.c.path, folder)).group_by(file.c.record)
+    old = journal.c.path.in_(one_of_each) & (journal.c.stage == COMMITTED)
     again = here & journal.c.hash.is_not(None) & ((journal.c.stage == QUARANTINED) | old)
-    values = {"stage": HASHED, "error": None, "changed": now()}
-    return int(connection.execute(update(journal).where(again).values(**values)).rowcount)
+    return take_up(connection, connection.scalars(select(journal.c.path).where(again)).all(), HASHED)
 
 
-def retry_unreadable(connection: Connection, folder: Path) -> None:
-    """Go on with files that the operating system refused before, and does not any more.
+def unreadable_before(connection: Connection, folder: Path) -> list[str]:
+    """Find files that the operating system refused before, and does not any more.
 
     Parameters
     ----------
     connection : Connection
-        In a write transaction.
+        To the catalog.
     folder : Path
         The folder that is collected.
+
+    Returns
+    -------
+    list of str
+        Paths as the database spells them.
     """
     refused = under(journal.c.path, folder) & (journal.c.stage == QUARANTINED) & journal.c.hash.is_(None)
-    for path in connection.scalars(select(journal.c.path).where(refused)).all():
-        if os.access(to_path(path), os.R_OK):
-            values = {"stage": SETTLED, "error": None, "changed": now()}
-            connection.execute(update(journal).where(journal.c.path == path).values(**values))
+    paths = connection.scalars(select(journal.c.path).where(refused)).all()
+    return [path for path in paths if os.access(to_path(path), os.R_OK)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 from sqlalchemy import update
@@ -43,16 +42,22 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> None:
     CatalogError
         If the catalog cannot be written.
     """
-    steps: dict[str, Callable[[Catalog, Extractor, Entry], Entry | None]] = {
-        SETTLED: hash_it,
-        HASHED: read_it,
-        EXTRACTED: commit_it,
-    }
     at_hand: Entry | None = entry
-    while at_hand is not None and at_hand.stage in steps:
-        if not _rests(catalog, at_hand):
-            return
-        at_hand = steps[at_hand.stage](catalog, extractor, at_hand)
+    while at_hand is not None and at_hand.stage in journal.WORK and _rests(catalog, at_hand):
+        at_hand = _step(catalog, extractor, at_hand)
+
+
+def _step(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
+    """Do what is next; a file that the operating system refuses is set aside."""
+    step = {SETTLED: hash_it, HASHED: read_it, EXTRACTED: commit_it}[entry.stage]
+    try:
+        return step(catalog, extractor, entry)
+    except OSError as error:
+        if _rests(catalog, entry):
+            reason = one_line(f"cannot be read: {error.strerror or error}")
+            with catalog.writing() as connection:
+                journal.advance(connection, entry, QUARANTINED, error=reason)
+        return None
 
 
 def _rests(catalog: Catalog, entry: Entry) -> bool:
@@ -68,13 +73,13 @@ def _rests(catalog: Catalog, entry: Entry) -> bool:
     return False
 
 
-def _next(catalog: Catalog, entry: Entry, stage: str, **values: str | None) -> Entry | None:
+def _next(catalog: Catalog, entry: Entry, now: Entry) -> Entry | None:
     """Write down that a step is done, if the file still is what the step began with."""
     if not _rests(catalog, entry):
         return None
     with catalog.writing() as connection:
-        done = journal.advance(connection, entry, stage, **values)
-    return replace(entry, stage=stage, **values) if done else None
+        done = journal.advance(connection, entry, now.stage, hash=now.hash, extracted=now.extracted)
+    return now if done else None
 
 
 def hash_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
@@ -93,16 +98,13 @@ def hash_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
     -------
     Entry or None
         What is next; None if nothing is.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
     """
-    try:
-        content = digest(entry.path)
-    except FileNotFoundError:
-        return None if not _rests(catalog, entry) else entry
-    except OSError as error:
-        with catalog.writing() as connection:
-            journal.advance(connection, entry, QUARANTINED, error=one_line(f"cannot be read: {error.strerror}"))
-        return None
-    return _next(catalog, entry, HASHED, hash=content)
+    return _next(catalog, entry, replace(entry, stage=HASHED, hash=digest(entry.path)))
 
 
 def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
@@ -121,6 +123,11 @@ def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
     -------
     Entry or None
         What is next; None if nothing is, for now.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
     """
     with catalog.reading() as connection:
         needless = is_part(connection, entry) or is_known(connection, entry)
@@ -130,7 +137,8 @@ def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
                 journal.postpone(connection, entry, journal.now() + _PAUSE)
                 return None
     extract = None if needless else extractor(entry.path, entry.root, entry.size)
-    return _next(catalog, entry, EXTRACTED, extracted=_packed(fingerprint(entry.path), extract))
+    said = _packed(fingerprint(entry.path), extract)
+    return _next(catalog, entry, replace(entry, stage=EXTRACTED, extracted=said))
 
 
 def commit_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:

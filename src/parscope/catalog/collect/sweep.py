@@ -45,7 +45,7 @@ class PassedOver:
     outward : list of Path
         Symbolic links that lead out of the folder, or nowhere; they are not followed.
     unreadable : list of Path
-        Folders that could not be listed.
+        Folders that could not be listed, and files that could not be looked at.
     """
 
     hidden: int = 0
@@ -66,14 +66,14 @@ def examine(path: Path) -> Found | None:
     Returns
     -------
     Found or None
-        None where there is no such thing now.
+        None where there is no such thing now, or none that may be looked at.
     """
     try:
         told = path.lstat()
         if stat.S_ISREG(told.st_mode):
             return Found(path, told.st_size, told.st_mtime_ns)
         return _examine_folder(path) if stat.S_ISDIR(told.st_mode) else None
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
 
 
@@ -89,7 +89,7 @@ def is_data_set(folder: Path) -> bool:
     -------
     bool
     """
-    return any((folder / name).exists() for name in _ZARR)
+    return any(os.path.lexists(folder / name) for name in _ZARR)
 
 
 def place_of(path: Path, root: Path) -> tuple[Path, bool] | None:
@@ -174,7 +174,7 @@ def sweep(
             passed.unreadable.append(folder)
             continue
         if _ZARR & {entry.name for entry in entries}:
-            yield from filter(None, [examine(folder)])
+            yield from _looked_at(folder, passed)
             continue
         folders = []
         for entry in entries:
@@ -182,8 +182,15 @@ def sweep(
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
                 else:
-                    yield from filter(None, [examine(Path(entry.path))])
+                    yield from _looked_at(Path(entry.path), passed)
         waiting += reversed(folders) if deep else ()
+
+
+def _looked_at(path: Path, passed: PassedOver) -> list[Found]:
+    found = examine(path)
+    if found is None:
+        passed.unreadable.append(path)
+    return [found] if found is not None else []
 
 
 def _is_taken(entry: os.DirEntry[str], root: Path, but: frozenset[Path], passed: PassedOver) -> bool:

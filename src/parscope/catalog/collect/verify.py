@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Row, exists, func, select, update
+from sqlalchemy import exists, func, select, update
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.journal import now
@@ -122,7 +123,7 @@ def verify(
     return report
 
 
-def _files(catalog: Catalog, mark: int) -> Iterator[Row[tuple[str, str, int, int, str]]]:
+def _files(catalog: Catalog, mark: int) -> Iterator[Any]:
     """Files that were not found whole in this verification, page by page, so that no transaction lasts long."""
     columns = select(file.c.path, file.c.hash, file.c.size, file.c.mtime_ns, record.c.uid)
     left = columns.join(record).where(file.c.present, file.c.verified.is_distinct_from(mark)).order_by(file.c.path)
@@ -145,7 +146,7 @@ def _lost(catalog: Catalog) -> list[Fault]:
         return [Fault(to_path(row.path), row.uid, "missing") for row in connection.execute(gone.order_by(file.c.path))]
 
 
-def _fault(row: Row[tuple[str, str, int, int, str]], pace: _Pace) -> str:
+def _fault(row: Any, pace: _Pace) -> str:
     """What is wrong with a file; nothing, if it is whole."""
     path = to_path(row.path)
     found = examine(path)

@@ -140,6 +140,8 @@ def test_a_saved_query_tells_its_new_matches_once(file: Path) -> None:
     assert told("saved", "images", "--new") == ""
     assert told("find", "--saved", "images", "--count") == "3\n"
     assert told("find", "beam.voltage > 100 kV", "--saved", "images", "--ids").strip() == uid("one.dm4")
+    assert "images: kept; 3 records" in told("find", "--save", "images", "--saved", "images")
+    assert "images: has no subscription" in run("saved", "images", "--new").stderr
     told("saved", "images", "--forget")
     assert told("saved").splitlines() == ["name  query  who  subscription  waiting  error"]
 
@@ -188,6 +190,7 @@ def test_a_picture_is_written_and_an_export_comes_back(file: Path, tmp_path: Pat
         (("note", "0000", "--derived-from", "1111", "--parameters", "{"), "no JSON"),
         (("saved", "--new"), "of which query"),
         (("saved", "x"), "no saved query"),
+        (("saved", "x", "--forget"), "no saved query"),
         (("saved", "x", "--new", "--forget"), "only one of them"),
         (("unpack", "nowhere", "--catalog", "new.db"), "no such folder"),
         (("unpack", "."), "no such file"),

@@ -148,7 +148,7 @@ def _table(catalog: Catalog, selection: Selection, _: Any) -> None:
     )
     show(("id", "acquired", "kind", "name"), map(_row, page.records))
     if page.cursor is not None:
-        _say(f"{catalog.count(selection.query)} records match; go on with --cursor {page.cursor}")
+        _say(f"{page.total} records match; go on with --cursor {page.cursor}")
 
 
 def _row(record: Record) -> list[str]:
@@ -168,11 +168,8 @@ def _ids(catalog: Catalog, selection: Selection, _: Any) -> None:
 def _json(catalog: Catalog, selection: Selection, _: Any) -> None:
     """One JSON object a line."""
     for record in records(catalog, selection):
-        print(
-            json.dumps(
-                {"uid": record.uid, "number": record.number, "error": record.error, **{"document": record.document}}
-            )
-        )
+        own = {"uid": record.uid, "number": record.number, "error": record.error}
+        print(json.dumps(own | {"document": record.document}))
 
 
 def _count(catalog: Catalog, selection: Selection, _: Any) -> None:

@@ -34,22 +34,26 @@ def saved(
     if (new or forget) and name is None:
         raise OptionError("of which query?", "--new" if new else "--forget", "give its name")
     with open_catalog(catalog) as opened:
+        if forget and name is not None:
+            _forget(opened, name)
+            return
         if name is not None:
-            _must(opened, name)
+            _check(opened, name, new)
         if new or post:
             _tell(opened, name, new)
-        elif forget and name is not None:
-            _forget(opened, name)
         else:
             _list(opened, name)
 
 
-def _must(catalog: Catalog, name: str) -> None:
-    """Refuse a name that is none."""
+def _check(catalog: Catalog, name: str, new: bool) -> None:
+    """Refuse a name that is none, and to print what nobody notes or a webhook is told."""
     from parscope.catalog.people.saved import load
 
     with catalog.reading() as connection:
-        load(connection, name)
+        webhook = load(connection, name).webhook
+    if new and webhook != "":
+        fault = "has no subscription" if webhook is None else "is told to a webhook"
+        raise OptionError(fault, name, "keep it once more with parscope find --save NAME --subscribe")
 
 
 def _forget(catalog: Catalog, name: str) -> None:
@@ -64,7 +68,8 @@ def _tell(catalog: Catalog, name: str | None, printed: bool) -> None:
     """Print what waits, or post it to webhooks."""
     from parscope.catalog.people.deliver import deliver
 
-    done = deliver(catalog, (lambda notice: print(notice.record)) if printed else None, only=name)
+    # Flushed: what did not arrive has not been told.
+    done = deliver(catalog, (lambda notice: print(notice.record, flush=True)) if printed else None, only=name)
     if not printed:
         print(f"{done.told} notices told")
     if done.failed:

@@ -13,6 +13,7 @@ from benchmarks.report import RESULTS, text, write
 TABLES = {
     "strain": "benchmarks.strain.book",
     "spectroscopy": "benchmarks.spectroscopy.book",
+    "catalog": "benchmarks.catalog.book",
     "networks-spectra": "benchmarks.networks.spectra",
     "networks-strain": "benchmarks.networks.strain",
 }

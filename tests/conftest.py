@@ -17,11 +17,15 @@ SOURCE = Path(__file__).parents[1] / "src"
 def _unchecked() -> tuple[str, ...]:
     """Modules that cannot be checked at run time.
 
-    A check round a numba kernel would hide it from the kernels that call it, and a name imported for type checkers
-    only is not there to be checked against.
+    A check round a numba kernel would hide it from the kernels that call it, a name imported for type checkers only is
+    not there to be checked against, and neither is any name where Python makes the methods of a NamedTuple.
     """
     files = [file for file in (SOURCE / "parscope").rglob("*.py") if file.name != "__init__.py"]
-    odd = [file for file in files if {"numba", "TYPE_CHECKING"} & set(re.findall(r"\w+", file.read_text("utf-8")))]
+    odd = [
+        file
+        for file in files
+        if {"numba", "NamedTuple", "TYPE_CHECKING"} & set(re.findall(r"\w+", file.read_text("utf-8")))
+    ]
     return tuple(".".join(file.relative_to(SOURCE).with_suffix("").parts) for file in odd)
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from parscope.cli.main import app
 from parscope.core import Reader, registry
 from parscope.core.errors import TruncatedError
+from parscope.testing import check_describer
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,6 +53,16 @@ def test_the_reader_of_the_how_to_reads(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-2])
     with pytest.raises(TruncatedError, match="copy it again"):
         reader.read(file)
+
+
+def test_the_describer_of_the_how_to_describes(tmp_path: Path) -> None:
+    space: dict[str, Any] = {}
+    exec(examples("docs/how-to/write-a-reader.md")[1], space)
+    file = tmp_path / "scan.house"
+    file.write_bytes(b'HOUSE{"shape": [2, 3, 8, 8], "HT": 200, "operator": "Ruska"}\n' + bytes(384))
+    told = check_describer(space["HouseDescriber"](), file)
+    assert told.vendor["operator"] == "Ruska"
+    assert told.common == {"beam": {"voltage": {"value": 200, "units": "kV"}}}
 
 
 def test_the_tutorial_runs_and_maps_what_was_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,11 @@
     │   ├── ShapeError            the dimensions do not fit the job
     │   ├── TruncatedError        the file ends before its data do
     │   └── UnreadableError       a part of a file cannot be read or decompressed
+    ├── CatalogError              a catalog cannot be opened, read or written
     ├── OptionError               an option contradicts the data or another option
     ├── NoLatticeError            no lattice of disks was found in the patterns
     ├── OutputError               a result cannot be written, or exists already
+    ├── QueryError                a query of a catalog cannot be understood or is too large
     └── MissingExtraError         an optional library is needed; names its pip command
 """
 
@@ -65,6 +67,10 @@ class UnreadableError(InputError):
     """A part of a file cannot be read or decompressed; the rest may be fine."""
 
 
+class CatalogError(ParscopeError):
+    """A catalog cannot be opened, read or written."""
+
+
 class OptionError(ParscopeError):
     """An option contradicts the data or another option."""
 
@@ -75,6 +81,10 @@ class NoLatticeError(ParscopeError):
 
 class OutputError(ParscopeError):
     """A result cannot be written, or exists already."""
+
+
+class QueryError(ParscopeError):
+    """A query of a catalog cannot be understood, or is too large."""
 
 
 class MissingExtraError(ParscopeError):

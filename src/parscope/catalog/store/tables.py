@@ -38,6 +38,7 @@ record = Table(
     Column("error", Text),  # why no reader could read the file
     Column("created", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
+    Index("record_changed", "changed", "id"),
 )
 
 version = Table(

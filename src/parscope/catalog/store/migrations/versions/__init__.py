@@ -1,0 +1,1 @@
+"""One file a version: what it changes of the tables."""

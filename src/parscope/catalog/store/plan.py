@@ -1,0 +1,121 @@
+"""From a query to the records that it is true of.
+
+The parts of a query are asked for one by one, each in a statement that the index answers, and combined as sets.
+Whatever a query says reaches the database as a parameter, never as SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from parscope.catalog.query.ast import (
+    And,
+    Between,
+    Collected,
+    Compare,
+    DerivedFrom,
+    Exists,
+    Expression,
+    Fields,
+    In,
+    Is,
+    Like,
+    Located,
+    Matches,
+    Not,
+    Or,
+    Order,
+    SourceOf,
+    Tagged,
+    Text,
+)
+from parscope.catalog.store import plan_records, plan_values
+from parscope.catalog.store.scope import Chosen, Ids, Scope
+
+_FEW = 200  # records of which it is faster to ask what else holds for them than which records it holds for
+
+_LEAVES: dict[type, tuple[int, Callable[[Scope, Any], Chosen]]] = {
+    Tagged: (0, plan_records.be_tagged),
+    Collected: (0, plan_records.be_collected),
+    DerivedFrom: (0, plan_records.descend),
+    SourceOf: (0, plan_records.ascend),
+    Text: (1, plan_values.have_words),
+    In: (1, plan_values.be_in),
+    Compare: (2, plan_values.compare),
+    Between: (2, plan_values.lie_between),
+    Is: (2, plan_records.be),
+    Exists: (3, plan_values.exist),
+    Like: (4, plan_values.be_like),
+    Matches: (5, plan_values.match),
+    Fields: (5, plan_values.compare_fields),
+    Located: (5, plan_records.be_located),
+}
+"""How a part that has no parts is answered, and the effort that this takes, roughly: the least is asked first."""
+
+
+def matching(connection: Connection, query: Expression, within: Sequence[int] | None = None) -> Ids:
+    """Records that a query is true of.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction that sees one state of the catalog throughout.
+    query : Expression
+        Within the limits of `parscope.catalog.query.limits`.
+    within : sequence of int, optional
+        Ids of the only records that are looked at, at most a few hundred. Default: all.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Their ids, ascending.
+
+    Raises
+    ------
+    QueryError
+        If a unit, a date or a regular expression in it is none.
+    """
+    scope = Scope(connection, within)
+    chosen = chosen_of(scope, query)
+    if within is not None:
+        chosen = chosen & scope.everything
+    return np.flatnonzero(chosen)
+
+
+def chosen_of(scope: Scope, query: Expression) -> Chosen:
+    """Set of records that an expression is true of."""
+    match query:
+        case And(parts):
+            return _all(scope, parts)
+        case Or(parts):
+            return scope.united(chosen_of(scope, part) for part in parts)
+        case Not(part):
+            return scope.everything & ~chosen_of(scope, part)
+    return _LEAVES[type(query)][1](scope, query)
+
+
+def _all(scope: Scope, parts: Sequence[Expression]) -> Chosen:
+    """Records that all parts are true of: what is quick to tell comes first; of few records the rest is asked."""
+    chosen: Chosen | None = None
+    for part in sorted(parts, key=_effort):
+        found = chosen_of(scope, part)
+        chosen = found if chosen is None else chosen & found
+        if np.count_nonzero(chosen) <= _FEW:
+            scope = scope.narrowed(chosen)
+    return scope.everything if chosen is None else chosen
+
+
+def _effort(query: Expression) -> int:
+    """How late a part of a conjunction is asked for."""
+    match query:
+        case Not(part):
+            return _effort(part) + 1
+        case And(parts) | Or(parts):
+            return max(map(_effort, parts), default=0) + 1
+        case Compare(order=Order.EQUAL):
+            return 1
+    return _LEAVES[type(query)][0]

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from parscope.catalog.query import And, Not, dumps, loads, parse, spell
 from parscope.catalog.query.ast import Aspect, Between, Compare, Exists, Expression, In, Like, Matches, Order, Term
@@ -75,6 +77,72 @@ def test_text_is_refused_with_the_column(text: str, told: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse(text)
     assert str(caught.value) == told
+
+
+PIECES = [
+    "a",
+    "b.c",
+    '"x"',
+    "=",
+    "!=",
+    ">=",
+    "~",
+    "!~",
+    "like",
+    "in",
+    "not",
+    "and",
+    "or",
+    "exists",
+    "(",
+    ")",
+    ",",
+    "..",
+]
+PIECES += [
+    "3",
+    "kV",
+    "2024-03",
+    "$",
+    ".",
+    "**",
+    "all(",
+    "any(",
+    "length(",
+    "true",
+    "null",
+    "nan",
+    "text",
+    "date",
+    "is missing",
+]
+PIECES += [
+    "derived from",
+    "source of",
+    "3fa9",
+    "in collection",
+    "file like",
+    "tagged",
+    '"',
+    "\\",
+    "#",
+    "\n",
+    "\0",
+    "é",
+    "1/nm",
+]
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.sampled_from(PIECES), max_size=10).map(" ".join))
+def test_whatever_is_typed_is_read_or_refused_in_one_line(text: str) -> None:
+    try:
+        assert parse(spell(parse(text))) is not None
+    except QueryError as error:
+        assert str(error).isprintable() and len(str(error)) < 200
+        assert error.where.startswith(("column ", "line ")) or error.what.startswith(
+            ("there is no word", "the name of")
+        )
 
 
 def json_of(query: Any, **others: Any) -> str:

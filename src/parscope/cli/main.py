@@ -22,6 +22,13 @@ VERBS = {
     "forecast": "Forecast how well the parameters of a technique can be known.",
     "simulate": "Simulate a scan whose truth is known.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
+    "collect": "Collect every file that instruments save in a folder, with all of its metadata.",
+    "find": "Find records of the catalog by any of their metadata.",
+    "show": "Show all that the catalog knows of a record.",
+    "note": "Tag and annotate a record, collect it, say what it was made from.",
+    "saved": "List saved queries, and see their new matches.",
+    "unpack": "Take the records of an RO-Crate into the catalog.",
+    "verify": "Read every collected file again: which are damaged, changed or missing?",
     "view": "Look at the maps of a fit in the browser: click a pixel, see its spectrum with the fit.",
 }
 

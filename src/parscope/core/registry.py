@@ -42,6 +42,35 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("nanonis-image", "nanonis_sxm", "NanonisImageReader"),
         )
     },
+    "parscope.describers": {
+        name: f"parscope.io.describers.{module}:{cls}Describer"
+        for name, module, cls in (
+            ("dm", "dm", "Dm"),
+            ("velox", "velox", "Velox"),
+            ("hdf5", "hdf5", "Hdf5"),
+            ("tia", "tia", "Tia"),
+            ("mrc", "mrc", "Mrc"),
+            ("tiff", "tiff", "Tiff"),
+            ("bruker", "bruker", "Bruker"),
+            ("nanonis-image", "nanonis", "NanonisImage"),
+            ("nanonis-spectrum", "nanonis", "NanonisSpectrum"),
+            ("nanoscope", "nanoscope", "Nanoscope"),
+            ("igor", "igor", "Igor"),
+            ("axz", "axz", "Axz"),
+            ("mdt", "mdt", "Mdt"),
+            ("numpy", "numpy", "Numpy"),
+            ("zarr", "zarr", "Zarr"),
+            ("merlin", "detectors", "Merlin"),
+            ("empad", "detectors", "Empad"),
+            ("emsa", "emsa", "Emsa"),
+            ("picture", "documents", "Picture"),
+            ("igor-experiment", "igor", "IgorExperiment"),
+            ("em", "others", "Others"),
+            ("json", "documents", "Json"),
+            ("xml", "documents", "Xml"),
+            ("table", "documents", "Table"),
+        )
+    },
 }
 
 

@@ -251,6 +251,31 @@ def attribute(node: Any, key: str, default: Any = None) -> Any:
     return node.attrs[key]
 
 
+def scale_of(stored: h5py.Dataset, place: int) -> h5py.Dataset | None:
+    """Scale attached to a dimension, by the attribute that holds it: HDF5's own functions crash on a damaged one.
+
+    Parameters
+    ----------
+    stored : h5py.Dataset
+        Any data set.
+    place : int
+        Which dimension.
+
+    Returns
+    -------
+    h5py.Dataset or None
+        None where no scale is attached.
+    """
+    held = "DIMENSION_LIST" in stored.attrs
+    if not held or h5py.check_vlen_dtype(stored.attrs.get_id("DIMENSION_LIST").dtype) != h5py.ref_dtype:
+        return None
+    attached = stored.attrs["DIMENSION_LIST"]
+    if len(attached) != stored.ndim or not len(attached[place]) or not attached[place][0]:
+        return None
+    scale = stored.file[attached[place][0]]
+    return scale if isinstance(scale, h5py.Dataset) else None
+
+
 def _attrs(node: Any) -> Iterator[tuple[str, Any]]:
     for key in node.attrs:
         try:

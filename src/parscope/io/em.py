@@ -102,7 +102,7 @@ def _choose(path: Path, signals: list[dict[str, Any]], dataset: str | None, rank
     return fitting[0]
 
 
-def open_signals(path: Path, plugin: str) -> tuple[Helper, list[dict[str, Any]]]:
+def open_signals(path: Path, plugin: str, whole: bool = False) -> tuple[Helper, list[dict[str, Any]]]:
     """Let a helper process open a file.
 
     Parameters
@@ -111,6 +111,8 @@ def open_signals(path: Path, plugin: str) -> tuple[Helper, list[dict[str, Any]]]
         The file.
     plugin : str
         RosettaSciIO's name of the format.
+    whole : bool, default False
+        Whether all metadata are wanted as they are, not a flat and short form of them.
 
     Returns
     -------
@@ -128,7 +130,8 @@ def open_signals(path: Path, plugin: str) -> tuple[Helper, list[dict[str, Any]]]
     """
     helper = Helper(path)
     try:
-        signals = helper.ask({"do": "open", "plugin": plugin, "path": str(path.resolve())})["signals"]
+        deed = "describe" if whole else "open"
+        signals = helper.ask({"do": deed, "plugin": plugin, "path": str(path.resolve())})["signals"]
     except BaseException:
         helper.close()
         raise
@@ -283,8 +286,28 @@ def _stop(popen: subprocess.Popen[bytes], words: Any) -> None:
     words.close()
 
 
-def _window(helper: Helper, signal: int, window: list[Window]) -> NDArray[Any]:
-    told = helper.ask({"do": "read", "signal": signal, "window": window})
+def window(helper: Helper, signal: int, stretches: list[Window]) -> NDArray[Any]:
+    """Read a part of a signal.
+
+    Parameters
+    ----------
+    helper : Helper
+        That opened the file.
+    signal : int
+        Which of its signals.
+    stretches : list of (int, int)
+        First position, and one past the last, along the leading dimensions.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    FormatError, UnreadableError
+        If it cannot be read.
+    """
+    told = helper.ask({"do": "read", "signal": signal, "window": stretches})
     block: NDArray[Any] = np.empty(told["shape"], np.dtype(told["dtype"]))
     try:
         helper.payload(block.reshape(-1).view(np.uint8))
@@ -321,7 +344,7 @@ class EmCube(LazyScan):
         with self._lock:
             helper: Helper = self._opened()
             try:
-                return _window(helper, self.source[1], [ys, xs])
+                return window(helper, self.source[1], [ys, xs])
             except BaseException:
                 self._handle = None
                 raise
@@ -342,7 +365,7 @@ class EmStack(StackScan):
         with self._lock:
             helper: Helper = self._opened()
             try:
-                return _window(helper, self.source[1], [(start, stop)])
+                return window(helper, self.source[1], [(start, stop)])
             except BaseException:
                 self._handle = None
                 raise

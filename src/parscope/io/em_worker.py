@@ -15,6 +15,7 @@ import numpy as np
 
 from parscope.io._meta import flatten
 from parscope.io._wire import Outlet, receive, send
+from parscope.io.describers._verbatim import verbatim
 
 
 class Session:
@@ -36,10 +37,10 @@ class Session:
         Parameters
         ----------
         request : dict
-            ``do`` names the deed: ``open``, ``read`` or ``write``.
+            ``do`` names the deed: ``open``, ``describe``, ``read`` or ``write``.
         """
         try:
-            deeds = {"open": self.open, "read": self.read, "write": self.write}
+            deeds = {"open": self.open, "describe": self.describe, "read": self.read, "write": self.write}
             message, payload = deeds[request["do"]](request)
         except ModuleNotFoundError as error:
             message, payload = {"missing": error.name or "rosettasciio"}, b""
@@ -63,8 +64,35 @@ class Session:
             Empty.
         """
         plugin = import_module(f"rsciio.{request['plugin']}")
-        self.signals = [_ordered(s) for s in plugin.file_reader(request["path"], lazy=True)]
+        try:
+            found = plugin.file_reader(request["path"], lazy=True)
+        except NotImplementedError:
+            # formats of single spectra have no lazy reader
+            found = plugin.file_reader(request["path"])
+        self.signals = [_ordered(s) for s in found]
         return {"signals": [_describe(s) for s in self.signals]}, b""
+
+    def describe(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """List the signals of a file with all of their metadata as they are.
+
+        Parameters
+        ----------
+        request : dict
+            ``plugin`` and ``path``.
+
+        Returns
+        -------
+        message : dict
+            ``signals``: as `open` lists them, with names of the axes, metadata verbatim, and as mapped by RosettaSciIO.
+        payload : bytes
+            Empty.
+        """
+        listed, payload = self.open(request)
+        for told, signal in zip(listed["signals"], self.signals, strict=True):
+            told["axes"] = [[*a, str(s.get("name", ""))] for a, s in zip(told["axes"], signal["axes"], strict=True)]
+            told["metadata"] = verbatim(_mapping(signal.get("original_metadata", {})))
+            told["mapped"] = verbatim(_mapping(signal.get("metadata", {})))
+        return listed, payload
 
     def read(self, request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """Read one window of one signal.

@@ -49,7 +49,7 @@ class IgorReader:
 
     def read(self, path: Path, *, dataset: str | None = None) -> Spectra:
         """Open a wave, or one channel of it; see `parscope.core.contracts.SpectraReader.read`."""
-        wave = _wave(path)
+        wave = wave_of(path)
         try:
             found, image = _parts(path, wave)
         except ValueError as error:
@@ -62,16 +62,55 @@ class IgorReader:
 
 
 @dataclass(frozen=True)
-class _Wave:
+class Wave:
+    """What the headers of a wave say.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Lengths, the fastest dimension first.
+    dtype : dtype
+        Of a sample.
+    steps : tuple of (float, float, str)
+        Distance of two samples, position of the first, and unit, of every dimension.
+    unit : str
+        Of the samples.
+    labels : tuple of str
+        Names of the channels; none where there are no channels.
+    note : str
+        As the instrument wrote it.
+    """
+
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     steps: tuple[tuple[float, float, str], ...]
     unit: str
     labels: tuple[str, ...]
-    notes: Mapping[str, Any]
+    note: str
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """The note as key -> value."""
+        return flatten(entries(self.note), limit=len(self.note))
 
 
-def _wave(path: Path) -> _Wave:
+def wave_of(path: Path) -> Wave:
+    """Read the headers of a wave of version 5.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Wave
+
+    Raises
+    ------
+    FormatError, TruncatedError
+        If it is of another version, damaged or cut short.
+    """
     with path.open("rb") as stream:
         head = stream.read(_HEADERS)
     order = "<" if head[:1] != b"\0" else ">"
@@ -93,7 +132,8 @@ def _wave(path: Path) -> _Wave:
     scales, starts = struct.unpack(f"{order}4d", head[148:180]), struct.unpack(f"{order}4d", head[180:212])
     steps = tuple(zip(scales, starts, units[1:], strict=True))
     labels = _labels(tail, sizes, len(shape) - 1)
-    return _Wave(shape, dtype, steps, units[0], labels, _notes(tail[sizes[0] : sizes[0] + sizes[1]]))
+    note = _text(tail[sizes[0] : sizes[0] + sizes[1]].replace(b"\0", b" "))
+    return Wave(shape, dtype, steps, units[0], labels, note)
 
 
 def _check(path: Path, head: bytes, order: str) -> None:
@@ -125,16 +165,25 @@ def _labels(tail: bytes, sizes: tuple[int, ...], place: int) -> tuple[str, ...]:
     return tuple(_text(entries[i : i + 32]) for i in range(32, len(entries) - 31, 32))
 
 
-def _notes(raw: bytes) -> dict[str, Any]:
-    lines = _text(raw.replace(b"\0", b" ")).splitlines()
+def entries(note: str) -> dict[str, str | list[str]]:
+    """Keys and values of a note; a key that Asylum writes more than once has a list.
+
+    Parameters
+    ----------
+    note : str
+        As the instrument wrote it, a line for each key.
+
+    Returns
+    -------
+    dict
+    """
     found: dict[str, list[str]] = {}
-    for key, _, value in (line.partition(":") for line in lines if line.strip()):
+    for key, _, value in (line.partition(":") for line in note.splitlines() if line.strip()):
         found.setdefault(key.strip(), []).append(value.strip())
-    # Asylum writes some keys more than once
-    return flatten({key: said if len(said) > 1 else said[0] for key, said in found.items()}, limit=len(lines))
+    return {key: said if len(said) > 1 else said[0] for key, said in found.items()}
 
 
-def _parts(path: Path, wave: _Wave) -> tuple[dict[str, Spectra], bool]:
+def _parts(path: Path, wave: Wave) -> tuple[dict[str, Spectra], bool]:
     """Channels of a wave, and whether they are maps."""
     rank, names = len(wave.shape), wave.labels if len(wave.labels) == wave.shape[-1] else ()
     along = [_axis(wave, place, name) for place, name in enumerate(_axis_names(rank, bool(names)))]
@@ -159,12 +208,12 @@ def _axis_names(rank: int, labelled: bool) -> tuple[str, ...]:
     return ("x", "y") if rank == 2 or labelled else ("x", "y", "step")
 
 
-def _axis(wave: _Wave, place: int, name: str) -> Axis:
+def _axis(wave: Wave, place: int, name: str) -> Axis:
     scale, start, unit = wave.steps[place]
     return spectral_axis(name, start + scale * np.arange(wave.shape[place]), unit)
 
 
-def _channel(path: Path, wave: _Wave, index: int, axes: tuple[Axis, ...], name: str) -> Spectra:
+def _channel(path: Path, wave: Wave, index: int, axes: tuple[Axis, ...], name: str) -> Spectra:
     lengths = tuple(axis.size for axis in axes)
     # Igor draws the first line of an image at its bottom; here y points down
     grid = Grid(lengths, tuple(range(len(lengths))), (0,) if len(lengths) == 3 else ())

@@ -17,7 +17,7 @@ from parscope.io._meta import plain_axes
 from parscope.io._scan import StackScan, first_line, fold
 
 _COUNTED = {"U01": ">u1", "U08": ">u1", "U16": ">u2", "U32": ">u4"}
-_KEYS = [
+KEYS = [
     "id",
     "sequence",
     "header_length",
@@ -82,12 +82,33 @@ class MerlinReader:
             )
         scan = scan_shape or _scan_shape(file, frames, told)
         shape = fold((frames, *header.shape), scan, pattern_shape, str(file))
-        metadata = {**dict(zip(_KEYS, header.fields, strict=False)), **told}
+        metadata = {**dict(zip(KEYS, header.fields, strict=False)), **told}
         if header.depth:
             data: StackScan = RawMedipixScan(file, shape, header.length, (header.depth, header.quad))
         else:
             data = FlatScan(file, shape, Records(0, header.dtype, lead=header.length))
         return Frames(data, plain_axes(shape), metadata, str(file))
+
+
+def pattern_header(path: Path) -> tuple[str, ...]:
+    """Fields of the head of the first frame.
+
+    Parameters
+    ----------
+    path : Path
+        The .mib file.
+
+    Returns
+    -------
+    tuple of str
+        As named by ``KEYS``, and what follows.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read.
+    """
+    return _header(path).fields
 
 
 def _header(path: Path) -> _Header:

@@ -12,12 +12,12 @@ import numpy as np
 from parscope.core.axes import Axis
 from parscope.core.errors import FormatError
 from parscope.core.spectra import Spectra
-from parscope.io._h5 import attribute, attributes, looks, opened, survey
+from parscope.io._h5 import attribute, attributes, looks, opened, scale_of, survey
 from parscope.io._h5_spectra import H5Spectra, check_storage, fields
 from parscope.io._meta import flatten, spectral_axis, text, without_latex
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
 
-_MARKS = ("DIMENSION_LIST", "quantity", "units", "data_type")
+MARKS = ("DIMENSION_LIST", "quantity", "units", "data_type")
 _LONGEST, _NOTES = 1 << 22, 20_000
 
 
@@ -40,15 +40,35 @@ class NsidReader:
             if dataset is not None:
                 names = [pick(path, names, dataset)]
             told = flatten(attributes(file, _NOTES), limit=_NOTES)
-            return settle(path, {name: _spectra(path, file[name], told) for name in names})
+            return settle(path, {name: spectra_of(path, file[name], told) for name in names})
 
 
 def _mains(file: h5py.File) -> list[str]:
     full = (name for name, (shape, _) in sorted(survey(file).datasets.items()) if shape and 0 not in shape)
-    return [n for n in full if all(mark in file[n].attrs for mark in _MARKS) and not fields(file[n])]
+    return [n for n in full if all(mark in file[n].attrs for mark in MARKS) and not fields(file[n])]
 
 
-def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spectra:
+def spectra_of(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spectra:
+    """Spectra of one main data set.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    stored : h5py.Dataset
+        The data set.
+    told : mapping
+        Metadata of the file.
+
+    Returns
+    -------
+    Spectra
+
+    Raises
+    ------
+    FormatError
+        If its scales do not fit it.
+    """
     axes = [_axis(path, stored, place) for place in range(stored.ndim)]
     spectral = _spectral(stored, axes)
     if not spectral:
@@ -63,26 +83,15 @@ def _spectra(path: Path, stored: h5py.Dataset, told: Mapping[str, Any]) -> Spect
 
 
 def _spectral(stored: h5py.Dataset, axes: list[Axis]) -> dict[int, Axis]:
-    scales = [_scale(stored, place) for place in range(stored.ndim)]
+    scales = [scale_of(stored, place) for place in range(stored.ndim)]
     kinds = [text(attribute(scale, "dimension_type", "")) if scale else "" for scale in scales]
     marked = {i: axis for i, axis in enumerate(axes) if "SPECTRAL" in kinds[i].upper()}
     named = {i: axis for i, axis in enumerate(axes) if axis.name in ("frequency", "bias")}
     return marked or named or (dict(enumerate(axes)) if len(axes) == 1 else {})
 
 
-def _scale(stored: h5py.Dataset, place: int) -> h5py.Dataset | None:
-    """Scale attached to a dimension, by the attribute that holds it: HDF5's own functions crash on a damaged one."""
-    if h5py.check_vlen_dtype(stored.attrs.get_id("DIMENSION_LIST").dtype) != h5py.ref_dtype:
-        return None
-    attached = stored.attrs["DIMENSION_LIST"]
-    if len(attached) != stored.ndim or not len(attached[place]) or not attached[place][0]:
-        return None
-    scale = stored.file[attached[place][0]]
-    return scale if isinstance(scale, h5py.Dataset) else None
-
-
 def _axis(path: Path, stored: h5py.Dataset, place: int) -> Axis:
-    scale, size, where = _scale(stored, place), stored.shape[place], f"{path}:{stored.name}"
+    scale, size, where = scale_of(stored, place), stored.shape[place], f"{path}:{stored.name}"
     labels = np.atleast_1d(attribute(stored, "DIMENSION_LABELS", []))
     name = text(labels[place]) if len(labels) == stored.ndim else f"dimension {place}"
     if scale is None:

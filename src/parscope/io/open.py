@@ -65,7 +65,7 @@ def open_frames(
     (2, 3)
     """
     file = Path(path)
-    _present(file)
+    present(file)
     reader = load(_GROUP, format)() if format else _sniff(file, raw=bool(scan_shape and pattern_shape))
     options: dict[str, Any] = {
         "scan_shape": scan_shape,
@@ -119,7 +119,7 @@ def open_spectra(
     (5,)
     """
     file = Path(path)
-    _present(file)
+    present(file)
     reader = load(_SPECTRA, format)() if format else _sniff_spectra(file)
     spectra: Spectra = reader.read(file, dataset=dataset)
     return spectra
@@ -146,7 +146,19 @@ def _refuse_hdf5(path: Path) -> None:
         )
 
 
-def _present(path: Path) -> None:
+def present(path: Path) -> None:
+    """Refuse a path that nothing can be read from.
+
+    Parameters
+    ----------
+    path : Path
+        A file or folder.
+
+    Raises
+    ------
+    InputError
+        If there is nothing, or an empty file, or it may not be read.
+    """
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"{path.stem[:4]}*"))[:3] if path.parent.is_dir() else []
         raise InputError("no such file", str(path), f"did you mean {', '.join(near)}?" if near else "check the path")

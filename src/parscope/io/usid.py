@@ -25,7 +25,7 @@ from parscope.io._h5_spectra import H5Spectra, check_storage, fields
 from parscope.io._meta import flatten, spectral_axis, text
 from parscope.io._spectra import Grid, arrange, pick, settle, spectral_place
 
-_TABLES = ("Position_Indices", "Position_Values", "Spectroscopic_Indices", "Spectroscopic_Values")
+TABLES = ("Position_Indices", "Position_Values", "Spectroscopic_Indices", "Spectroscopic_Values")
 _LARGEST, _NOTES = 1 << 26, 20_000
 
 
@@ -47,12 +47,14 @@ class UsidReader:
                 raise FormatError(f"holds no USID data set; it holds {survey(file).listing()}", str(path))
             names = known if dataset is None else [pick(path, known, dataset)]
             told = flatten(attributes(file, _NOTES), limit=_NOTES)
-            return settle(path, {name: _spectra(path, file, known[name], {"dataset": name, **told}) for name in names})
+            return settle(
+                path, {name: spectra_of(path, file, known[name], {"dataset": name, **told}) for name in names}
+            )
 
 
 def _mains(file: h5py.File) -> list[str]:
     flat = (name for name, (shape, _) in sorted(survey(file).datasets.items()) if len(shape) == 2 and 0 not in shape)
-    return [name for name in flat if all(table in file[name].attrs for table in _TABLES)]
+    return [name for name in flat if all(table in file[name].attrs for table in TABLES)]
 
 
 def _numbers(file: h5py.File, main: str) -> list[tuple[str, tuple[str, str | None]]]:
@@ -60,7 +62,29 @@ def _numbers(file: h5py.File, main: str) -> list[tuple[str, tuple[str, str | Non
     return [(f"{main}/{field}", (main, field)) for field in fields(file[main])] or [(main, (main, None))]
 
 
-def _spectra(path: Path, file: h5py.File, place: tuple[str, str | None], told: Mapping[str, Any]) -> Spectra:
+def spectra_of(path: Path, file: h5py.File, place: tuple[str, str | None], told: Mapping[str, Any]) -> Spectra:
+    """Spectra of one main data set.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    file : h5py.File
+        Open.
+    place : tuple
+        Path of the data set, and which number of a sample that is made of several.
+    told : mapping
+        Metadata of the file.
+
+    Returns
+    -------
+    Spectra
+
+    Raises
+    ------
+    FormatError
+        If its tables do not fit it.
+    """
     stored, field = file[place[0]], place[1]
     rows, columns = _side(path, stored, "Position"), _side(path, stored, "Spectroscopic")
     axes = (*rows.axes, *columns.axes)

@@ -1,0 +1,247 @@
+"""Collects a folder: sweeps it, waits until files settle, and takes one after the other into the catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from parscope.catalog.collect import journal
+from parscope.catalog.collect.extract import Extractor
+from parscope.catalog.collect.journal import SETTLED, Entry
+from parscope.catalog.collect.names import files_of_database, to_path, to_text
+from parscope.catalog.collect.owner import this_process
+from parscope.catalog.collect.retry import retry, retry_unreadable
+from parscope.catalog.collect.status import count
+from parscope.catalog.collect.steps import carry_out
+from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_set, place_of, sweep
+from parscope.catalog.collect.watch import Watch
+from parscope.catalog.store.catalog import Catalog
+from parscope.core.errors import InputError
+
+SETTLE = 3.0
+"""How long size and time of a file must rest until it counts as finished, in s."""
+
+_SWEEP = 60.0
+_SHARE = 10
+_BATCH = 500
+_MANY = 200
+_AT_ONCE = 8
+_BREATH = 0.2
+
+
+@dataclass
+class Collector:
+    """Takes what an instrument saves in a folder into a catalog.
+
+    Any number of them may work on one folder, on one machine or several: they share the files.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where records go.
+    folder : Path
+        What is collected, with all folders in it.
+    settle : float, default 3.0
+        How long size and time of a file must rest until it counts as finished [s].
+    tell : callable, optional
+        Told how many files are done, and how many there are.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or it is a data set itself.
+    """
+
+    catalog: Catalog
+    folder: Path
+    settle: float = SETTLE
+    tell: Callable[[int, int], None] = lambda done, total: None
+    passed: PassedOver = field(default_factory=PassedOver, init=False)
+
+    def __post_init__(self) -> None:
+        """Find the folder, whatever it is called."""
+        if not self.folder.is_dir():
+            raise InputError("there is no such folder", str(self.folder), "check the path")
+        self.folder = self.folder.resolve()
+        if is_data_set(self.folder):
+            raise InputError("is one data set", str(self.folder), "give the folder in which it lies")
+        self._but = files_of_database(self.catalog.engine.url)
+        self._owner = this_process()
+        self._stopped = threading.Event()
+        self._due = self._told = 0.0
+
+    def stop(self) -> None:
+        """Let the file at hand be finished, and then end `run`; may be called by a signal."""
+        self._stopped.set()
+
+    def retry(self) -> int:
+        """Have files read again that could not be read, or that another version of their reader read.
+
+        Returns
+        -------
+        int
+            How many.
+        """
+        with self.catalog.writing() as connection:
+            return retry(connection, self.folder)
+
+    def run(self, *, once: bool = False) -> None:
+        """Collect until stopped.
+
+        Parameters
+        ----------
+        once : bool, default False
+            End as soon as all files that have settled are in the catalog.
+
+        Raises
+        ------
+        CatalogError
+            If the catalog cannot be written.
+        OSError
+            If the folder cannot be listed.
+        """
+        with Watch(self.folder, active=not once) as watch, Extractor() as extractor, _Heart(self.catalog, self._owner):
+            try:
+                self.look()
+                self._due = time.monotonic() + _SWEEP
+                settled_by = time.monotonic() + self.settle
+                while not self._stopped.is_set():
+                    self._look_again(watch.take())
+                    busy = self._work(extractor)
+                    if once and not busy and time.monotonic() > settled_by and not self._queued():
+                        return
+                    if not busy:
+                        watch.wait(_BREATH)
+            finally:
+                with self.catalog.writing() as connection:
+                    journal.release(connection, self._owner)
+
+    def look(self, start: Path | None = None) -> None:
+        """Note what lies in the folder, and what does not any more.
+
+        Parameters
+        ----------
+        start : Path, optional
+            A folder in it, if only that is to be looked at.
+
+        Raises
+        ------
+        OSError
+            If it cannot be listed.
+        """
+        folder = self.folder if start is None else start
+        passed = PassedOver()
+        with self.catalog.reading() as connection:
+            expected = journal.known_in(connection, folder)
+        expected -= self._see(sweep(self.folder, folder, but=self._but, passed=passed))
+        self._lose(to_path(name) for name in expected)
+        if start is None:
+            self.passed = passed
+            with self.catalog.writing() as connection:
+                retry_unreadable(connection, self.folder)
+
+    def _look_again(self, changed: set[Path]) -> None:
+        """Sweep when it is time to; until then, look where something changed."""
+        began = time.monotonic()
+        if began >= self._due or len(changed) > _MANY:
+            try:
+                self.look()
+            except OSError:  # a share that is away for a while; what was in it is not taken for lost
+                self.passed.unreadable.append(self.folder)
+            self._due = time.monotonic() + max(_SWEEP, _SHARE * (time.monotonic() - began))
+            return
+        for folder, deep in {place for path in changed if (place := place_of(path, self.folder))}:
+            with contextlib.suppress(OSError):
+                self.look(folder) if deep else self._see(sweep(self.folder, folder, deep=False, but=self._but))
+        for gone in {path for path in changed if not path.exists()}:
+            with self.catalog.reading() as connection:
+                inside = journal.known_in(connection, gone)
+            self._lose([gone, *map(to_path, inside)])
+
+    def _see(self, found: Iterator[Found]) -> set[str]:
+        """Note files; return their names."""
+        names: set[str] = set()
+        while batch := list(islice(found, _BATCH)):
+            names |= {to_text(one.path) for one in batch}
+            with self.catalog.reading() as connection:
+                news = journal.news(connection, batch)
+            if news:
+                with self.catalog.writing() as connection:
+                    journal.see(connection, self.folder, news)
+        return names
+
+    def _lose(self, paths: Iterable[Path]) -> None:
+        """Note which of these files are gone, and those in folders that are gone."""
+        gone = [to_text(path) for path in paths if examine(path) is None and not path.is_dir()]
+        if gone:
+            with self.catalog.writing() as connection:
+                journal.lose(connection, gone)
+
+    def _work(self, extractor: Extractor) -> bool:
+        """Let files settle, and take some of them into the catalog; whether there was any."""
+        with self.catalog.reading() as connection:
+            due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
+            busy = bool(due) or journal.is_waiting(connection, self.folder)
+        if not busy:
+            return False
+        found = [examine(entry.path) for entry in due]
+        with self.catalog.writing() as connection:
+            self._settle(connection, due, found)
+            claimed = journal.claim(connection, self.folder, self._owner, _AT_ONCE)
+        for entry in claimed:
+            if self._stopped.is_set():
+                break
+            carry_out(self.catalog, extractor, entry)
+            self._tell()
+        return bool(claimed)
+
+    def _queued(self) -> bool:
+        """Whether any file that has settled is not in the catalog, be it in the hands of another collector."""
+        with self.catalog.reading() as connection:
+            due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
+            return bool(due) or journal.is_waiting(connection, self.folder, free=False)
+
+    def _settle(self, connection: Connection, due: list[Entry], found: list[Found | None]) -> None:
+        """Let on what rests; what changed meanwhile begins anew."""
+        for entry, now in zip(due, found, strict=True):
+            if now is None:
+                journal.lose(connection, [entry.name])
+            elif (now.size, now.mtime_ns) == (entry.size, entry.mtime_ns):
+                journal.advance(connection, entry, SETTLED)
+            else:
+                journal.see(connection, self.folder, [now])
+
+    def _tell(self) -> None:
+        if time.monotonic() - self._told > _BREATH:
+            with self.catalog.reading() as connection:
+                counts = count(connection, self.folder)
+            self.tell(counts.total - counts.queued, counts.total)
+            self._told = time.monotonic()
+
+
+class _Heart:
+    """Tells other collectors now and then that this one lives; use it as a context manager."""
+
+    def __init__(self, catalog: Catalog, owner: str) -> None:
+        self._catalog, self._owner = catalog, owner
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(journal.LEASE / 3e6):
+            with self._catalog.writing() as connection:
+                journal.renew(connection, self._owner)

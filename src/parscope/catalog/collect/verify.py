@@ -1,0 +1,160 @@
+"""Reads every file again and compares it with its hash: what changed unseen, and what is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Row, exists, func, select, update
+
+from parscope.catalog.collect.digest import digest
+from parscope.catalog.collect.journal import now
+from parscope.catalog.collect.names import to_path
+from parscope.catalog.collect.sweep import examine
+from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.tables import file, record
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that is not what the catalog says.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was.
+    record : str
+        Identity of its record.
+    fault : str
+        ``damaged``: other content, though size and time are the same; ``changed``: written to since, and not yet
+        collected; ``missing``: the content is nowhere any more; ``unreadable``.
+    """
+
+    path: Path
+    record: str
+    fault: str
+
+
+@dataclass
+class Report:
+    """What came of a verification.
+
+    Parameters
+    ----------
+    files : int
+        How many were read and found to be whole.
+    size : int
+        Bytes that were read.
+    faults : list of Fault
+        The others.
+    """
+
+    files: int = 0
+    size: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
+class _Pace:
+    """Waits so that no more than so many bytes a second are read."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate, self.began, self.size = rate, time.monotonic(), 0
+
+    def __call__(self, size: int) -> None:
+        self.size += size
+        if self.rate is not None:
+            time.sleep(max(0.0, self.began + self.size / self.rate - time.monotonic()))
+
+
+def verify(
+    catalog: Catalog,
+    *,
+    rate: float | None = None,
+    resume: bool = False,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Read all files that should be there.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where their hashes are.
+    rate : float, optional
+        Bytes a second that are read at most [B/s], to leave the disk to others.
+    resume : bool, default False
+        Go on where the last verification was stopped; files that it found whole are not read again.
+    tell : callable, optional
+        Told how many files are done, and how many there are.
+
+    Returns
+    -------
+    Report
+        Files with faults stay as they are in the catalog; `parscope.catalog.collect.collector` brings it up to date.
+
+    Raises
+    ------
+    CatalogError
+        If the catalog cannot be read.
+    """
+    with catalog.reading() as connection:
+        last = connection.scalar(select(func.max(file.c.verified))) if resume else None
+        mark = last or now()
+        total = (
+            connection.scalar(select(func.count()).where(file.c.present, file.c.verified.is_distinct_from(mark))) or 0
+        )
+    report, pace = Report(), _Pace(rate)
+    report.faults += _lost(catalog)
+    for number, row in enumerate(_files(catalog, mark), 1):
+        fault = _fault(row, pace)
+        if fault:
+            report.faults.append(Fault(to_path(row.path), row.uid, fault))
+        else:
+            report.files += 1
+            with catalog.writing() as connection:
+                same = (file.c.path == row.path, file.c.hash == row.hash)
+                connection.execute(update(file).where(*same).values(verified=mark))
+        report.size = pace.size
+        tell(number, total)
+    return report
+
+
+def _files(catalog: Catalog, mark: int) -> Iterator[Row[tuple[str, str, int, int, str]]]:
+    """Files that were not found whole in this verification, page by page, so that no transaction lasts long."""
+    columns = select(file.c.path, file.c.hash, file.c.size, file.c.mtime_ns, record.c.uid)
+    left = columns.join(record).where(file.c.present, file.c.verified.is_distinct_from(mark)).order_by(file.c.path)
+    after = ""
+    while True:
+        with catalog.reading() as connection:
+            page = connection.execute(left.where(file.c.path > after).limit(_PAGE)).all()
+        if not page:
+            return
+        yield from page
+        after = page[-1].path
+
+
+def _lost(catalog: Catalog) -> list[Fault]:
+    """Files that a collector found to be gone, of whose content there is no other copy."""
+    copy = file.alias()
+    elsewhere = exists().where(copy.c.hash == file.c.hash, copy.c.present)
+    gone = select(file.c.path, record.c.uid).join(record).where(~file.c.present, file.c.hash != "", ~elsewhere)
+    with catalog.reading() as connection:
+        return [Fault(to_path(row.path), row.uid, "missing") for row in connection.execute(gone.order_by(file.c.path))]
+
+
+def _fault(row: Row[tuple[str, str, int, int, str]], pace: _Pace) -> str:
+    """What is wrong with a file; nothing, if it is whole."""
+    path = to_path(row.path)
+    found = examine(path)
+    if found is None:
+        return "missing"
+    try:
+        content = digest(path, pace)
+    except OSError:
+        return "unreadable"
+    if content == row.hash:
+        return ""
+    return "damaged" if (found.size, found.mtime_ns) == (row.size, row.mtime_ns) else "changed"

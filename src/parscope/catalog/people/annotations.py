@@ -1,0 +1,68 @@
+"""What people say about a record: a key and a value, by whom and when; taken back, never deleted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, insert, update
+
+from parscope.catalog.people.names import checked
+from parscope.catalog.store.tables import annotation
+from parscope.core.errors import InputError
+
+
+def annotate(connection: Connection, record: int, key: str, value: Any, by: tuple[str, int]) -> None:
+    """Say something about a record; what was said under this key before is withdrawn.
+
+    The index is not renewed: `note` does that once for all that is said together.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    record : int
+        Number of the row.
+    key : str
+        Found by queries as ``annotation.KEY``.
+    value : object
+        Anything that JSON holds; NaN and infinities are kept.
+    by : tuple of str and int
+        Who, and when: microseconds since 1970, UTC.
+
+    Raises
+    ------
+    InputError
+        If the key cannot be used, or JSON does not hold the value.
+    """
+    key = checked(key, "annotation")
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"the value cannot be kept as JSON: {error}", f"annotation {key}") from None
+    withdraw(connection, record, key, by[1])
+    row = {"record": record, "key": key, "value": text, "who": by[0], "created": by[1]}
+    connection.execute(insert(annotation).values(row))
+
+
+def withdraw(connection: Connection, record: int, key: str, when: int) -> bool:
+    """Take back what was said under a key; it stays in the history of the record.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    record : int
+        Number of the row.
+    key : str
+        As it was given.
+    when : int
+        Microseconds since 1970, UTC.
+
+    Returns
+    -------
+    bool
+        Whether something stood there.
+    """
+    standing = (annotation.c.record == record) & (annotation.c.key == key) & annotation.c.withdrawn.is_(None)
+    return connection.execute(update(annotation).where(standing).values(withdrawn=when)).rowcount > 0

@@ -1,0 +1,274 @@
+"""What becomes of files that appear, grow, move, are copied, replaced and deleted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, select
+
+from parscope.catalog.collect.collector import Collector
+from parscope.catalog.collect.status import count, quarantined
+from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.tables import file, journal, link, record, sighting, thumbnail, version
+from parscope.core.errors import InputError
+from tests.catalog.collect.played_describer import play
+
+Collect = Callable[[], Collector]
+
+
+def rows(catalog: Catalog, table: Table, *columns: str) -> list[Any]:
+    """Rows of a table in a steady order; with one column its values."""
+    chosen = [table.c[name] for name in columns] or list(table.c)
+    with catalog.reading() as connection:
+        found = connection.execute(select(*chosen).order_by(*table.primary_key.columns)).all()
+    return [row[0] if len(columns) == 1 else tuple(row) for row in found]
+
+
+def places(catalog: Catalog) -> dict[str, tuple[int, bool]]:
+    """Of each file: its record, and whether it is there."""
+    return {Path(path).name: (of, there) for path, of, there in rows(catalog, file, "path", "record", "present")}
+
+
+def test_a_file_is_collected_once_with_all_that_is_known(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    path = play(folder / "a.play", size=1.5e-06)
+    collected()
+    collected()
+    (uid,) = rows(catalog, record, "uid")
+    kept = catalog.get(uid)
+    assert kept.error is None
+    assert kept.document["vendor"]["size"] == 1.5e-06
+    assert (kept.number, kept.document["kind"], kept.document["name"]) == (1, "played", "a.play")
+    assert rows(catalog, journal, "path", "stage", "owner", "extracted") == [(str(path), "committed", None, None)]
+    assert rows(catalog, file, "path", "root", "part", "present") == [(str(path), str(folder), False, True)]
+    assert rows(catalog, thumbnail, "record") == [1]
+
+
+def test_a_file_that_cannot_be_read_is_collected_with_the_reason(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    play(folder / "a.play", "refuse")
+    play(folder / "b.play", "vanish")
+    (folder / "c.bin").write_bytes(b"\0\xffno format at all")
+    (folder / "d").touch()
+    collected()
+    with catalog.reading() as connection:
+        counts, wanting = count(connection, folder), quarantined(connection)
+    assert (counts.queued, counts.done, counts.quarantined, counts.missing) == (0, 0, 4, 0)
+    assert [path.name for path, _ in wanting] == ["a.play", "b.play", "c.bin", "d"]
+    assert wanting[0][1] == "this file: is of no use; throw it away"
+    assert all(error for error in rows(catalog, record, "error"))
+
+
+def test_a_renamed_or_moved_file_keeps_its_record(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    path = play(folder / "a.play", number=1)
+    collected()
+    (folder / "old").mkdir()
+    path.rename(folder / "old" / "b.play")
+    collected()
+    assert places(catalog) == {"a.play": (1, False), "b.play": (1, True)}
+    assert len(rows(catalog, record)) == 1 and not rows(catalog, version)
+    assert len(rows(catalog, sighting)) == 2
+
+
+def test_a_copy_is_another_place_of_its_record(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    path = play(folder / "a.play", number=1)
+    collected()
+    shutil.copy(path, folder / "b.play")
+    collected()
+    assert places(catalog) == {"a.play": (1, True), "b.play": (1, True)}
+
+
+@pytest.mark.parametrize("how", ["append", "replace"])
+def test_a_changed_file_is_a_new_version_of_its_record(
+    catalog: Catalog, folder: Path, collected: Collect, how: str
+) -> None:
+    path = play(folder / "a.play", number=1)
+    collected()
+    if how == "append":
+        with path.open("ab") as stream:
+            stream.write(b"\nmore")
+    else:
+        play(folder / "a.play", number=2)
+    collected()
+    (uid,) = rows(catalog, record, "uid")
+    assert catalog.get(uid).number == 2
+    assert catalog.get(uid).document["vendor"]["number"] == (1 if how == "append" else 2)
+    assert rows(catalog, version, "record", "number") == [(1, 1)]
+    assert places(catalog) == {"a.play": (1, True)}
+
+
+def test_a_changed_copy_is_a_record_of_its_own(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    shutil.copy(play(folder / "a.play", number=1), folder / "b.play")
+    collected()
+    play(folder / "b.play", number=2)
+    collected()
+    assert places(catalog) == {"a.play": (1, True), "b.play": (2, True)}
+    assert rows(catalog, link, "source", "target", "kind") == [(1, 2, "changed from")]
+    assert not rows(catalog, version)
+
+
+def test_a_name_that_is_used_again_leaves_what_was_moved_away_its_record(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    """As with latest.dm4, which becomes 001.dm4 when the next one is written."""
+    path = play(folder / "latest.play", number=1)
+    collected()
+    path.rename(folder / "zzz.play")
+    play(folder / "latest.play", number=2)
+    collected()
+    assert places(catalog) == {"latest.play": (2, True), "zzz.play": (1, True)}
+
+
+def test_a_deleted_file_is_missing_and_may_come_back(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    path = play(folder / "a.play", number=1)
+    collected()
+    kept = folder.parent / "a.play"
+    path.rename(kept)
+    collected()
+    assert places(catalog) == {"a.play": (1, False)}
+    with catalog.reading() as connection:
+        assert count(connection, folder).missing == 1
+    kept.rename(path)
+    collected()
+    assert places(catalog) == {"a.play": (1, True)}
+    assert len(rows(catalog, record)) == 1
+
+
+def test_a_growing_file_is_left_until_it_rests(catalog: Catalog, folder: Path) -> None:
+    path = play(folder / "a.play", number=1)
+    collector = Collector(catalog, folder, settle=0.5)
+    told: list[tuple[int, int]] = []
+    collector.tell = lambda done, total: told.append((done, total))
+    collector.look()
+    with path.open("ab") as stream:
+        stream.write(b"\nmore")
+    assert rows(catalog, journal, "stage") == ["seen"]
+    collector.run(once=True)
+    assert rows(catalog, journal, "stage", "size") == [("committed", path.stat().st_size)]
+    assert len(rows(catalog, record)) == 1 and not rows(catalog, version)
+    assert told[-1] == (1, 1)
+
+
+def test_files_of_one_acquisition_are_one_record_whichever_comes_first(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    def parts() -> list[tuple[str, int, bool]]:
+        return [(Path(p).name, of, part) for p, of, part in rows(catalog, file, "path", "record", "part")]
+
+    play(folder / "a_1.ser", n=1)
+    collected()
+    assert parts() == [("a_1.ser", 1, False)]
+    play(folder / "a.emi", parts=["a_1.ser", "a_2.ser"])
+    collected()
+    whole = [("a.emi", 1, False), ("a_1.ser", 1, True), ("a_2.ser", 1, True)]
+    assert parts() == whole
+    assert places(catalog)["a_2.ser"] == (1, False)
+    play(folder / "a_2.ser", n=2)
+    collected()
+    assert parts() == whole
+    assert all(there for _, there in places(catalog).values())
+    assert len(rows(catalog, record)) == 1
+    assert rows(catalog, version, "record", "number") == [(1, 1)]  # when a_1.ser was alone
+    play(folder / "b.emi", parts=["b_1.ser"])
+    play(folder / "b_1.ser", n=3)
+    collected()
+    assert [(name, of) for name, of, _ in parts()] == [(n, 1) for n, _, _ in whole] + [("b.emi", 2), ("b_1.ser", 2)]
+
+
+def test_a_copied_acquisition_is_another_place_of_its_record(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    play(folder / "a.emi", parts=["a_1.ser"])
+    play(folder / "a_1.ser", n=1)
+    collected()
+    shutil.copytree(folder, folder / "copy")
+    collected()
+    assert rows(catalog, file, "record", "part") == [(1, False), (1, True)] * 2
+
+
+def test_a_part_outside_of_the_folder_is_none(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    (folder.parent / "secret").touch()
+    play(folder / "a.play", parts=["../secret", "/etc/passwd", "a.play"])
+    collected()
+    assert list(places(catalog)) == ["a.play"]
+
+
+def test_a_result_is_tied_to_its_source_whichever_comes_first(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    from parscope.core.record import fingerprint
+
+    source = play(folder.parent / "scan.play", number=1)
+    told = {"source_fingerprint": fingerprint(source), "parscope_version": "0.1.0", "settings": '{"gain": 2.5}'}
+    play(folder / "before.play", attributes=told, number=1)
+    collected()
+    source.rename(folder / source.name)
+    collected()
+    play(folder / "later.play", attributes=told, number=2)
+    collected()
+    made = [("derived from", "parscope 0.1.0", '{"gain": 2.5}')] * 2
+    assert rows(catalog, link, "kind", "program", "parameters") == made
+    assert rows(catalog, link, "source", "target") == [(2, 1), (2, 3)]
+
+
+def test_what_could_not_be_read_is_read_again_when_asked(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    play(folder / "a.play")
+    path = play(folder / "b.play", "once", note=str(folder.parent / "note"))
+    collected()
+    assert rows(catalog, journal, "stage") == ["committed", "quarantined"]
+    collected()
+    assert rows(catalog, journal, "stage") == ["committed", "quarantined"]
+    collector = Collector(catalog, folder, settle=0.0)
+    assert collector.retry() == 1
+    collector.run(once=True)
+    assert rows(catalog, journal, "path", "stage")[1] == (str(path), "committed")
+    assert rows(catalog, record, "error") == [None, None]
+    assert rows(catalog, version, "record", "number") == [(2, 1)]
+
+
+def test_a_folder_that_is_away_is_not_taken_for_lost(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    play(folder / "a.play")
+    collector = collected()
+    away = folder.rename(folder.parent / "away")
+    collector._due = 0.0
+    collector._look_again(set())
+    assert collector.passed.unreadable == [folder]
+    assert places(catalog) == {"a.play": (1, True)}
+    away.rename(folder)
+
+
+def test_the_catalog_itself_is_not_collected(folder: Path) -> None:
+    with Catalog(folder / "catalog.db") as catalog:
+        play(folder / "a.play")
+        Collector(catalog, folder, settle=0.0).run(once=True)
+        assert list(places(catalog)) == ["a.play"]
+
+
+def test_hostile_names_are_names(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    raw = [
+        b"5 \xb5m.play",
+        b"'; DROP TABLE file; --",
+        b"[bold]\x1b[31m",
+        "Ωπ😀.play".encode(),
+        b"100%_\\",
+        b"new\nline",
+    ]
+    for number, name in enumerate(raw):
+        play(folder / os.fsdecode(name), number=number)
+    collected()
+    collected()
+    assert rows(catalog, journal, "stage") == ["committed"] * len(raw)
+    assert all(rows(catalog, file, "present"))
+
+
+def test_what_is_no_folder_is_refused(catalog: Catalog, folder: Path) -> None:
+    with pytest.raises(InputError, match="there is no such folder; check the path"):
+        Collector(catalog, folder / "nowhere")
+    (folder / "zarr.json").touch()
+    with pytest.raises(InputError, match="is one data set; give the folder in which it lies"):
+        Collector(catalog, folder)

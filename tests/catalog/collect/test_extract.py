@@ -1,0 +1,88 @@
+"""Whatever a reader does, there is an answer, and the next file is read as if nothing had been."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parscope.catalog.collect.extract import Extractor
+from tests.catalog.collect.played_describer import play
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Iterator[Extractor]:
+    with Extractor(seconds=4.0) as made:
+        yield made
+
+
+def test_a_file_is_read(extractor: Extractor, folder: Path) -> None:
+    path = play(folder / "a.play", number=1.5e-06, nan=float("nan"))
+    told = extractor(path, folder, path.stat().st_size)
+    assert (told.error, told.reader) == (None, f"played: numpy {np.__version__}")
+    assert told.document["vendor"]["number"] == 1.5e-06
+    assert np.isnan(told.document["vendor"]["nan"])
+    assert told.document["file"] == {"bytes": path.stat().st_size, "suffix": ".play"}
+    assert told.thumbnail is not None and told.thumbnail.startswith(b"\x89PNG")
+
+
+FAULTS = {
+    "refuse": "this file: is of no use; throw it away",
+    "fail": r"its reader failed with ZeroDivisionError: one by \x1b[31mnothing\x00",
+    "leave": "its reader crashed (exit code 3)",
+    "vanish": "its reader crashed (exit code 4)",
+    "crash": "its reader crashed (SIGSEGV)",
+    "devour": "its reader needs more than 4 GB of memory",
+    "write": "its reader failed with OSError: [Errno 27] File too large",
+    "talk": "has 20 MB of metadata, and at most 16 MB are kept",
+    "deepen": "the document is more than 100 levels deep",
+    "spin": "its reader did not end within 4 s",
+    "print": "its reader did not end within 4 s",
+}
+
+
+@pytest.mark.parametrize("do", FAULTS)
+def test_a_reader_that_goes_wrong_is_an_error_of_its_file_alone(extractor: Extractor, folder: Path, do: str) -> None:
+    path, good = play(folder / "bad.play", do), play(folder / "good.play", answer=do)
+    told = extractor(path, folder, 100)
+    assert told.error == FAULTS[do]
+    assert told.document == {
+        "kind": "unread",
+        "name": "bad.play",
+        "error": told.error,
+        "file": {"bytes": 100, "suffix": ".play"},
+    }
+    assert extractor(good, folder, 100).document["vendor"]["answer"] == do
+
+
+def test_the_answer_of_a_fork_is_not_taken_for_that_of_the_next_file(extractor: Extractor, folder: Path) -> None:
+    play(folder / "fork.play", "fork")
+    for number in range(4):
+        extractor(folder / "fork.play", folder, 1)
+        told = extractor(play(folder / "next.play", number=number), folder, 1)
+        assert told.document["vendor"]["number"] == number
+
+
+def test_what_a_reader_started_ends_with_it(extractor: Extractor, folder: Path) -> None:
+    note = folder / "pid"
+    assert extractor(play(folder / "breed.play", "breed", note=str(note)), folder, 1).error
+    stat = Path(f"/proc/{note.read_text()}/stat")
+    for _ in range(100):
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.02)
+    pytest.fail("it lives")
+
+
+def test_nothing_outside_of_the_folder_is_left_behind(folder: Path) -> None:
+    with Extractor() as extractor:
+        extractor(play(folder / "write.play", "write"), folder, 1)
+        process = extractor._process
+        assert process is not None
+        place = Path(process.folder.name)
+        assert place.is_dir()
+    assert not place.exists()
+    assert not Path(f"/proc/{process.popen.pid}").exists()

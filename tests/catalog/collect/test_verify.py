@@ -1,0 +1,78 @@
+"""Whether files still are what they were: what is damaged, changed, missing; slowly, and after a stop."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from parscope.catalog.collect.collector import Collector
+from parscope.catalog.collect.verify import verify
+from parscope.catalog.store.catalog import Catalog
+from tests.catalog.collect.played_describer import play
+
+Collect = Callable[[], Collector]
+
+
+def damage(path: Path) -> None:
+    """Turn one bit round, as a disk does: size and time stay."""
+    told = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+
+
+def faults(catalog: Catalog) -> dict[str, str]:
+    return {fault.path.name: fault.fault for fault in verify(catalog).faults}
+
+
+def test_whole_files_are_whole(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    sizes = [play(folder / f"{number}.play", number=number).stat().st_size for number in range(5)]
+    collected()
+    report = verify(catalog)
+    assert (report.files, report.size, report.faults) == (5, sum(sizes), [])
+
+
+def test_one_bit_is_found(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    for name in ("whole", "damaged", "changed", "missing", "lost", "moved"):
+        play(folder / f"{name}.play", name=name)
+    collected()
+    (folder / "lost.play").unlink()
+    (folder / "moved.play").rename(folder / "here.play")
+    collected()
+    damage(folder / "damaged.play")
+    play(folder / "changed.play", number=1)
+    (folder / "missing.play").unlink()
+    wrong = {"damaged.play": "damaged", "changed.play": "changed", "missing.play": "missing", "lost.play": "missing"}
+    assert faults(catalog) == wrong
+    assert faults(catalog) == wrong  # telling it changes nothing
+
+
+def test_a_stopped_verification_goes_on_where_it_was(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    for number in range(6):
+        play(folder / f"{number}.play", number=number)
+    collected()
+    verify(catalog)
+
+    def stop(done: int, total: int) -> None:
+        assert total == 6
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verify(catalog, tell=stop)
+    assert verify(catalog, resume=True).files == 2
+    assert verify(catalog, resume=True).files == 0
+    assert verify(catalog).files == 6
+
+
+def test_no_more_is_read_than_is_allowed(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    (folder / "a.play").write_bytes(b"\0" * 100_000)
+    collected()
+    began = time.monotonic()
+    assert verify(catalog, rate=400e3).size == 100_000
+    assert time.monotonic() - began >= 0.25  # it waits; how much longer it takes is for the machine to say

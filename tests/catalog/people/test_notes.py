@@ -1,0 +1,97 @@
+"""What people say about records: kept together, taken back but not lost, found by queries."""
+
+from __future__ import annotations
+
+import getpass
+import math
+from typing import Any
+
+import pytest
+
+from parscope.catalog.people.card import card
+from parscope.catalog.people.names import checked
+from parscope.catalog.people.notes import Note, note
+from parscope.catalog.query.ast import Collected, Compare, Order, Tagged, Term
+from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.records import resolve
+from parscope.core.errors import CatalogError, InputError
+
+
+def told(catalog: Catalog, uid: str) -> dict[str, Any]:
+    with catalog.reading() as connection:
+        return card(connection, resolve(connection, uid))
+
+
+def annotated(key: str, value: str | float) -> Compare:
+    return Compare(Term(("annotation", key)), Order.EQUAL, value)
+
+
+def test_tags_and_collections_are_found_and_taken_back(catalog: Catalog) -> None:
+    one, other = catalog.add({"name": "one"}), catalog.add({"name": "other"})
+    note(catalog, one, Note(tags=("good", " good "), collections=("Paper 3",)), who="ann")
+    note(catalog, other, Note(tags=("good",)))
+    assert {*catalog.uids(Tagged("good"))} == {one, other}
+    assert [*catalog.uids(Collected("Paper 3"))] == [one]
+    assert [(row["name"], row["who"]) for row in told(catalog, one)["tags"]] == [("good", "ann")]
+    assert [row["who"] for row in told(catalog, other)["tags"]] == [getpass.getuser()]
+    note(catalog, one, Note(untag=("good",), leave=("Paper 3",)))
+    assert [*catalog.uids(Tagged("good"))] == [other]
+    assert catalog.count(Collected("Paper 3")) == 0
+
+
+def test_an_annotation_is_found_replaced_and_withdrawn_and_its_history_stays(catalog: Catalog) -> None:
+    uid = catalog.add({"sample": "unknown"})
+    note(catalog, uid, Note(values={"sample": "PZT", "dose": 3.5}), who="ann")
+    assert [*catalog.uids(annotated("sample", "PZT"))] == [uid]
+    note(catalog, uid, Note(values={"sample": "BTO"}), who="bob")
+    assert catalog.count(annotated("sample", "PZT")) == 0
+    assert [*catalog.uids(annotated("sample", "BTO"))] == [uid]
+    note(catalog, uid, Note(withdraw=("sample",)))
+    assert catalog.count(annotated("sample", "BTO")) == 0
+    assert [*catalog.uids(annotated("dose", 3.5))] == [uid]
+    history = [
+        (row["key"], row["value"], row["who"], row["withdrawn"] is None) for row in told(catalog, uid)["annotations"]
+    ]
+    assert sorted(history) == [
+        ("dose", "3.5", "ann", True),
+        ("sample", '"BTO"', "bob", False),
+        ("sample", '"PZT"', "ann", False),
+    ]
+    assert catalog.get(uid).document == {"sample": "unknown"}
+
+
+def test_any_value_that_json_holds_is_kept(catalog: Catalog) -> None:
+    uid = catalog.add({})
+    values = {"a": math.inf, "b": [1, {"c": None}], 'it\'s "odd" [µm]': 2**70, "e": "\ud800 \0 😀", "f": -0.0}
+    note(catalog, uid, Note(values=values))
+    rows = {row["key"]: row["value"] for row in told(catalog, uid)["annotations"]}
+    assert rows["f"] == "-0.0"
+    assert rows['it\'s "odd" [µm]'] == str(2**70)
+    assert catalog.count(annotated("a", math.inf)) == 1
+
+
+def test_all_of_a_note_is_kept_or_nothing(catalog: Catalog) -> None:
+    uid = catalog.add({})
+    with pytest.raises(InputError, match="cannot be kept as JSON"):
+        note(catalog, uid, Note(tags=("good",), values={"a": 1, "b": object()}))
+    with pytest.raises(CatalogError, match="no such record"):
+        note(catalog, uid, Note(tags=("good",), sources=("0" * 32,)))
+    assert told(catalog, uid)["tags"] == []
+    assert told(catalog, uid)["annotations"] == []
+
+
+@pytest.mark.parametrize(
+    "said", [Note(untag=("good",)), Note(withdraw=("sample",)), Note(leave=("Paper 3",)), Note(unlink=("",))]
+)
+def test_what_was_never_said_cannot_be_taken_back(catalog: Catalog, said: Note) -> None:
+    uid, other = catalog.add({}), catalog.add({})
+    if said.unlink:
+        said = Note(unlink=(other,))
+    with pytest.raises(InputError, match="the record has none"):
+        note(catalog, uid, said)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0b", "\ud800", "x" * 201, "\x1b[31m", "a\u202eb"])
+def test_a_name_that_cannot_be_read_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="tag: "):
+        checked(name, "tag")

@@ -1,0 +1,217 @@
+"""Small files of every format that parscope writes, or that is written here, say what was put into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from parscope.core.axes import Axis
+from parscope.core.description import Signal
+from parscope.core.errors import FormatError
+from parscope.io.describe import describe
+from parscope.io.describers._common import axis, judge, moment, since
+from parscope.io.describers._preview import BUDGET, look
+from parscope.io.describers._verbatim import verbatim
+
+Write = Callable[[str], tuple[Path, NDArray[Any]]]
+SCANS = {
+    "npy": "numpy",
+    "npz": "numpy",
+    "hdf5": "hdf5",
+    "emd": "hdf5",
+    "nexus": "hdf5",
+    "dectris": "hdf5",
+    "zarr": "zarr",
+    "merlin": "merlin",
+    "empad": "empad",
+    "blo": "em",
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_a_scan_in_every_format(written: Write, name: str) -> None:
+    path, data = written(name)
+    told = describe(path)
+    assert told.reader == SCANS[name]
+    assert told.kind == "4D-STEM"
+    shapes = {signal.shape for signal in told.signals}
+    flat = (data.shape[0] * data.shape[1], *data.shape[2:])
+    assert shapes & {data.shape, flat} or name == "dectris"
+    pattern = next((p for p in told.previews if p.title == "mean diffraction pattern"), None)
+    if pattern is not None:
+        mean = data.astype(float).mean((0, 1))
+        small = mean.reshape(pattern.data.shape[0], -1, pattern.data.shape[1], mean.shape[1] // pattern.data.shape[1])
+        np.testing.assert_allclose(pattern.data, small.mean((1, 3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["emd", "nexus", "hdf5", "zarr"])
+def test_axes_of_a_scan(written: Write, name: str) -> None:
+    axes = describe(written(name)[0]).signals[0].axes
+    assert [round(axis.scale, 9) for axis in axes] == [2.5, 2.5, 0.05, 0.05]
+    assert axes[0].unit == "nm"
+
+
+def test_metadata_of_a_scan(written: Write) -> None:
+    assert describe(written("hdf5")[0]).vendor["metadata"] == {"operator": "Ruska", "kV": 200, "nimages_per_file": 13}
+
+
+def test_what_stands_beside_an_array_keeps_its_name(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["voltage"] = 300.0
+        file["voltage"].attrs["units"] = "kV"
+        file.attrs["voltage"] = "told twice"
+        file["flags"] = np.array([True, False])
+        file["complex"] = 1 + 2j
+        file["table"] = np.array([(1, 2.5)], [("n", "i4"), ("x", "f8")])
+        file["reference"] = file["voltage"].ref
+        file["names"] = ["a", "b"]
+        file["loop"] = file["/"]
+    assert describe(tmp_path / "a.h5").vendor == {
+        "@voltage": "told twice",
+        "voltage": {"value": 300.0, "units": "kV"},
+        "flags": [True, False],
+        "complex": {"re": 1.0, "im": 2.0},
+        "table": [{"n": 1, "x": 2.5}],
+        "reference": "/voltage",
+        "names": ["a", "b"],
+        "loop": {"link": "/"},
+    }
+
+
+def test_a_table_of_text(tmp_path: Path) -> None:
+    (tmp_path / "iv.csv").write_text("# bias sweep\nbias,current\n" + "".join(f"{i},{i * i}\n" for i in range(50)))
+    told = describe(tmp_path / "iv.csv")
+    assert (told.kind, told.reader) == ("table", "table")
+    assert told.vendor == {"head": "# bias sweep\nbias,current", "columns": ["bias", "current"], "rows": 50}
+    np.testing.assert_array_equal(told.previews[0].data, np.arange(50.0) ** 2)
+    assert told.previews[0].axes[0] == Axis("bias", 50)
+
+
+def test_json_is_told_as_it_is(tmp_path: Path) -> None:
+    tree = {"a": [1, {"b": None}], "ü": True}
+    (tmp_path / "a.json").write_text(json.dumps(tree))
+    assert describe(tmp_path / "a.json").vendor == tree
+    (tmp_path / "a.json").write_text('{"a": ')
+    with pytest.raises(FormatError, match="is no JSON"):
+        describe(tmp_path / "a.json")
+
+
+def test_a_picture(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.arange(300 * 400, dtype=np.uint32).reshape(300, 400).astype(np.uint8)
+    image.fromarray(pixels).save(tmp_path / "a.png", dpi=(300, 300))
+    told = describe(tmp_path / "a.png")
+    assert told.kind == "picture"
+    assert told.signals[0].shape == (300, 400)
+    assert told.previews[0].data.shape == (150, 200)
+
+
+def test_dialects_of_tiff(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    pixels = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    user = ("[User]", "Date=12/18/2017", "Time=01:04:14 PM")
+    fei = "\r\n".join((*user, "[Beam]", "HV=5000", "[Scan]", "PixelWidth=1e-09", "PixelHeight=2e-09", ""))
+    tifffile.imwrite(tmp_path / "fei.tif", pixels, extratags=[(34682, 2, 0, fei, True)])
+    told = describe(tmp_path / "fei.tif")
+    assert told.vendor["fei"]["Beam"] == {"HV": 5000}
+    assert told.common["beam"] == {"voltage": {"value": 5000.0, "units": "V"}}
+    assert [(a.unit, a.scale) for a in told.signals[0].axes] == [("m", 2e-9), ("m", 1e-9)]
+    assert told.acquired == "2017-12-18T13:04:14"
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        np.stack([pixels] * 5),
+        photometric="minisblack",
+        metadata={"axes": "ZYX", "PhysicalSizeX": 0.25},
+    )
+    told = describe(tmp_path / "a.ome.tif")
+    assert told.kind == "image stack"
+    assert told.signals[0].axes[2] == Axis("x", 4, "µm", 0.25)
+
+
+def test_igor_counts_seconds_in_local_time() -> None:
+    assert since("1904-01-01", 3.6e9).startswith("2018-")
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2024-01-12T13:37:28.2283555-05:00", "2024-01-12T13:37:28.228355-05:00"),
+        ("12/18/2017 01:04:14 PM", "2017-12-18T13:04:14"),
+        ("31/18/2017 01:04:14 PM", ""),
+        ("None None", ""),
+        ("0001-01-01", ""),
+    ],
+)
+def test_moments(text: str, iso: str) -> None:
+    assert moment(text, "%m/%d/%Y %I:%M:%S %p") == iso
+
+
+def test_kinds_are_judged_by_the_axes() -> None:
+    def of(*units: str) -> str:
+        axes = tuple(Axis(f"a{i}", 8, unit) for i, unit in enumerate(units))
+        return judge([Signal("", (8,) * len(axes), "uint8", axes=axes)])
+
+    assert of("eV") == "spectrum"
+    assert of("nm", "nm") == "image"
+    assert of("1/nm", "1/nm") == "diffraction pattern"
+    assert of("nm", "nm", "eV") == "spectrum image"
+    assert of("nm", "nm", "nm") == "image stack"
+    assert of("s", "1/nm", "1/nm") == "diffraction stack"
+    assert of("px", "px", "px", "px") == "4D-STEM"
+    assert judge([]) == "document"
+
+
+def test_an_axis_that_falls_keeps_its_order() -> None:
+    assert axis("x", 3, -2.0, "nm", 1.0).values.tolist() == [1.0, -1.0, -3.0]
+    assert axis("x", 3, float("nan"), "nm") == Axis("x", 3)
+
+
+class Counted:
+    """An array that counts the bytes that are read of it."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.dtype, self.read = shape, np.dtype(np.uint16), 0
+
+    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        counts = [len(range(*k.indices(n))) for k, n in zip(key, self.shape, strict=True) if isinstance(k, slice)]
+        self.read += 2 * int(np.prod(counts))
+        return np.ones(counts, np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(1 << 28,), (1 << 14, 1 << 14), (64, 1 << 13, 1 << 12), (512, 512, 128, 128)])
+def test_pictures_of_large_arrays_read_little(shape: tuple[int, ...]) -> None:
+    data = Counted(shape)
+    previews = look(data, Signal("", shape, "uint16"))
+    assert previews
+    assert all(max(p.data.shape) <= 512 and (p.data > 0).all() for p in previews)
+    assert data.read <= 1.1 * BUDGET
+
+
+def test_a_spectrum_image_is_summed_both_ways() -> None:
+    data = np.random.default_rng(1).poisson(3.0, (6, 5, 40))
+    axes = (Axis("y", 6, "nm"), Axis("x", 5, "nm"), Axis("energy", 40, "eV"))
+    picture, spectrum = look(data, Signal("", data.shape, "int64", axes=axes))
+    np.testing.assert_array_equal(picture.data, data.sum(2))
+    np.testing.assert_array_equal(spectrum.data, data.sum((0, 1)))
+    turned = look(data.transpose(2, 0, 1), Signal("", (40, 6, 5), "int64", axes=(axes[2], *axes[:2])))
+    np.testing.assert_array_equal(turned[0].data, data.sum(2))
+
+
+def test_what_json_does_not_know() -> None:
+    tree = {
+        b"k\0": np.float32(0.1),
+        "v": np.void(b"\x01\xff"),
+        3: {1},
+        "n": np.array([[1, 2]], "i2"),
+        "l": np.zeros(10_001),
+    }
+    told = verbatim(tree)
+    assert told["k"] == float(np.float32(0.1)) and told["v"] == "01ff" and told["3"] == [1] and told["n"] == [[1, 2]]
+    assert told["l"].keys() == {"shape", "dtype", "min", "max", "sha256"}

@@ -1,0 +1,194 @@
+"""The numbers are those that the format's own library gives, and texts of numbers are those numbers."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from parscope.core.description import Description
+from parscope.io.describers._verbatim import number
+from parscope.io.em import open_signals
+from tests.io.describe.conftest import flat
+
+Told = Callable[[str], Description]
+Real = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("file", ["pyTEMlib_EELS_STO.dm3", "nist_643_Titan_EELS_dataZeroed.dm3", "ncempy_3D_int16.dm4"])
+def test_tags_of_digital_micrograph(told: Told, real: Real, file: str) -> None:
+    dm = pytest.importorskip("ncempy.io.dm")
+    with dm.fileDM(real(file)) as opened:
+        theirs = {
+            key: value for key, value in opened.allTags.items() if np.ndim(value) == 0 and not isinstance(value, str)
+        }
+    ours = dict(flat(told(file).vendor, base=1))
+    told_too = {key: value for key, value in theirs.items() if "array" not in key.rpartition(".")[2]}
+    assert len(told_too) > 90
+    assert {key: ours.get(key, "missing") for key in told_too} == {k: v.item() for k, v in told_too.items()}
+
+
+def test_header_of_a_series(told: Told, real: Real) -> None:
+    ser = pytest.importorskip("ncempy.io.ser")
+    with ser.fileSER(real("16_STOimage_1.ser")) as opened:
+        head, (_, first) = opened.head, opened.getDataset(0)
+    ours = told("16_STOimage_1.ser").vendor["16_STOimage_1.ser"]
+    for key in ("TotalNumberElements", "DataTypeID", "TagTypeID", "OffsetArrayOffset"):
+        assert ours[key] == head[key]
+    for mine, its in zip(ours["Elements"][0]["Calibration"], first["Calibration"], strict=True):
+        assert mine == {key: value.item() for key, value in its.items()}
+    assert ours["Elements"][0]["ArrayShape"] == first["ArrayShape"]
+
+
+@pytest.mark.parametrize("file", ["BEPS_PTO_50x50.h5", "SingFreqPFM_0003.h5", "ncempy_Acquisition_18.emd"])
+def test_attributes_of_hdf5(told: Told, real: Real, file: str) -> None:
+    ours, checked = told(file).vendor, 0
+    with h5py.File(real(file)) as opened:
+
+        def check(name: str, node: Any) -> None:
+            nonlocal checked
+            mine = ours
+            for step in name.split("/"):
+                mine = mine[step]
+            for key, value in node.attrs.items():
+                plain = np.asarray(value)
+                if plain.dtype.kind not in "SUiufb":
+                    continue
+                theirs = np.char.decode(plain) if plain.dtype.kind == "S" else plain
+                np.testing.assert_array_equal(np.asarray(mine.get(f"@{key}", mine.get(key))), theirs, f"{name} {key}")
+                checked += 1
+
+        opened.visititems(check)
+    assert checked > 10
+
+
+def test_headers_of_maps(told: Told, real: Real) -> None:
+    mrcfile = pytest.importorskip("mrcfile")
+    ours = told("EMD-3001.map").vendor
+    with mrcfile.open(real("EMD-3001.map"), header_only=True) as opened:
+        for name in ("nx", "mode", "mz", "dmin", "rms", "ispg", "mapc"):
+            assert ours[name] == opened.header[name].item()
+        assert ours["cella"]["z"] == opened.header.cella.z.item()
+        assert ours["extended_header"].startswith("X,  Y,  Z")
+    assert [axis.name for axis in told("EMD-3001.map").signals[0].axes] == ["y", "x", "z"]
+
+
+def test_tags_of_tiff(told: Told, real: Real) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    ours = told("nist_quanta_quad1image_001.tif").vendor
+    with tifffile.TiffFile(real("nist_quanta_quad1image_001.tif")) as opened:
+        theirs = {tag.name: tag.value for tag in opened.pages.first.tags if isinstance(tag.value, int)}
+    assert {key: ours["pages"][0][key] for key in theirs} == theirs
+    assert ours["fei"]["EBeam"]["HFW"] == 0.000452548
+    assert ours["fei"]["User"]["UserTextUnicode"] == "6C006100620065006C00"
+
+
+@pytest.mark.parametrize(
+    ("file", "plugin", "least"),
+    [
+        ("pyTEMlib_AL-DFoffset0.00.dm3", "digitalmicrograph", 40),
+        ("ncempy_Camera_Ceta_Imaging_Micro.emd", "emd", 80),
+        ("16_STOimage_1.ser", "tia", 10),
+        ("nist_647_leo_edax_test.msa", "msa", 10),
+    ],
+)
+def test_numbers_of_rosettasciio(told: Told, real: Real, file: str, plugin: str, least: int) -> None:
+    if importlib.util.find_spec("rsciio") is None:
+        pytest.skip("rosettasciio is not installed")
+    helper, signals = open_signals(real(file), plugin, whole=True)
+    helper.close()
+    ours = {(path.rpartition(".")[2], _number(value)) for path, value in flat(told(file).vendor)}
+    theirs = {(key.rpartition(".")[2], _number(value)) for s in signals for key, value in flat(s["metadata"])}
+    # places in lists, and flags, are counted otherwise
+    numbers = {(key, n) for key, n in theirs if isinstance(n, float) and not key.isdigit() and n not in (0.0, 1.0)}
+    assert len(numbers) >= least
+    values = {value for _, value in ours}
+    absent = [(key, n) for key, n in numbers if (key, n) not in ours and key not in _THEIR_OWN]
+    # what they name otherwise has the same value
+    assert sorted(pair for pair in absent if pair[1] not in values) == []
+    assert plugin == "tia" or len(absent) < len(numbers) / 10
+
+
+# what RosettaSciIO computes, or names otherwise
+_THEIR_OWN = {"Data0", "offset", "size", "size_bytes", "Dim-1_DescriptionLength"}
+
+
+def _number(value: Any) -> Any:
+    read = number(value) if isinstance(value, str) else value
+    return float(read) if isinstance(read, (int, float)) else str(read)
+
+
+def test_notes_of_asylum(told: Told, real: Real) -> None:
+    ours = told("scan_0001.ibw").vendor["note"]
+    raw = real("scan_0001.ibw").read_bytes()
+    note = raw[raw.index(b"ScanSize:") :].split(b"\x00", 1)[0].decode("latin-1")
+    pairs = [line.split(":", 1) for line in note.splitlines() if ":" in line]
+    assert len(pairs) > 300
+    every: dict[str, list[str]] = {}
+    for key, value in pairs:
+        every.setdefault(key.strip(), []).append(value.strip())
+    for key, values in every.items():
+        said = ours[key] if isinstance(ours[key], list) else [ours[key]]
+        assert len(said) == len(values)
+        if "NaN" in values:
+            assert all(isinstance(one, float) and math.isnan(one) for one in said)
+            continue
+        assert all(
+            one == (text if isinstance(one, str) else float(text)) for one, text in zip(said, values, strict=True)
+        )
+
+
+def test_a_note_keeps_its_numbers(tmp_path: Path) -> None:
+    from parscope.io.describe import describe
+
+    note = (
+        "ScanSize: 1.5e-06\rDriveFrequency: 301.25\rSpringConstant: 2.75\rPhaseOffset: -0.5\rSerial: 0012\rGain: inf\r"
+    )
+    describe_me = tmp_path / "wave.ibw"
+    describe_me.write_bytes(_wave(note.encode()))
+    assert describe(describe_me).vendor["note"] == {
+        "ScanSize": 1.5e-06,
+        "DriveFrequency": 301.25,
+        "SpringConstant": 2.75,
+        "PhaseOffset": -0.5,
+        "Serial": "0012",
+        "Gain": math.inf,
+    }
+
+
+def _wave(note: bytes) -> bytes:
+    """A wave of version 5 of three numbers."""
+    sizes = (320 + 24, 0, len(note), 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    head = bytearray(384)
+    struct.pack_into("<hh", head, 0, 5, 0)
+    struct.pack_into("<i", head, 4, sizes[0])
+    struct.pack_into("<ii", head, 8, 0, len(note))
+    struct.pack_into("<i", head, 64 + 12, 3)
+    struct.pack_into("<h", head, 64 + 16, 4)
+    struct.pack_into("<4i", head, 64 + 68, 3, 0, 0, 0)
+    struct.pack_into("<4d", head, 64 + 84, 1.0, 1.0, 1.0, 1.0)
+    total = sum(struct.unpack("<192h", head)) & 0xFFFF
+    struct.pack_into("<H", head, 2, -total & 0xFFFF)
+    return bytes(head) + struct.pack("<3d", 1.0, 2.0, 3.0) + note
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1.5e-06", 1.5e-06), ("300", 300), ("-0", -0.0), (" 2 ", 2), ("1E5", 1e5), (".5", 0.5), ("5.", 5.0)),
+        *(("007", "007"), ("00.5", 0.5), ("1_000", "1_000"), ("0x10", "0x10"), ("٣", "٣"), ("1,5", "1,5")),
+        *(("-inf", -math.inf), ("Infinity", "Infinity"), ("nano", "nano"), ("", ""), ("9" * 60, "9" * 60)),
+        *(("123456789012345678901234567890", 123456789012345678901234567890), ("5c4e15", "5c4e15")),
+    ],
+)
+def test_texts_of_numbers(text: str, value: Any) -> None:
+    read = number(text)
+    assert (type(read), read) == (type(value), value)
+    assert math.isnan(number("NaN"))

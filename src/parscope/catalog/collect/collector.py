@@ -16,7 +16,7 @@ from parscope.catalog.collect import claims, journal
 from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import SETTLED, Entry
 from parscope.catalog.collect.names import files_of_database, to_path, to_text
-from parscope.catalog.collect.owner import this_process
+from parscope.catalog.collect.owner import new_owner
 from parscope.catalog.collect.retry import retry, unreadable_before
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
@@ -74,7 +74,7 @@ class Collector:
         if is_data_set(self.folder):
             raise InputError("is one data set", str(self.folder), "give the folder in which it lies")
         self._but = files_of_database(self.catalog.engine.url)
-        self._owner = this_process()
+        self._owner = new_owner()
         self._stopped = threading.Event()
         self._due = self._told = 0.0
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from parscope.catalog.query.ast import Compare, Literal, Order, Quantity, Term
 from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
-from parscope.catalog.store.write import put_record
+from parscope.catalog.store.write import put_record, reindex
 from parscope.core.errors import CatalogError, InputError
 
 GOLD: dict[str, Any] = {"name": "gold", "beam": {"voltage": {"value": 300, "units": "kV"}}, "Cs(mm)": [1.2, 0.5]}
@@ -56,6 +56,22 @@ def test_an_amended_record_is_found_by_what_it_says_now_and_keeps_what_it_said(c
     with catalog.reading() as connection:
         (old,) = connection.execute(select(tables.version)).mappings()
     assert (old["number"], old["reader"], old["created"]) == (1, "test 1", first.changed)
+
+
+def test_annotations_are_found_until_they_are_withdrawn(catalog: Catalog) -> None:
+    uid = catalog.add({"name": "gold"})
+    row = {"id": 1, "record": 1, "key": "a.b", "value": '{"depth": "3 nm"}', "who": "me", "created": 1}
+    asked = Compare(Term(("annotation", "a.b", "depth")), Order.EQUAL, Quantity(3, "nm"))
+    with catalog.writing() as connection:
+        connection.execute(tables.annotation.insert().values(row))
+        reindex(connection, 1)
+    assert list(catalog.uids(asked)) == [uid]
+    catalog.amend(uid, {"name": "silver"})
+    assert catalog.count(asked) == catalog.count(equal("name", "silver")) == 1
+    with catalog.writing() as connection:
+        connection.execute(tables.annotation.update().values(withdrawn=2))
+        reindex(connection, 1)
+    assert (catalog.count(asked), catalog.count(equal("name", "silver"))) == (0, 1)
 
 
 def test_many_records_come_in_their_order(catalog: Catalog) -> None:

@@ -122,3 +122,10 @@ def test_large_documents_are_kept(catalog: Catalog) -> None:
     uid = catalog.add(document)
     assert catalog.get(uid).document == document
     assert list(catalog.uids(Compare(Term(("wide", "k2999")), Order.EQUAL, 2999))) == [uid]
+
+
+def test_what_readers_say_is_kept_as_far_as_databases_can(catalog: Catalog) -> None:
+    uid = catalog.add({}, reader="r\0", error="\ud800 is no text\0 🔬")
+    assert catalog.get(uid).error == "? is no text? 🔬"
+    catalog.amend(uid, {}, reader="µ\0", error="\0")
+    assert (catalog.get(uid).reader, catalog.get(uid).error) == ("µ?", "?")

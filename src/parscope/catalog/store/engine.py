@@ -48,7 +48,7 @@ class Database:
 
     def __init__(self, address: str | Path) -> None:
         url = _url(address)
-        self.name = url.render_as_string() if url.host else str(url.database)
+        self.name = url.set(drivername="postgresql").render_as_string() if url.host else str(url.database)
         """Its address for people, without a password."""
 
         self.hooks: list[Hook] = []

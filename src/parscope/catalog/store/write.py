@@ -110,8 +110,8 @@ def put_records(connection: Connection, entries: Sequence[Entry]) -> list[tuple[
     """
     created, uids, texts = now(), [uuid4().hex for _ in entries], [encode(entry.document) for entry in entries]
     rows = [
-        {"uid": uid, "hash": entry.hash, "number": 1, "document": text, "reader": entry.reader, "error": entry.error}
-        | {"created": created, "changed": created}
+        {"uid": uid, "hash": entry.hash, "number": 1, "document": text, "created": created, "changed": created}
+        | {"reader": _storable(entry.reader), "error": _storable(entry.error)}
         for uid, text, entry in zip(uids, texts, entries, strict=True)
     ]
     if not rows:
@@ -167,7 +167,8 @@ def new_version(
     state = {name: old[name] for name in kept}
     connection.execute(insert(version).values(record=record_id, created=old["changed"], **state))
     number = int(old["number"]) + 1
-    state = {"number": number, "hash": hash, "document": text, "reader": reader, "error": error}
+    state = {"number": number, "hash": hash, "document": text}
+    state |= {"reader": _storable(reader), "error": _storable(error)}
     connection.execute(update(record).where(this).values(changed=now(), **state))
     reindex(connection, record_id)
     _show(connection, record_id, number)
@@ -197,6 +198,11 @@ def reindex(connection: Connection, record_id: int) -> None:
     if gone:
         connection.exec_driver_sql(_DELETE[connection.dialect.name], _packed(connection, gone))
     _insert(connection, [(*row, record_id) for row in sorted(new - old)])
+
+
+def _storable(said: str | None) -> str | None:
+    """What a library said, without the characters that a database has no place for."""
+    return said and said.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _show(connection: Connection, record_id: int, number: int) -> None:

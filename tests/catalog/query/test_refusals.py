@@ -80,6 +80,8 @@ def test_text_is_refused_with_the_column(text: str, told: str) -> None:
 
 
 PIECES = [
+    ,
+]
     "a",
     "b.c",
     '"x"',
@@ -98,8 +100,6 @@ PIECES = [
     ")",
     ",",
     "..",
-]
-PIECES += [
     "3",
     "kV",
     "2024-03",
@@ -114,35 +114,39 @@ PIECES += [
     "nan",
     "text",
     "date",
-    "is missing",
-]
-PIECES += [
-    "derived from",
-    "source of",
+    "is_missing",
+    "derived_from",
+    "source_of",
     "3fa9",
-    "in collection",
-    "file like",
+    "in_collection",
+    "file_like",
     "tagged",
     '"',
     "\\",
     "#",
-    "\n",
-    "\0",
     "é",
-    "1/nm",
-]
+    "1/nm"
+]  # fmt: skip
 
 
-@settings(max_examples=1000)
-@given(st.lists(st.sampled_from(PIECES), max_size=10).map(" ".join))
-def test_whatever_is_typed_is_read_or_refused_in_one_line(text: str) -> None:
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=10), st.sampled_from([" ", "\n", "\0"]))
+def test_whatever_is_typed_is_read_or_refused_in_one_line(pieces: list[str], between: str) -> None:
+    text = between.join(pieces).replace("_", " ")
+    told = refusal(text)
+    if told is None:
+        assert parse(spell(parse(text))) == parse(text) or "nan" in text
+    else:
+        assert str(told).isprintable() and len(str(told)) < 200
+        assert told.where or told.what.startswith("there is no word")
+
+
+def refusal(text: str) -> QueryError | None:
     try:
-        assert parse(spell(parse(text))) is not None
+        parse(text)
     except QueryError as error:
-        assert str(error).isprintable() and len(str(error)) < 200
-        assert error.where.startswith(("column ", "line ")) or error.what.startswith(
-            ("there is no word", "the name of")
-        )
+        return error
+    return None
 
 
 def json_of(query: Any, **others: Any) -> str:

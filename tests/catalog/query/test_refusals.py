@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from parscope.catalog.query import And, Not, dumps, loads, parse, spell
 from parscope.catalog.query.ast import Aspect, Between, Compare, Exists, Expression, In, Like, Matches, Order, Term
@@ -75,6 +77,76 @@ def test_text_is_refused_with_the_column(text: str, told: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse(text)
     assert str(caught.value) == told
+
+
+PIECES = [
+    ,
+]
+    "a",
+    "b.c",
+    '"x"',
+    "=",
+    "!=",
+    ">=",
+    "~",
+    "!~",
+    "like",
+    "in",
+    "not",
+    "and",
+    "or",
+    "exists",
+    "(",
+    ")",
+    ",",
+    "..",
+    "3",
+    "kV",
+    "2024-03",
+    "$",
+    ".",
+    "**",
+    "all(",
+    "any(",
+    "length(",
+    "true",
+    "null",
+    "nan",
+    "text",
+    "date",
+    "is_missing",
+    "derived_from",
+    "source_of",
+    "3fa9",
+    "in_collection",
+    "file_like",
+    "tagged",
+    '"',
+    "\\",
+    "#",
+    "é",
+    "1/nm"
+]  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=10), st.sampled_from([" ", "\n", "\0"]))
+def test_whatever_is_typed_is_read_or_refused_in_one_line(pieces: list[str], between: str) -> None:
+    text = between.join(pieces).replace("_", " ")
+    told = refusal(text)
+    if told is None:
+        assert parse(spell(parse(text))) == parse(text) or "nan" in text
+    else:
+        assert str(told).isprintable() and len(str(told)) < 200
+        assert told.where or told.what.startswith("there is no word")
+
+
+def refusal(text: str) -> QueryError | None:
+    try:
+        parse(text)
+    except QueryError as error:
+        return error
+    return None
 
 
 def json_of(query: Any, **others: Any) -> str:

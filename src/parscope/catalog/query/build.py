@@ -41,6 +41,7 @@ from parscope.catalog.query.ast import (
     joined,
 )
 from parscope.catalog.query.limits import DIGITS, check_ends, check_literal, check_pattern, check_regex
+from parscope.catalog.query.shown import shown
 from parscope.core.errors import QueryError
 
 Token = Any
@@ -208,9 +209,9 @@ class Builder:
 
     def bare(self, parts: list[Token]) -> Literal:
         """Refuse a word without quotes: as a path it would be found nowhere, and nobody would know why."""
-        word = parts[0]
-        advice = f'a text is written "{word}", a path $.{word}'
-        raise QueryError(f'expected a value, found "{word}"', _place(word), advice)
+        word = shown(parts[0])
+        advice = f"a text is written {word}, a path $.{word[1:-1]}"
+        raise QueryError(f"expected a value, found {word}", _place(parts[0]), advice)
 
 
 def place(line: int, column: int) -> str:

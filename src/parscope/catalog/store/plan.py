@@ -36,7 +36,10 @@ from parscope.catalog.query.ast import (
 from parscope.catalog.store import plan_records, plan_values
 from parscope.catalog.store.scope import Chosen, Ids, Scope
 
-_FEW = 200  # records of which it is faster to ask what else holds for them than which records it holds for
+_MUCH = 4  # effort of a part, see below
+_FEW = {True: 5000, False: 300}
+"""Records of which it is faster to ask what else holds for them than which records it holds for: of a part that takes
+much effort, and of others."""
 
 _LEAVES: dict[type, tuple[int, Callable[[Scope, Any], Chosen]]] = {
     Tagged: (0, plan_records.be_tagged),
@@ -48,11 +51,11 @@ _LEAVES: dict[type, tuple[int, Callable[[Scope, Any], Chosen]]] = {
     Compare: (2, plan_values.compare),
     Between: (2, plan_values.lie_between),
     Is: (2, plan_records.be),
-    Exists: (3, plan_values.exist),
-    Like: (4, plan_values.be_like),
-    Matches: (5, plan_values.match),
-    Fields: (5, plan_values.compare_fields),
-    Located: (5, plan_records.be_located),
+    Exists: (4, plan_values.exist),
+    Like: (5, plan_values.be_like),
+    Matches: (6, plan_values.match),
+    Fields: (6, plan_values.compare_fields),
+    Located: (6, plan_records.be_located),
 }
 """How a part that has no parts is answered, and the effort that this takes, roughly: the least is asked first."""
 
@@ -67,7 +70,7 @@ def matching(connection: Connection, query: Expression, within: Sequence[int] | 
     query : Expression
         Within the limits of `parscope.catalog.query.limits`.
     within : sequence of int, optional
-        Ids of the only records that are looked at, at most a few hundred. Default: all.
+        Ids of the only records that are looked at. Default: all.
 
     Returns
     -------
@@ -102,10 +105,10 @@ def _all(scope: Scope, parts: Sequence[Expression]) -> Chosen:
     """Records that all parts are true of: what is quick to tell comes first; of few records the rest is asked."""
     chosen: Chosen | None = None
     for part in sorted(parts, key=_effort):
+        if chosen is not None and np.count_nonzero(chosen) <= _FEW[_effort(part) >= _MUCH]:
+            scope = scope.narrowed(chosen)
         found = chosen_of(scope, part)
         chosen = found if chosen is None else chosen & found
-        if np.count_nonzero(chosen) <= _FEW:
-            scope = scope.narrowed(chosen)
     return scope.everything if chosen is None else chosen
 
 

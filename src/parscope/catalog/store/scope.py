@@ -66,7 +66,7 @@ class Scope:
     connection : Connection
         In a transaction that sees one state of the database throughout.
     within : sequence of int, optional
-        Ids of the only records that matter, a few hundred at most; of others anything may be said. Default: all matter.
+        Ids of the only records that matter; of others anything may be said. Default: all matter.
     """
 
     def __init__(self, connection: Connection, within: Sequence[int] | None = None, size: int | None = None) -> None:
@@ -118,8 +118,10 @@ class Scope:
         -------
         ndarray of bool, shape (`size`,)
         """
-        statement = select(joined(ids)).select_from(source).where(*conditions, self._inside(ids))
-        return self.marked(ids_of(self.connection.scalar(statement)))
+        statement = select(joined(ids)).select_from(source).where(*conditions)
+        return self.united(
+            self.marked(ids_of(self.connection.scalar(statement.where(inside)))) for inside in self._inside(ids)
+        )
 
     def texts(
         self, key: ColumnElement[_T], ids: ColumnElement[int], *conditions: ColumnElement[bool]
@@ -137,15 +139,18 @@ class Scope:
         ------
         tuple of key and str
         """
-        if self.within is None:
-            statement = select(key, joined(ids)).where(*conditions).group_by(key)
-        else:  # few rows, which SQLite finds by their records only where it has nothing to group
-            statement = select(key, cast(ids, Text)).where(*conditions, self._inside(ids))
-        return ((found, its) for found, its in self.connection.execute(statement))
+        statement: Any = select(key, joined(ids)).group_by(key)
+        if self.within is not None:  # few rows, which SQLite finds by their records only if it has nothing to group
+            statement = select(key, cast(ids, Text))
+        for inside in self._inside(ids):
+            yield from ((row[0], row[1]) for row in self.connection.execute(statement.where(*conditions, inside)))
 
-    def _inside(self, ids: ColumnElement[int]) -> ColumnElement[bool]:
-        """What holds for rows of records in the scope."""
-        return true() if self.within is None else ids.in_(self.within)
+    def _inside(self, ids: ColumnElement[int]) -> Iterator[ColumnElement[bool]]:
+        """What holds for rows of records in the scope, in as many conditions as there are statements needed."""
+        if self.within is None:
+            yield true()
+        else:
+            yield from (ids.in_(some) for some in chunks(self.within))
 
     def united(self, sets: Iterable[Chosen]) -> Chosen:
         """Records that are in any of the sets."""

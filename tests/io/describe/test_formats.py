@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,36 @@ def test_calibration_at_the_root_of_py4dstem(written: Write) -> None:
         ("y", "nm", 2.5),
         ("q_y", "1/nm", 0.05),
     ]
+
+
+def _series(count: int, channels: int) -> bytes:
+    """A TIA file with a line of spectra."""
+    head = struct.pack("<3H2I2i", 0x4949, 0x0197, 0x0220, 0x4120, 0x4142, count, count)
+    dimension = struct.pack("<iddi", count, 1e-9, 2e-9, 0) + struct.pack("<i8si6s", 8, b"Position", 6, b"meters")
+    start = len(head) + 12 + len(dimension)
+    each = 20 + 2 + 4 + 4 * channels
+    data = [start + 16 * count + place * (each + 24) for place in range(count)]
+    offsets = struct.pack(f"<{2 * count}q", *data, *(place + each for place in data))
+    body = b""
+    for place in range(count):
+        spectrum = np.full(channels, place, "<i4").tobytes()
+        body += struct.pack("<ddihi", 100.0, 0.5, 0, 6, channels) + spectrum
+        body += struct.pack("<HxxIdd", 0x4142, 1_300_000_000 + place, 1e-9 * place, 0.0)
+    return head + struct.pack("<qi", start, 1) + dimension + offsets + body
+
+
+def test_a_series_of_spectra(tmp_path: Path) -> None:
+    (tmp_path / "line_1.ser").write_bytes(_series(5, 64))
+    told = describe(tmp_path / "line_1.ser")
+    assert told.kind == "spectrum image"
+    assert told.signals[0].axes == (Axis("Position", 5, "m", 2e-9, 1e-9), Axis("energy", 64, "eV", 0.5, 100.0))
+    assert told.acquired.startswith("2011-03-13")
+    header = told.vendor["line_1.ser"]
+    assert [tag["Time"] for tag in header["Tags"]] == [1_300_000_000 + place for place in range(5)]
+    ser = pytest.importorskip("ncempy.io.ser")
+    with ser.fileSER(tmp_path / "line_1.ser") as opened:
+        assert opened.head["Dimensions"][0]["CalibrationDelta"] == header["Dimensions"][0]["CalibrationDelta"]
+        assert opened.getDataset(3)[0].tolist() == [3] * 64
 
 
 def test_results_of_parscope(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,21 @@ import pytest
 from parscope.core.description import Description
 from parscope.io.describers._verbatim import number
 from parscope.io.em import open_signals
-from tests.io.describe.conftest import flat
 
 Told = Callable[[str], Description]
 Real = Callable[[str], Path]
+
+
+def flat(tree: Any, path: str = "", base: int = 0) -> Iterator[tuple[str, Any]]:
+    """Path -> value of every leaf, entries of lists counted from `base`."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from flat(value, f"{path}.{key}", base)
+    elif isinstance(tree, list):
+        for place, value in enumerate(tree):
+            yield from flat(value, f"{path}.{place + base}", base)
+    else:
+        yield path, tree
 
 
 @pytest.mark.parametrize("file", ["pyTEMlib_EELS_STO.dm3", "nist_643_Titan_EELS_dataZeroed.dm3", "ncempy_3D_int16.dm4"])

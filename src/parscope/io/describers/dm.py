@@ -20,12 +20,12 @@ from parscope.core.errors import FormatError, TruncatedError
 from parscope.io.describers._base import FileDescriber
 from parscope.io.describers._bytes import Cursor
 from parscope.io.describers._common import axis, dig, judge, moment, nested, quantity, real, since
-from parscope.io.describers._preview import look
+from parscope.io.describers._preview import BUDGET, look
 from parscope.io.describers._verbatim import gathered, summary
 
 _SIMPLE = {2: "i2", 3: "i4", 4: "u2", 5: "u4", 6: "f4", 7: "f8", 8: "u1", 9: "i1", 10: "i1", 11: "i8", 12: "u8"}
 _STRUCT, _STRING, _ARRAY = 15, 18, 20
-_DEEPEST, _READ, _FIELDS, _TAGS = 60, 64 << 20, 1000, 1_000_000
+_DEEPEST, _FIELDS, _TAGS = 60, 1000, 1_000_000
 # sample types of images
 _SAMPLES: dict[int, str] = {
     **{1: "i2", 2: "f4", 3: "c8", 6: "u1", 7: "i4", 9: "i1", 10: "u2", 11: "u4", 12: "f8", 13: "c16", 14: "u1"},
@@ -73,7 +73,7 @@ class DmDescriber(FileDescriber):
             found = [(image, _signal(image, path)) for image in images]
             signals = tuple(signal for _, signal in found)
             previews = tuple(p for image, signal in found for p in _pictures(cursor, image, signal))
-            vendor = _settled(cursor, tree)
+            vendor = _Summaries(cursor).of(tree)
         head = images[0] if images else {}
         told = dig(head, "ImageTags")
         kind = _KINDS.get(str(dig(told, "Meta Data", "Format")), "") or judge(signals)
@@ -236,17 +236,23 @@ def _pictures(cursor: Cursor, image: dict[str, Any], signal: Signal) -> tuple[Pr
     return look(np.memmap(cursor.path, dtype, "r", data.place, signal.shape), signal)
 
 
-def _settled(cursor: Cursor, tree: Any) -> Any:
-    """The tree with every array that was not read as its summary."""
-    if isinstance(tree, dict):
-        return {key: _settled(cursor, value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_settled(cursor, value) for value in tree] if tree and isinstance(tree[0], (dict, list)) else tree
-    if not isinstance(tree, _Array):
-        return tree
-    if tree.count * tree.dtype.itemsize > _READ:
-        return {"shape": [tree.count], "dtype": str(tree.dtype)}
-    return summary(cursor.at(tree.place).array(tree.dtype, tree.count))
+class _Summaries:
+    """Puts the summary of every array that was not read into its place, as far as a bounded number of bytes reaches."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor, self.left = cursor, BUDGET
+
+    def of(self, tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: self.of(value) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [self.of(value) for value in tree]
+        if not isinstance(tree, _Array):
+            return tree
+        self.left -= tree.count * tree.dtype.itemsize
+        if self.left < 0:
+            return {"shape": [tree.count], "dtype": str(tree.dtype)}
+        return summary(self.cursor.at(tree.place).array(tree.dtype, tree.count))
 
 
 def _acquired(told: Any) -> str:

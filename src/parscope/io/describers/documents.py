@@ -22,7 +22,7 @@ from parscope.io.describers._text import beginning, decoded
 from parscope.io.describers._verbatim import number
 from parscope.io.describers._xml import LARGEST, local, parsed, tree
 
-_LARGEST, _TEXT, _HEAD, _PIXELS = 16 << 20, 64 << 20, 1 << 16, 1 << 28
+_LARGEST, _TEXT, _HEAD, _PIXELS = 16 << 20, 4 << 20, 1 << 16, 1 << 28
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _CELLS = re.compile(r"[,;\t]|\s{1,}")
 
@@ -76,20 +76,21 @@ class TableDescriber(FileDescriber):
     def accepts(self, path: Path) -> bool:
         """Whether `path` is a text."""
         head = beginning(path, _HEAD)
-        if not head or path.stat().st_size > _TEXT:
-            return False
-        return head[:2] in (b"\xff\xfe", b"\xfe\xff") or (not _CONTROL.search(head) and _is_text(head))
+        return head[:2] in (b"\xff\xfe", b"\xfe\xff") or bool(head and not _CONTROL.search(head) and _is_text(head))
 
     def _describe(self, path: Path, within: Path) -> Description:
-        lines = decoded(path.read_bytes()).splitlines()
+        lines = decoded(beginning(path, _TEXT)).splitlines()
+        notes: tuple[str, ...] = ()
+        if path.stat().st_size > _TEXT:
+            lines, notes = lines[:-1], (f"Only the first {_TEXT >> 20} MiB were read.",)
         start, rows = _rows(lines)
         if not rows:
-            return self.told("document", {"text": "\n".join(lines)[:_HEAD], "lines": len(lines)})
+            return self.told("document", {"text": "\n".join(lines)[:_HEAD], "lines": len(lines)}, warnings=notes)
         names = _names(lines[start - 1] if start else "", len(rows[0]))
         table = np.array(rows, np.float64)
         signals = tuple(Signal(name, (len(rows),), "float64", axes=(Axis("row", len(rows)),)) for name in names)
         told = {"head": "\n".join(lines[:start])[:_HEAD], "columns": names, "rows": len(rows)}
-        return self.told("table", told, signals=signals, previews=_drawn(table, names))
+        return self.told("table", told, signals=signals, previews=_drawn(table, names), warnings=notes)
 
 
 class PictureDescriber(FileDescriber):

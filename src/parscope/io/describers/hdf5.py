@@ -55,7 +55,7 @@ class Hdf5Describer(FileDescriber):
                 acquired=_acquired(tree),
                 common=_common(tree),
                 previews=previews,
-                parts=tuple(walk.parts),
+                parts=tuple(part for part in walk.parts if not part.samefile(path)),
                 warnings=tuple(walk.notes),
             )
 

@@ -55,7 +55,7 @@ class VeloxDescriber(FileDescriber):
             acquired=_acquired(head),
             common=_common(head),
             previews=previews,
-            parts=tuple(walk.parts),
+            parts=tuple(part for part in walk.parts if not part.samefile(path)),
             warnings=tuple(walk.notes),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -288,3 +289,26 @@ def test_what_an_older_library_read_is_read_again_when_asked(
     collector.run(once=True)
     assert rows(catalog, version, "number", "reader") == [(1, "played: numpy 0.9")]
     assert catalog.get(rows(catalog, record, "uid")[0]).document["vendor"]["number"] == 1
+
+
+def test_a_part_waits_for_a_main_file_that_is_still_written_but_not_a_whole_run(catalog: Catalog, folder: Path) -> None:
+    main = play(folder / "a_master.h5", parts=["a_data_000001.h5"])
+    play(folder / "a_data_000001.h5", number=1)
+    collector = Collector(catalog, folder, settle=0.3)
+    collector.look()
+    kept = main.read_bytes()
+    stopped = threading.Event()
+
+    def write() -> None:
+        while not stopped.wait(0.05):
+            main.write_bytes(kept + b"\n" + os.urandom(8))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    collector.run(once=True)
+    stopped.set()
+    writer.join()
+    assert rows(catalog, journal, "stage") == ["hashed", "seen"]
+    collector.run(once=True)
+    assert rows(catalog, file, "record", "part") == [(1, True), (1, False)]
+    assert not rows(catalog, version)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +77,23 @@ def test_what_a_reader_started_ends_with_it(extractor: Extractor, folder: Path) 
         if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
             return
         time.sleep(0.02)
+    pytest.fail("it lives")
+
+
+def test_a_parent_that_is_killed_leaves_nothing_behind(folder: Path, played: Path) -> None:
+    path = play(folder / "a.play")
+    script = (
+        "import os, sys, pathlib; from parscope.catalog.collect.extract import Extractor; reader = Extractor();"
+        "path = pathlib.Path(sys.argv[1]); reader(path, path.parent, 1);"
+        "print(reader._process.popen.pid, reader._process.folder.name, flush=True); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(played), *sys.path])}
+    command = [sys.executable, "-c", script, str(path)]
+    said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+    for _ in range(200):
+        if not Path("/proc", said[0]).exists() and not Path(said[1]).exists():
+            return
+        time.sleep(0.05)
     pytest.fail("it lives")
 
 

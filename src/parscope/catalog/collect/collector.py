@@ -12,11 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from parscope.catalog.collect import journal
+from parscope.catalog.collect import claims, journal
 from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import SETTLED, Entry
 from parscope.catalog.collect.names import files_of_database, to_path, to_text
-from parscope.catalog.collect.owner import this_process
+from parscope.catalog.collect.owner import new_owner
 from parscope.catalog.collect.retry import retry, unreadable_before
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
@@ -34,6 +34,7 @@ _BATCH = 500
 _MANY = 200
 _AT_ONCE = 8
 _BREATH = 0.2
+_CALM = 2.0
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Collector:
         if is_data_set(self.folder):
             raise InputError("is one data set", str(self.folder), "give the folder in which it lies")
         self._but = files_of_database(self.catalog.engine.url)
-        self._owner = this_process()
+        self._owner = new_owner()
         self._stopped = threading.Event()
         self._due = self._told = 0.0
 
@@ -111,17 +112,19 @@ class Collector:
             try:
                 self.look()
                 self._due = time.monotonic() + _SWEEP
-                settled_by = time.monotonic() + self.settle
+                settled_by = moved = time.monotonic()
+                settled_by += self.settle
                 while not self._stopped.is_set():
                     self._look_again(watch.take())
-                    busy = self._work(extractor)
-                    if once and not busy and time.monotonic() > settled_by and not self._queued():
+                    if self._work(extractor):
+                        moved = time.monotonic()
+                    elif once and time.monotonic() > settled_by and not self._queued(time.monotonic() - moved < _CALM):
                         return
-                    if not busy:
+                    else:
                         watch.wait(_BREATH)
             finally:
                 with self.catalog.writing() as connection:
-                    journal.release(connection, self._owner)
+                    claims.release(connection, self._owner)
 
     def look(self, start: Path | None = None) -> None:
         """Note what lies in the folder, and what does not any more.
@@ -193,25 +196,26 @@ class Collector:
         """Let files settle, and take some of them into the catalog; whether there was any."""
         with self.catalog.reading() as connection:
             due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
-            busy = bool(due) or journal.is_waiting(connection, self.folder)
+            busy = bool(due) or claims.is_free(connection, self.folder)
         if not busy:
             return False
         found = [examine(entry.path) for entry in due]
         with self.catalog.writing() as connection:
             self._settle(connection, due, found)
-            claimed = journal.claim(connection, self.folder, self._owner, _AT_ONCE)
+            claimed = claims.claim(connection, self.folder, self._owner, _AT_ONCE)
+        moved = False
         for entry in claimed:
             if self._stopped.is_set():
                 break
-            carry_out(self.catalog, extractor, entry)
+            moved |= carry_out(self.catalog, extractor, entry)
             self._tell()
-        return bool(claimed)
+        return moved
 
-    def _queued(self) -> bool:
-        """Whether any file that has settled is not in the catalog, be it in the hands of another collector."""
+    def _queued(self, patient: bool) -> bool:
+        """Whether a file that has settled is not in the catalog; if patient, also one that waits for another file."""
         with self.catalog.reading() as connection:
             due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
-            return bool(due) or journal.is_waiting(connection, self.folder, free=False)
+            return bool(due) or claims.is_left(connection, self.folder, patient=patient)
 
     def _settle(self, connection: Connection, due: list[Entry], found: list[Found | None]) -> None:
         """Let on what rests; what changed meanwhile begins anew."""
@@ -247,7 +251,7 @@ class _Heart:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._ended.wait(journal.LEASE / 3e6):
+        while not self._ended.wait(claims.LEASE / 3e6):
             # if others keep the catalog busy for a minute, the next beat may come through
             with contextlib.suppress(CatalogError), self._catalog.writing() as connection:
-                journal.renew(connection, self._owner)
+                claims.renew(connection, self._owner)

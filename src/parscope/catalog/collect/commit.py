@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, and_, exists, or_, select
 from parscope.catalog.collect.acquisitions import main_file, read_again
 from parscope.catalog.collect.derivation import tie_derivation
 from parscope.catalog.collect.document import Extract
-from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry
+from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry, now, under
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.collect.parts import give_parts, lone_part
 from parscope.catalog.collect.rows import lies, picture, tie
@@ -26,6 +26,7 @@ from parscope.catalog.store.documents import decode, encode
 from parscope.catalog.store.tables import file, journal, record
 
 CHANGED_FROM = "changed from"
+_PATIENCE = 60_000_000  # µs that a changed file waits for one that does not come to rest
 
 
 def is_known(connection: Connection, entry: Entry) -> bool:
@@ -66,9 +67,10 @@ def must_wait(connection: Connection, entry: Entry) -> bool:
     old = connection.execute(select(file).where(file.c.path == entry.name)).one_or_none()
     if old is None or old.hash == entry.hash:
         return False
-    unhashed = and_(journal.c.stage.in_((SEEN, SETTLED)), journal.c.hash.is_(None))
     moved = and_(journal.c.stage.in_(WORK), journal.c.hash == old.hash)
-    other = exists().where(journal.c.path != entry.name, journal.c.size == old.size, or_(unhashed, moved))
+    unhashed = journal.c.stage.in_((SETTLED, SEEN) if entry.since > now() - _PATIENCE else (SETTLED,))
+    likely = and_(journal.c.size == old.size, under(journal.c.path, entry.root), journal.c.path != entry.name)
+    other = exists().where(likely, or_(moved, unhashed))
     return bool(connection.scalar(select(other)))
 
 

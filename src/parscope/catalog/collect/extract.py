@@ -115,7 +115,7 @@ class _Process:
         polite = {"HDF5_USE_FILE_LOCKING": "FALSE", "PYTHONWARNINGS": "ignore", "TMPDIR": self.folder.name}
         imports = {"PYTHONPATH": os.pathsep.join(str(Path(part).resolve()) for part in sys.path if part)}
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "parscope.catalog.collect.worker"],
+            [sys.executable, "-m", "parscope.catalog.collect.worker", self.folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

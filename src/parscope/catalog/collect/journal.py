@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
 from parscope.catalog.collect.names import to_path, to_text
-from parscope.catalog.collect.owner import is_dead
 from parscope.catalog.collect.sweep import Found
 from parscope.catalog.store.tables import file, journal
 
@@ -28,8 +27,6 @@ SEEN, SETTLED, HASHED, EXTRACTED = "seen", "settled", "hashed", "extracted"
 COMMITTED, QUARANTINED = "committed", "quarantined"
 WORK = (SETTLED, HASHED, EXTRACTED)
 FINISHED = (COMMITTED, QUARANTINED)
-LEASE = 60_000_000
-"""For how long an owner may be silent, in µs."""
 
 _MANY = 500
 _AFRESH: dict[str, Any] = {"hash": None, "extracted": None, "error": None, "owner": None, "lease": None}
@@ -219,74 +216,39 @@ def resting(connection: Connection, folder: Path, before: int) -> list[Entry]:
     list of Entry
     """
     due = and_(journal.c.stage == SEEN, journal.c.since <= before, under(journal.c.path, folder))
-    return [_entry(row, "") for row in connection.execute(select(journal).where(due))]
+    return [entry_of(row, "") for row in connection.execute(select(journal).where(due))]
 
 
-def is_waiting(connection: Connection, folder: Path, *, free: bool = True) -> bool:
-    """Whether a settled file is not yet in the catalog.
-
-    Parameters
-    ----------
-    connection : Connection
-        To the catalog.
-    folder : Path
-        The folder that is collected.
-    free : bool, default True
-        Count only those that nobody works on.
-
-    Returns
-    -------
-    bool
-    """
-    waiting = _waiting(folder)
-    return bool(connection.scalar(select(exists().where(waiting, _free(connection, waiting) if free else true()))))
-
-
-def _waiting(folder: Path) -> ColumnElement[bool]:
-    return and_(journal.c.stage.in_(WORK), under(journal.c.path, folder))
-
-
-def _free(connection: Connection, waiting: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Without an owner, or with one who is silent or dead."""
-    owners = connection.scalars(select(journal.c.owner).where(waiting, journal.c.owner.is_not(None)).distinct())
-    dead = [one for one in owners.all() if one is not None and is_dead(one)]
-    return or_(journal.c.lease.is_(None), journal.c.lease < now(), journal.c.owner.in_(dead))
-
-
-def claim(connection: Connection, folder: Path, owner: str, most: int) -> list[Entry]:
-    """Take files that nobody works on, the longest known first.
+def entry_of(row: Any, owner: str) -> Entry:
+    """Make an entry of a row of the journal.
 
     Parameters
     ----------
-    connection : Connection
-        In a write transaction.
-    folder : Path
-        The folder that is collected.
+    row : Row
+        With all columns.
     owner : str
-        Who takes them.
-    most : int
-        How many at most.
+        Who works on the file; empty for nobody.
 
     Returns
     -------
-    list of Entry
+    Entry
     """
-    waiting = _waiting(folder)
-    order = (journal.c.since, journal.c.path)
-    free = select(journal).where(waiting, _free(connection, waiting)).order_by(*order).limit(most)
-    rows = connection.execute(free).all()
-    mine = {"owner": owner, "lease": now() + LEASE}
-    connection.execute(update(journal).where(journal.c.path.in_([row.path for row in rows])).values(**mine))
-    return [_entry(row, owner) for row in rows]
-
-
-def _entry(row: Any, owner: str) -> Entry:
     where = (to_path(row.path), to_path(row.root))
     return Entry(*where, row.stage, row.size, row.mtime_ns, row.since, row.hash, row.extracted, owner)
 
 
-def _still(entry: Entry) -> ColumnElement[bool]:
-    """Whether the file of the journal is the one that a step began with, in the same hands."""
+def still(entry: Entry) -> ColumnElement[bool]:
+    """Whether the file of the journal is the one that a step began with, in the same hands.
+
+    Parameters
+    ----------
+    entry : Entry
+        The file as the step knows it.
+
+    Returns
+    -------
+    ColumnElement
+    """
     return and_(
         journal.c.path == entry.name,
         journal.c.stage == entry.stage,
@@ -317,7 +279,7 @@ def advance(connection: Connection, entry: Entry, stage: str, **values: str | in
     """
     if stage in FINISHED:
         values = {"owner": None, "lease": None, "extracted": None, **values}
-    done = connection.execute(update(journal).where(_still(entry)).values(stage=stage, changed=now(), **values))
+    done = connection.execute(update(journal).where(still(entry)).values(stage=stage, changed=now(), **values))
     return done.rowcount == 1
 
 
@@ -343,44 +305,3 @@ def take_up(connection: Connection, names: Sequence[str], stage: str) -> int:
         these = journal.c.path.in_(names[start : start + _MANY]) & journal.c.stage.in_(FINISHED)
         connection.execute(update(journal).where(these).values(**values))
     return len(names)
-
-
-def postpone(connection: Connection, entry: Entry, until: int) -> None:
-    """Put a file back, to be taken again later.
-
-    Parameters
-    ----------
-    connection : Connection
-        In a write transaction.
-    entry : Entry
-        The file.
-    until : int
-        When, in µs since 1970.
-    """
-    connection.execute(update(journal).where(_still(entry)).values(owner=None, lease=until))
-
-
-def renew(connection: Connection, owner: str) -> None:
-    """Say that an owner lives.
-
-    Parameters
-    ----------
-    connection : Connection
-        In a write transaction.
-    owner : str
-        Who.
-    """
-    connection.execute(update(journal).where(journal.c.owner == owner).values(lease=now() + LEASE))
-
-
-def release(connection: Connection, owner: str) -> None:
-    """Put back all that an owner has taken.
-
-    Parameters
-    ----------
-    connection : Connection
-        In a write transaction.
-    owner : str
-        Who.
-    """
-    connection.execute(update(journal).where(journal.c.owner == owner).values(owner=None, lease=None))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from secrets import token_hex
 
 
-def this_process() -> str:
-    """Name this process so that no other, now or later, has the name.
+def new_owner() -> str:
+    """Make a name that nobody else has, in this process or any other, now or later.
 
     Returns
     -------
     str
-        Host, process number and when the process began.
+        Host, something random, process number and when the process began.
     """
-    return f"{socket.gethostname()}/{os.getpid()}/{_began(os.getpid())}"
+    return f"{socket.gethostname()}/{token_hex(4)}/{os.getpid()}/{_began(os.getpid())}"
 
 
 def is_dead(owner: str) -> bool:
@@ -24,13 +25,13 @@ def is_dead(owner: str) -> bool:
     Parameters
     ----------
     owner : str
-        From `this_process`.
+        From `new_owner`.
 
     Returns
     -------
     bool
     """
-    host, pid, began = owner.rsplit("/", 2)
+    host, _, pid, began = owner.rsplit("/", 3)
     return host == socket.gethostname() and _began(int(pid)) != began
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import update
 
 import parscope
-from parscope.catalog.collect import journal
+from parscope.catalog.collect import claims, journal
 from parscope.catalog.collect.acquisitions import is_part, main_of, waits
 from parscope.catalog.collect.commit import Commit, is_known, must_wait
 from parscope.catalog.collect.digest import digest
@@ -25,7 +25,7 @@ from parscope.core.record import fingerprint
 _PAUSE = 500_000
 
 
-def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> None:
+def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
     """Take one file as far as it goes.
 
     Parameters
@@ -37,6 +37,11 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> None:
     entry : Entry
         The file, claimed.
 
+    Returns
+    -------
+    bool
+        False if it has to wait for another file.
+
     Raises
     ------
     CatalogError
@@ -44,7 +49,12 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> None:
     """
     at_hand: Entry | None = entry
     while at_hand is not None and at_hand.stage in journal.WORK and _rests(catalog, at_hand):
-        at_hand = _step(catalog, extractor, at_hand)
+        before, at_hand = at_hand, _step(catalog, extractor, at_hand)
+        if at_hand is before:
+            with catalog.writing() as connection:
+                claims.postpone(connection, before, journal.now() + _PAUSE)
+            return False
+    return True
 
 
 def _step(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
@@ -122,7 +132,7 @@ def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
     Returns
     -------
     Entry or None
-        What is next; None if nothing is, for now.
+        What is next; itself if it has to wait for another file.
 
     Raises
     ------
@@ -134,8 +144,7 @@ def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
     if not needless and main_of(entry.path) is not None:
         with catalog.writing() as connection:
             if waits(connection, entry):
-                journal.postpone(connection, entry, journal.now() + _PAUSE)
-                return None
+                return entry
     extract = None if needless else extractor(entry.path, entry.root, entry.size)
     said = _packed(fingerprint(entry.path), extract)
     return _next(catalog, entry, replace(entry, stage=EXTRACTED, extracted=said))
@@ -156,7 +165,7 @@ def commit_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | N
     Returns
     -------
     Entry or None
-        What is next; None if it is done.
+        What is next; None if it is done; itself if it has to wait for another file.
     """
     mark, extract = _unpacked(entry.extracted or "")
     commit = Commit(entry, mark, extract)
@@ -174,8 +183,7 @@ def _commit(catalog: Catalog, commit: Commit) -> Entry | None:
     entry, error = commit.entry, commit.extract.error if commit.extract else None
     with catalog.writing() as connection:
         if must_wait(connection, entry):
-            journal.postpone(connection, entry, journal.now() + _PAUSE)
-            return None
+            return entry
         if not journal.advance(connection, entry, QUARANTINED if error else COMMITTED, error=error):
             return None
         if commit(connection) is not None:

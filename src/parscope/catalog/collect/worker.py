@@ -1,14 +1,15 @@
-"""Reads files in a process of its own with limits: ``python -m parscope.catalog.collect.worker``.
+"""Reads files in a process with limits: ``python -m parscope.catalog.collect.worker FOLDER``.
 
 Nobody vouches for the files. A request names one; the answer is what its reader said, or why it could not. What readers
-print goes nowhere. The process ends when its parent does, because its standard input does; and if a reader never
-returns, by an alarm.
+print goes nowhere; the folder is for what they write. The process ends when its parent does, because its standard input
+does; and if a reader never returns, by an alarm.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -79,6 +80,7 @@ def main() -> None:
         message, picture = answer(request[0])
         send(answers, {"asked": request[0]["asked"], **message}, picture)
         signal.setitimer(signal.ITIMER_REAL, 0)
+    shutil.rmtree(sys.argv[1], ignore_errors=True)  # what readers wrote; the parent may be dead
 
 
 if __name__ == "__main__":

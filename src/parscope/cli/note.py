@@ -50,25 +50,25 @@ def note(  # noqa: PLR0913 - one argument an option, as typer wants it
 
     Most options may be given more than once. Who and when are noted; what the files say stays as it is.
     """
-    said = {
-        "tags": tag,
-        "untag": untag,
-        "values": dict(_assigned(text) for text in values or ()),
-        "withdraw": unset,
-        "collections": collection,
-        "leave": leave,
-        "sources": derived_from,
-        "unlink": not_from,
-        "program": program,
-        "parameters": _object(parameters),
-    }
-    said = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if value}
-    if not said:
+    annotations, making = dict(_assigned(text) for text in values or ()), _object(parameters)
+    if not any((tag, values, collection, derived_from, untag, unset, leave, not_from)):
         raise OptionError("nothing is said", "parscope note", "see parscope note --help")
     with open_catalog(catalog) as opened:
         from parscope.catalog.people import notes
 
-        notes.note(opened, record, notes.Note(**said))
+        said = notes.Note(
+            tags=tuple(tag or ()),
+            untag=tuple(untag or ()),
+            values=annotations,
+            withdraw=tuple(unset or ()),
+            collections=tuple(collection or ()),
+            leave=tuple(leave or ()),
+            sources=tuple(derived_from or ()),
+            unlink=tuple(not_from or ()),
+            program=program,
+            parameters=making,
+        )
+        notes.note(opened, record, said)
 
 
 def _assigned(text: str) -> tuple[str, Any]:

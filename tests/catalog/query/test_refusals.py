@@ -79,44 +79,10 @@ def test_text_is_refused_with_the_column(text: str, told: str) -> None:
     assert str(caught.value) == told
 
 
-PIECES = [
-    "a",
-    "b.c",
-    '"x"',
-    "=",
-    "!=",
-    ">=",
-    "~",
-    "!~",
-    "like",
-    "in",
-    "not",
-    "and",
-    "or",
-    "exists",
-    "(",
-    ")",
-    ",",
-    "..",
-]
+PIECES = ["a", "b.c", '"x"', "=", "!=", ">=", "~", "!~", "like", "in", "not", "and", "or", "exists", "(", ")", ","]
+PIECES += ["3", "kV", "2024-03", "..", "$", ".", "**", "all(", "any(", "length(", "true", "null", "nan", "text", "date"]
 PIECES += [
-    "3",
-    "kV",
-    "2024-03",
-    "$",
-    ".",
-    "**",
-    "all(",
-    "any(",
-    "length(",
-    "true",
-    "null",
-    "nan",
-    "text",
-    "date",
     "is missing",
-]
-PIECES += [
     "derived from",
     "source of",
     "3fa9",
@@ -126,23 +92,28 @@ PIECES += [
     '"',
     "\\",
     "#",
-    "\n",
-    "\0",
     "é",
-    "1/nm",
 ]
 
 
-@settings(max_examples=1000)
-@given(st.lists(st.sampled_from(PIECES), max_size=10).map(" ".join))
-def test_whatever_is_typed_is_read_or_refused_in_one_line(text: str) -> None:
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=10), st.sampled_from([" ", "\n", "\0"]))
+def test_whatever_is_typed_is_read_or_refused_in_one_line(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    told = refusal(text)
+    if told is None:
+        assert parse(spell(parse(text))) == parse(text) or "nan" in text
+    else:
+        assert str(told).isprintable() and len(str(told)) < 200
+        assert told.where or told.what.startswith("there is no word")
+
+
+def refusal(text: str) -> QueryError | None:
     try:
-        assert parse(spell(parse(text))) is not None
+        parse(text)
     except QueryError as error:
-        assert str(error).isprintable() and len(str(error)) < 200
-        assert error.where.startswith(("column ", "line ")) or error.what.startswith(
-            ("there is no word", "the name of")
-        )
+        return error
+    return None
 
 
 def json_of(query: Any, **others: Any) -> str:

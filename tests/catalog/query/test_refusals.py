@@ -79,60 +79,27 @@ def test_text_is_refused_with_the_column(text: str, told: str) -> None:
     assert str(caught.value) == told
 
 
-PIECES = [
-    ,
-]
-    "a",
-    "b.c",
-    '"x"',
-    "=",
-    "!=",
-    ">=",
-    "~",
-    "!~",
-    "like",
-    "in",
-    "not",
-    "and",
-    "or",
-    "exists",
-    "(",
-    ")",
-    ",",
-    "..",
-    "3",
-    "kV",
-    "2024-03",
-    "$",
-    ".",
-    "**",
-    "all(",
-    "any(",
-    "length(",
-    "true",
-    "null",
-    "nan",
-    "text",
-    "date",
-    "is_missing",
-    "derived_from",
-    "source_of",
+PIECES = ["a", "b.c", '"x"', "=", "!=", ">=", "~", "!~", "like", "in", "not", "and", "or", "exists", "(", ")", ","]
+PIECES += ["3", "kV", "2024-03", "..", "$", ".", "**", "all(", "any(", "length(", "true", "null", "nan", "text", "date"]
+PIECES += [
+    "is missing",
+    "derived from",
+    "source of",
     "3fa9",
-    "in_collection",
-    "file_like",
+    "in collection",
+    "file like",
     "tagged",
     '"',
     "\\",
     "#",
     "é",
-    "1/nm"
-]  # fmt: skip
+]
 
 
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=10), st.sampled_from([" ", "\n", "\0"]))
 def test_whatever_is_typed_is_read_or_refused_in_one_line(pieces: list[str], between: str) -> None:
-    text = between.join(pieces).replace("_", " ")
+    text = between.join(pieces)
     told = refusal(text)
     if told is None:
         assert parse(spell(parse(text))) == parse(text) or "nan" in text

@@ -27,7 +27,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     thumbnail: Annotated[Path | None, typer.Option(help="File to write its picture to, PNG.")] = None,
 ) -> None:
-    """Show a record: what its file says, where the file is, its versions, what it was made from, what people said."""
+    """Show a record: what its file says, where it is, its versions, what it was made from, what people said."""
     with open_catalog(catalog) as opened, opened.reading() as connection:
         from parscope.catalog.people import card
         from parscope.catalog.people.lineage import lineage

@@ -125,8 +125,6 @@ WORDS = (
     "domain wall",
     "3 kv",
     "kV*",
-    "",
-    "*",
     "wall* x",
     "haadf",
     "2024-03*",

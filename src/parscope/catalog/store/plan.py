@@ -33,6 +33,7 @@ from parscope.catalog.query.ast import (
     Tagged,
     Text,
 )
+from parscope.catalog.query.limits import checked
 from parscope.catalog.store import plan_records, plan_values
 from parscope.catalog.store.scope import Chosen, Ids, Scope
 
@@ -68,7 +69,7 @@ def matching(connection: Connection, query: Expression, within: Sequence[int] | 
     connection : Connection
         In a transaction that sees one state of the catalog throughout.
     query : Expression
-        Within the limits of `parscope.catalog.query.limits`.
+        However it was made.
     within : sequence of int, optional
         Ids of the only records that are looked at. Default: all.
 
@@ -80,7 +81,8 @@ def matching(connection: Connection, query: Expression, within: Sequence[int] | 
     Raises
     ------
     QueryError
-        If a unit, a date or a regular expression in it is none.
+        If it is beyond the limits of `parscope.catalog.query.limits`, or a unit, a date or a regular expression in it
+        is none.
     """
     scope = Scope(connection, within)
     chosen = chosen_of(scope, query)
@@ -90,14 +92,19 @@ def matching(connection: Connection, query: Expression, within: Sequence[int] | 
 
 
 def chosen_of(scope: Scope, query: Expression) -> Chosen:
+    """Set of records that a query is true of; one beyond the limits, or that means nothing, is refused."""
+    return _set_of(scope, checked(query))
+
+
+def _set_of(scope: Scope, query: Expression) -> Chosen:
     """Set of records that an expression is true of."""
     match query:
         case And(parts):
             return _all(scope, parts)
         case Or(parts):
-            return scope.united(chosen_of(scope, part) for part in parts)
+            return scope.united(_set_of(scope, part) for part in parts)
         case Not(part):
-            return scope.everything & ~chosen_of(scope, part)
+            return scope.everything & ~_set_of(scope, part)
     return _LEAVES[type(query)][1](scope, query)
 
 
@@ -107,7 +114,7 @@ def _all(scope: Scope, parts: Sequence[Expression]) -> Chosen:
     for part in sorted(parts, key=_effort):
         if chosen is not None and np.count_nonzero(chosen) <= _FEW[_effort(part) >= _MUCH]:
             scope = scope.narrowed(chosen)
-        found = chosen_of(scope, part)
+        found = _set_of(scope, part)
         chosen = found if chosen is None else chosen & found
     return scope.everything if chosen is None else chosen
 

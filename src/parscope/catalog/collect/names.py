@@ -29,7 +29,7 @@ def to_text(path: Path) -> str:
 
     Examples
     --------
-    >>> to_path(to_text(Path("5 \udcb5m.dm4"))) == Path("5 \\udcb5m.dm4")
+    >>> to_path(to_text(Path("5 \udcb5m.dm4"))) == Path("5 \udcb5m.dm4")
     True
     """
     return str(path).translate(_TO_PRIVATE)

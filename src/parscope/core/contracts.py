@@ -125,3 +125,80 @@ class Describer(Format, Protocol):
         MissingExtraError
             If the format needs a library that is not installed.
         """
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Gives the messages of a detector, one after the other, all in the form of DECTRIS's stream V2 (CBOR).
+
+    A source that speaks another form, or that has only arrays, translates at the door: what comes after it, the
+    recorder included, knows one form. One file of `live.sources` each, found by name through the registry.
+    """
+
+    name: str
+    """Short name, as in an address ``name://...``."""
+
+    def open(self) -> None:
+        """Connect, or open the file.
+
+        Raises
+        ------
+        InputError
+            With the address, the fault and what to do.
+        """
+
+    def receive(self, wait: float) -> memoryview | None:
+        """Take the next message.
+
+        Parameters
+        ----------
+        wait : float
+            Longest time to wait, [s]; 0 asks only whether one is there.
+
+        Returns
+        -------
+        memoryview, optional
+            One message, valid until the next call; None if none came in time.
+
+        Raises
+        ------
+        EOFError
+            If no message will come any more: a file at its end, a connection closed by the other side.
+        """
+
+    def close(self) -> None:
+        """Give back what is held; may be called twice."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes the decisions of rules to whatever acts on them; one file of `live.sinks` each."""
+
+    name: str
+    """Short name, as in an address ``name://...``."""
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises
+        ------
+        OutputError
+            With the address, the fault and what to do.
+        """
+
+    def send(self, message: bytes) -> None:
+        """Send one message, without waiting for anybody.
+
+        Parameters
+        ----------
+        message : bytes
+            A decision, as `live.rules` encodes it.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be sent.
+        """
+
+    def close(self) -> None:
+        """Give back what is held; may be called twice."""

@@ -1,0 +1,1 @@
+"""Analysis of a detector's stream pattern by pattern, within a deadline."""

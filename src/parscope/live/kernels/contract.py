@@ -1,0 +1,95 @@
+"""Kernel: a pure function of one pattern, with what it needs and what it gives stated beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Output:
+    """One number that a kernel gives for every pattern.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``com_x`` or ``e_xx``.
+    unit : str
+        ``px``, ``counts``, ``rad``, ``1``, ...
+    label : str
+        What it is, for the title of a map.
+    """
+
+    name: str
+    unit: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What a kernel may know of the patterns before the first one comes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Detector pixels (q_y, q_x).
+    dtype : str
+        NumPy name of the sample type.
+    mask : ndarray of bool, shape (q_y, q_x)
+        True where a pixel is unusable.
+    nodata : int
+        Value of a pixel that was not read, to be left out of every sum, [counts]; -1 if there is none.
+    scan_shape : tuple of int
+        Scan positions (y, x).
+    """
+
+    shape: tuple[int, int]
+    dtype: str
+    mask: NDArray[np.bool_]
+    nodata: int
+    scan_shape: tuple[int, int]
+
+
+@runtime_checkable
+class Kernel(Protocol):
+    """Turns one pattern into a few numbers; one file of `live.kernels` each, found by name through the registry."""
+
+    name: str
+    """As given to ``--analyse``."""
+
+    function: Callable[..., None]
+    """``function(frame, *state, out)`` at the top level of a module: writes ``out``, ndarray of float64, one number
+    per output, NaN where there is none. It keeps nothing from one pattern to the next."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What `function` writes, in its order."""
+
+    @property
+    def examples(self) -> int:
+        """Patterns that `setup` wants to see before it can answer; 0 for none."""
+
+    def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
+        """Prepare the state: everything that is the same for all patterns.
+
+        Parameters
+        ----------
+        detector : Detector
+            What is known of the patterns.
+        examples : ndarray, shape (n, q_y, q_x)
+            Patterns of this sample, at least `examples` of them; empty if none are wanted.
+
+        Returns
+        -------
+        tuple
+            The arguments between the pattern and the answer: arrays and numbers, which can be pickled.
+
+        Raises
+        ------
+        ParscopeError
+            If the patterns do not allow it: no lattice, no disk.
+        """

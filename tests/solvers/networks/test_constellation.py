@@ -12,7 +12,7 @@ import torch
 from parscope.core.errors import FormatError, ShapeError
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
-from parscope.solvers.networks.constellation.encoder import orientation_network, window_network
+from parscope.solvers.networks.constellation.encoder import orientation_network, solved, window_network
 from parscope.solvers.networks.constellation.examine import errors, examine
 from parscope.solvers.networks.constellation.foreign import Foreign, alike
 from parscope.solvers.networks.constellation.geometry import Geometry, rotation
@@ -213,3 +213,16 @@ def test_a_teacher_teaches_encoders_only() -> None:
 @pytest.mark.parametrize(("spacing", "turns"), [(21.0, 4)])
 def test_the_symmetry_of_the_lattice_is_found(spacing: float, turns: int) -> None:
     assert len(Geometry.of(crystal(spacing=spacing)).turns) == turns
+
+
+def test_one_bright_copy_leaves_the_map_to_a_faint_prior() -> None:
+    positions = torch.tensor([[1.0, 0.3, 0.7], [1.0, -0.9, 0.2], [1.0, 0.1, -0.8]])
+    weight = torch.tensor([[3e7, 0.0, 0.0]])
+    step, information = solved(
+        torch.zeros(1, 3, 2), weight, positions, torch.full((1, 3), 1e-3), torch.full((1, 3, 2), 0.5)
+    )
+    assert torch.isfinite(step).all()
+    # What the copy says, that its displacement is none, holds; what it does not tell comes of the prior.
+    assert float((positions[0].double() @ step[0]).abs().max()) < 1e-6
+    assert float((step[0] - 0.5).abs().max()) < 0.7
+    assert float(torch.linalg.eigvalsh(information)[0, 0]) > 0

@@ -51,7 +51,7 @@ def change(first: Array, second: Array) -> Change:
     Examples
     --------
     >>> same = change(np.array([[0.0, 10.0], [10.0, 0.0]]), np.array([[10.0, 10.1], [10.0, 0.0]]))
-    >>> float(same.stretch.round(3)), float(same.rotation.round(3))
+    >>> float(same.stretch.round(3)), abs(float(same.rotation.round(3)))
     (0.01, 0.0)
     """
     first, second = np.broadcast_arrays(first, second)

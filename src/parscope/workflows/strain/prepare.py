@@ -171,7 +171,11 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     vacuum, mask = _vacuum(frames, chosen.vacuum), _mask(frames, chosen.mask)
     try:
         try:
-            return find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
+            setup = find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
+            crystal = crystalline(patterns, setup.physics)
+            # Elsewhere the direct disk alone shines: with a wandering beam, what it leaves in the mean is taken for a
+            # background, and the copies then scatter about a template that is none of theirs.
+            return setup if crystal.all() else find_setup(patterns[crystal], vacuum=vacuum, mask=mask, given=given)
         except NoLatticeError:
             return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
     except NoLatticeError as error:

@@ -136,12 +136,15 @@ def solved(shift: Tensor, weight: Tensor, positions: Tensor, prior: Tensor, towa
 
     Returns
     -------
-    step : Tensor, shape (n, 3, 2)
+    step : Tensor of float64, shape (n, 3, 2)
         Of the centre [px], and of the map times reach, transposed.
-    information : Tensor, shape (n, 3, 3)
+    information : Tensor of float64, shape (n, 3, 3)
         On each column of it.
     """
-    weighted = weight[..., None] * positions
-    information = weighted.transpose(1, 2) @ positions + torch.diag_embed(prior)
-    pull = weighted.transpose(1, 2) @ shift + prior[..., None] * towards
+    # One bright copy may say ten million times more than the prior, which alone says anything of the map then: single
+    # precision would lose it.
+    places, known = positions.double(), prior.double()
+    weighted = weight.double()[..., None] * places
+    information = weighted.transpose(1, 2) @ places + torch.diag_embed(known)
+    pull = weighted.transpose(1, 2) @ shift.double() + known[..., None] * towards
     return torch.linalg.solve(information, pull), information

@@ -19,6 +19,8 @@ from parscope.solvers.networks.constellation.looks import first_look, second_loo
 _LOOKS = 2
 # Largest variance of the centre about the centre of mass, [px^2].
 _CENTRE = 4.0
+# Least information on a component of the map, however unsure the first look is: none is off by more than a half.
+_LEAST = 4.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Reading:
         """What the copies tell, beginning at the first look and with it as a prior."""
         n, reference, reach = len(patterns), self._physics.reference, self._geometry.reach
         positions = self.encoder.positions
-        on_map = first.information / reach**2
+        on_map = np.maximum(first.information, _LEAST) / reach**2
         prior = torch.tensor(np.stack([np.minimum(on_map, 1 / _CENTRE), on_map, on_map], 1), dtype=torch.float32)
         theta = first.theta.copy()
         for _ in range(_LOOKS):
@@ -99,13 +101,13 @@ class Reading:
             shift, weight = self.encoder.shift(torch.from_numpy(sums))
             towards = torch.tensor(_stacked(first.theta - theta, reach), dtype=torch.float32)
             step, information = solved(shift, weight, positions, prior, towards)
-            moved = step.double().numpy()
+            moved = step.numpy()
             theta[:, :2] += moved[:, 0]
             theta[:, 2:] += np.swapaxes(moved[:, 1:], 1, 2).reshape(n, 4) / reach
-        left = (weight[..., None] * (shift - positions @ step).square()).sum((1, 2))
+        left = (weight[..., None] * (shift - positions @ step.float()).square()).sum((1, 2))
         freedom = (2 * (weight > 0).sum(1) - 6).clamp(min=1)
         misfit = (left / freedom).double().numpy()
-        covariance = _covariance(information.double().numpy(), reach)
+        covariance = _covariance(information.numpy(), reach)
         return Second(theta, covariance, misfit, self._evidence(sums.astype(np.float64)))
 
     def _evidence(self, sums: Array) -> Array:

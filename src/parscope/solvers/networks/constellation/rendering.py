@@ -84,9 +84,9 @@ class Rendering:
         nowhere = torch.zeros(len(theta), 3, 2)
         step, information = solved(shift, weight, module.positions, prior, nowhere)
         factor = torch.linalg.cholesky(information)
-        chance = torch.from_numpy(rng.normal(size=(len(theta), 3, 2)).astype(np.float32))
+        chance = torch.from_numpy(rng.normal(size=(len(theta), 3, 2)))
         drawn = step + torch.linalg.solve_triangular(factor.transpose(1, 2), chance, upper=True)
-        gain = self._gained(patterns, theta, drawn + torch.from_numpy(off.astype(np.float32)), module.positions)
+        gain = self._gained(patterns, theta, (drawn + torch.from_numpy(off)).float(), module.positions)
         divergence = torch.linalg.slogdet(information)[1] + 0.5 * (prior[..., None] * drawn.square()).sum((1, 2))
         bound: Tensor = (divergence - gain).sum() / self._batch
         return bound

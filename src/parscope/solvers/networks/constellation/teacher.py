@@ -71,7 +71,7 @@ class Simulated:
         sums = second_look(patterns, start, self._physics.reference, self._geometry, self._mask)
         shift, weight = module.shift(torch.from_numpy(sums))
         step, information = solved(shift, weight, module.positions, prior, torch.zeros(len(theta), 3, 2))
-        miss = step + torch.tensor(off, dtype=torch.float32)
+        miss = step + torch.from_numpy(off)
         chi2 = torch.einsum("nic,nij,njc->n", miss, information, miss)
         total: Tensor = (0.5 * chi2 - torch.linalg.slogdet(information)[1]).mean()
         return total

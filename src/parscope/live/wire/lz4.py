@@ -210,3 +210,23 @@ def unpack_lz4(data: Bytes, start: int, stop: int, out: Bytes, size: int) -> int
             return start
         done += count
     return 0 if start == stop else FRAMING
+
+
+@nb.njit(**KERNEL)
+def unpack_block(data: Bytes, out: Bytes) -> int:
+    """Decompress one LZ4 block without a framing.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (n,)
+        The block.
+    out : ndarray of uint8, shape (m,)
+        Takes the bytes.
+
+    Returns
+    -------
+    int
+        How many bytes there are, or a fault below zero.
+    """
+    start, first = data.ctypes.data, out.ctypes.data
+    return block(start, start + data.size, first, out.size, first + out.size)

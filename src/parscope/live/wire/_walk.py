@@ -95,7 +95,7 @@ def _key(at: int, length: int) -> int:
 
 @nb.njit(**KERNEL)
 def _ratio(number: int, base: int) -> int:
-    """A ratio in seconds as nanoseconds, rounded down; -1 where it has no such number."""
+    """A ratio in seconds, to within a nanosecond; -1 where it has no such number."""
     if base == _NANO:
         return number
     if base == 0 or number // base > _LARGE:

@@ -196,7 +196,6 @@ WRONG: dict[str, tuple[list[bytes], str]] = {
         "12 bits, not 8, 16 or 32",
     ),
     "half a letter": ([*GOOD, b'{"a": "\\ud800"}'], "has no place in V2"),
-    "nested without end": ([*GOOD, b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}"], "has no place in V2"),
     "no size": ([b'{"htype": "dheader-1.0", "series": 1}', b"{}"], "its y_pixels_in_detector is None"),
 }
 

@@ -39,7 +39,7 @@ def test_a_difference_is_told(monkeypatch) -> None:
 
 def test_a_byte_too_far_ends_the_process() -> None:
     for place in ("room.ctypes.data + room.size", "room.ctypes.data - 1"):
-        code = f"import ctypes\nfrom benchmarks.live.guard import Guarded\nroom = Guarded(10).room\nctypes.string_at({place}, 1)"
+        code = f"from benchmarks.live.guard import *; room = Guarded(10).room; ctypes.string_at({place}, 1)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
         assert done.returncode < 0
 

@@ -49,6 +49,8 @@ def library() -> Unpack | None:
 class Decompressor:
     """Turns payloads into patterns of one shape and type, one after the other: for one thread.
 
+    Making one compiles what it needs, or loads that from disk: make it before the first message comes.
+
     Parameters
     ----------
     shape : tuple of int
@@ -65,7 +67,7 @@ class Decompressor:
     >>> from parscope.live.wire.scan import scan
     >>> series = Series(3, "a", 16, (8, 8), "uint16", ("threshold_1",))
     >>> message = image_message(series, 5, {"threshold_1": np.full((8, 8), 7, np.uint16)})
-    >>> Decompressor((8, 8), "uint16").decode(message, scan(message).channels[0]).sum()
+    >>> int(Decompressor((8, 8), "uint16").decode(message, scan(message).channels[0]).sum())
     448
     """
 
@@ -78,6 +80,11 @@ class Decompressor:
         self._frame = self._flat.view(self._dtype).reshape(shape)
         self._room = bslz4.room()
         self._library = None if own else library()
+        if self._library is None:
+            for nothing in (b"\0", bytearray(1)):
+                # numba compiles for memory that may be written, and once more for memory that may not
+                bslz4.unpack_bslz4(np.frombuffer(nothing, np.uint8), 0, 0, self._words, (0, 1), self._room)
+                lz4.unpack_lz4(np.frombuffer(nothing, np.uint8), 0, 0, self._bytes, 0)
 
     def decode(self, message: Buffer, payload: Payload) -> NDArray[Any]:
         """Take one pattern out of its message.

@@ -200,6 +200,7 @@ def image_message(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from parscope.live.wire.scan import scan
     >>> series = Series(3, "a", 16, (4, 6), "uint16", ("threshold_1",))
     >>> message = image_message(series, 5, {"threshold_1": np.zeros((4, 6), np.uint16)}, (100, 300))

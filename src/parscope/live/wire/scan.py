@@ -141,6 +141,8 @@ class Head:
 class Scanner:
     """Reads the heads of messages one after the other without allocating: for one thread.
 
+    Making one compiles what it needs, or loads that from disk: make it before the first message comes.
+
     Examples
     --------
     >>> from parscope.live.wire.encode import end_message
@@ -156,6 +158,8 @@ class Scanner:
         self._names = self._table[_table.NAMES :].view(np.uint8).reshape(_table.CHANNELS_AT_MOST, 2, -1)
         self._payloads: tuple[Payload, ...] = ()
         self._head = Head()
+        for empty in (b"\xa0", bytearray(b"\xa0")):
+            self.scan(empty)  # numba compiles for memory that may be written, and once more for memory that may not
 
     def scan(self, message: Buffer) -> Head:
         """Read the head of one message.

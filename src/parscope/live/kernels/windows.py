@@ -207,7 +207,7 @@ def _window(
     # The run of pixels must end on the detector: near its edge it begins earlier, and the window is further right.
     start = min(left, frame.shape[1] - length)
     shift = left - start
-    total, my, mx = _sum(frame, top, start, stencil[:, length - shift : 2 * length - shift], void, kind)
+    total, my, mx = _sum(frame, (top, start), stencil, length - shift, void, kind)
     if total < 0.0:
         return
     found[n, 3], found[n, 4], found[n, 5] = total, my - half * total, mx - (half + shift) * total
@@ -215,21 +215,29 @@ def _window(
 
 @nb.njit(**COMPILE)
 def _sum(
-    frame: NDArray[Any], top: int, start: int, stencil: NDArray[Any], void: NDArray[Any], kind: NDArray[Any]
+    frame: NDArray[Any],
+    at: tuple[int, int],
+    stencil: NDArray[Any],
+    first: int,
+    void: NDArray[Any],
+    kind: NDArray[Any],
 ) -> tuple[float, float, float]:
-    """Counts of a window, and counts times their row and column in the run; counts of -1 if a pixel was not read.
+    """Counts of the run of rows at `at` in a window whose columns begin at `first`, and counts times row and column.
+
+    Counts are -1 if a pixel was not read.
 
     What is added up is never stored on the way, so that the compiler need not fear for the pattern.
     """
     nodata, none = void[0], void[1]
     part = kind.dtype.type
     zero = frame.dtype.type(0)
+    length = stencil.shape[1] // 2
     total, rows, along, missing = part(0), part(0), part(0), part(0)
     for r in range(stencil.shape[0]):
-        row = frame[top + r, start : start + stencil.shape[1]]
-        inside = stencil[r]
+        row = frame[at[0] + r, at[1] : at[1] + length]
+        inside = stencil[r, first : first + length]
         p = part(0)
-        for c in range(stencil.shape[1]):
+        for c in range(length):
             v = row[c]
             v = v if inside[c] != zero else zero
             missing = part(missing + part(1 if v == nodata else 0))

@@ -72,12 +72,12 @@ def test_pixels_that_were_not_read_cost_their_disk_and_nothing_else(crystal: tup
     spoiled = patterns[3].copy()
     y, x = (int(v) for v in state[1][:2])
     spoiled[y, x] = 65535
-    TrackedStrain.function(patterns[3], *state, whole)
-    TrackedStrain.function(spoiled, *state, out)
+    TrackedStrain().function(patterns[3], *state, whole)
+    TrackedStrain().function(spoiled, *state, out)
     assert out == pytest.approx(whole, abs=3e-3)
     assert out.tolist() != whole.tolist()
     fit = PatternStrain().setup(known(), patterns)
-    PatternStrain.function(spoiled, *fit, out)
+    PatternStrain().function(spoiled, *fit, out)
     assert np.isnan(out).all()
 
 

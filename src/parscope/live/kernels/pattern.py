@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,10 @@ class PatternStrain:
     examples: int = EXAMPLES
     outputs: tuple[Output, ...] = STRAINS
 
-    function: ClassVar[Callable[..., None]] = staticmethod(fit_pattern)
+    @property
+    def function(self) -> Callable[..., None]:
+        """What is run; see `fit_pattern`."""
+        return fit_pattern
 
     def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
         """Prepare the state; see `Kernel.setup`.

@@ -9,7 +9,7 @@ from math import pi
 from parscope.core.errors import OptionError
 from parscope.core.units import conversion
 from parscope.live.kernels.contract import Output
-from parscope.live.rules.rule import And, Compare, Condition, Not, Number, Or, Order, Signal
+from parscope.live.rules.rule import And, Compare, Condition, Not, Number, Order, Signal
 
 Row = list[float]
 """The numbers of one pattern, in the order of the outputs."""

@@ -117,7 +117,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Rule:
-    """``name: when condition for N frames every T within D: send ... else send ...``
+    """One rule: ``name: when condition for N frames every T within D: send ... else send ...``.
 
     Parameters
     ----------

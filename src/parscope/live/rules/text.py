@@ -208,7 +208,7 @@ def _parsed(text: str, start: str) -> Any:
     except unexpected as error:
         _refuse(text, error)
     except wrapped as error:  # what a callback refuses comes wrapped
-        raise error.orig_exc from None
+        raise error.orig_exc from None  # type: ignore[attr-defined]
 
 
 def _duration(number: Any, unit: Any) -> int:

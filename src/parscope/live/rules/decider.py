@@ -97,11 +97,9 @@ class Decider:
         self.rules, self.outputs, self.dry = tuple(rules), tuple(outputs), dry
         self.limits = dict(limits or {})
         self.names = _names(self.rules)
-        self._guards = {rule.then.address: Guard(self._limits_of(rule.then.address), outputs) for rule in self.rules}
+        self._guards = {address: Guard(self._limits_of(address), self.outputs) for address in self.addresses}
         _only_known(self.limits, self._guards)
-        self._watches = [
-            Watch(index, rule, self.outputs, self._guards[rule.then.address]) for index, rule in enumerate(self.rules)
-        ]
+        self._watches = [Watch(index, rule, self.outputs, self._guards) for index, rule in enumerate(self.rules)]
         self._letters = [
             tuple(Letter(name, [self.outputs[i].name for i in indices]) for indices in (watch.acts, watch.safes))
             for name, watch in zip(self.names, self._watches, strict=True)
@@ -269,7 +267,7 @@ def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
 
 
 def _only_known(limits: Mapping[str, Limits], guards: Mapping[str, Guard]) -> None:
-    """Limits of a sink that no rule acts on are a slip: what they were meant for has none."""
+    """Limits of a sink that no rule sends to are a slip: what they were meant for has none."""
     foreign = [address for address in limits if address and address not in guards]
     if foreign:
         raise OptionError(f"no rule sends to {foreign[0]}", "limits", "write the address as the rule does")

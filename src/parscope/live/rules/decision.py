@@ -114,7 +114,7 @@ class Letter:
         self._rule = json.dumps(rule)
         self._names = tuple(json.dumps(name) for name in outputs)
         largest = -(10 ** (_DIGITS - 2))
-        nothing = (-1.2345678e-300,) * len(self._names)
+        nothing = (-1.23456789e-300,) * len(self._names)
         longest = Decision(0, Outcome.SAFE, True, *(largest,) * 6, nothing, nothing, clamped=False)
         length = len(self.write(longest, columns=0)) + 2 * _DIGITS
         if length > LARGEST:

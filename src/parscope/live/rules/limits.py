@@ -49,7 +49,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Refuse what limits nothing, or everything."""
-        if not 1 <= self.per_second <= _MOST or not 1 <= self.per_scan:
+        if not 1 <= self.per_second <= _MOST or self.per_scan < 1:
             raise OptionError(f"{self.per_second} a second, {self.per_scan} a scan", "limits", "take 1 or more of each")
         for name, (low, high) in self.between.items():
             if not low <= high:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from parscope.live.kernels.contract import Output
 from parscope.live.rules.condition import find, predicate
@@ -27,8 +27,8 @@ class Watch:
         Any.
     outputs : sequence of Output
         What the analysis gives.
-    guard : Guard
-        What stands before the sink of its action.
+    guards : mapping of str to Guard
+        What stands before the sinks, by address.
 
     Raises
     ------
@@ -36,16 +36,34 @@ class Watch:
         For outputs that are none, and units that do not fit.
     """
 
-    __slots__ = ("_frames", "_gaps", "_guard", "_holds", "_last", "acts", "every", "index", "rule", "safes", "streak")
+    __slots__ = (
+        "_clamps",
+        "_frames",
+        "_gaps",
+        "_guard",
+        "_holds",
+        "_last",
+        "acts",
+        "every",
+        "index",
+        "rule",
+        "safes",
+        "streak",
+    )
 
-    def __init__(self, index: int, rule: Rule, outputs: Sequence[Output], guard: Guard) -> None:
+    def __init__(self, index: int, rule: Rule, outputs: Sequence[Output], guards: Mapping[str, Guard]) -> None:
         self.index, self.rule, self.every = index, rule, rule.every
-        self._frames, self._gaps, self._guard = rule.frames, rule.gaps, guard
+        self._frames, self._gaps = rule.frames, rule.gaps
+        self._guard = guards[rule.then.address]
         self._holds = predicate(rule.condition, outputs)
         self._last = [_LONG_AGO, _LONG_AGO]  # when it would have fired, and when it did
         self.streak = 0
-        self.acts = _carried(rule, rule.then, outputs)
-        self.safes = _carried(rule, rule.otherwise or rule.then, outputs)
+        safe = rule.otherwise or rule.then
+        self.acts, self.safes = _carried(rule, rule.then, outputs), _carried(rule, safe, outputs)
+        self._clamps = (
+            [(i, self._guard.clamp(i)) for i in self.acts],
+            [(i, guards[safe.address].clamp(i)) for i in self.safes],
+        )
 
     def fires(self, row: list[float], gap: bool, now: int, armed: bool) -> bool:
         """Whether the rule fires for a pattern.
@@ -93,8 +111,8 @@ class Watch:
         outcome = self._outcome(row, pattern, armed)
         known = tuple(None if value != value else value for value in row)
         values, clamped = [], False
-        for index in self.safes if outcome is Outcome.SAFE else self.acts:
-            value, clamp = known[index], self._guard.clamp(index)
+        for index, clamp in self._clamps[outcome is Outcome.SAFE]:
+            value = known[index]
             within = value if clamp is None or value is None else clamp(value)
             clamped |= within != value
             values.append(within)

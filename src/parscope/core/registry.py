@@ -71,6 +71,18 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("table", "documents", "Table"),
         )
     },
+    "parscope.sinks": {
+        name: f"parscope.live.sinks.{module}:{cls}Sink"
+        for name, module, cls in (
+            ("udp", "udp", "Udp"),
+            ("shm", "shm", "SharedMemory"),
+            ("zmq", "zmq_pub", "Zmq"),
+            ("ws", "websocket", "WebSocket"),
+            ("http", "webhook", "Webhook"),
+            ("https", "webhook", "Webhook"),
+            ("pva", "pva", "Pva"),
+        )
+    },
 }
 
 
@@ -81,8 +93,8 @@ def names(group: str) -> tuple[str, ...]:
     Parameters
     ----------
     group : str
-        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers`` or
-        ``parscope.describers``.
+        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers``,
+        ``parscope.describers`` or ``parscope.sinks``.
 
     Returns
     -------

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
+from importlib import import_module
 from typing import Any
 
 from parscope.core.errors import MissingExtraError, OptionError, OutputError
+from parscope.live.sinks.queued import QueuedSink
 
 # Beside the message, which is the value: what clients want to show or to archive.
 _FIELDS = (("rule", "s"), ("action", "s"), ("series", "l"), ("position", "l"), ("names", "as"), ("numbers", "ad"))
 
 
-class PvaSink:
+class PvaSink(QueuedSink):
     """Serves the variable ``pva://NAME``: an NTScalar of text, the message, with its parts beside it.
 
     The parts are ``rule``, ``action``, ``series``, ``position``, ``names`` and ``numbers``. Clients cannot write it.
@@ -33,7 +35,7 @@ class PvaSink:
     name = "pva"
 
     def __init__(self, address: str) -> None:
-        self.address, self.dropped = address, 0
+        super().__init__(address)
         found = re.fullmatch(r"pva://([A-Za-z0-9_:.\-{}\[\]<>;]{1,100})", address)
         if found is None:
             raise OptionError("is no address of this kind", address, "write it as pva://NAME")
@@ -41,44 +43,18 @@ class PvaSink:
         self._server: Any = None
         self._value: Any = None
 
-    def open(self) -> None:
-        """Begin to serve.
-
-        Raises
-        ------
-        OutputError
-            If the server cannot be started.
-        MissingExtraError
-            If p4p is not installed.
-        """
+    def _begin(self) -> None:
         try:
-            from p4p.nt import NTScalar
-            from p4p.server import Server
-            from p4p.server.thread import SharedPV
+            nt, server, thread = map(import_module, ("p4p.nt", "p4p.server", "p4p.server.thread"))
         except ImportError:
             raise MissingExtraError("p4p", "epics") from None
-        kind = NTScalar("s", extra=list(_FIELDS))
-        self._value = SharedPV(nt=kind, initial="")
+        self._value = thread.SharedPV(nt=nt.NTScalar("s", extra=list(_FIELDS)), initial="")
         try:
-            self._server = Server(providers=[{self.variable: self._value}])
+            self._server = server.Server(providers=[{self.variable: self._value}])
         except (RuntimeError, OSError) as error:
             raise OutputError(f"cannot be served: {error}", self.address, "check EPICS_PVAS_*") from None
 
-    def send(self, message: bytes) -> None:
-        """Post one message to all clients that monitor the variable.
-
-        Parameters
-        ----------
-        message : bytes
-            A decision.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be posted.
-        """
-        if self._server is None:
-            raise OutputError("is not open", self.address)
+    def _deliver(self, message: bytes) -> None:
         told = json.loads(message)
         numbers = [float("nan") if value is None else value for value in told["values"].values()]
         now, part = divmod(time.time_ns(), 1_000_000_000)
@@ -93,12 +69,9 @@ class PvaSink:
                 }
             )
         except (RuntimeError, TypeError, ValueError) as error:
-            self.dropped += 1
             raise OutputError(f"was not posted: {error}", self.address) from None
 
-    def close(self) -> None:
-        """End serving; may be called twice."""
-        if self._server is not None:
-            self._value.close()
-            self._server.stop()
-            self._server = self._value = None
+    def _end(self) -> None:
+        self._value.close()
+        self._server.stop()
+        self._server = self._value = None

@@ -2,18 +2,16 @@
 
 Layout of ``/dev/shm/NAME`` (for C: ``shm_open("/NAME", O_RDONLY)``), 1088 bytes in the byte order of the machine:
 
-====== ====== ==========================================================================================
-offset type   what it is
-====== ====== ==========================================================================================
-0      char[8] ``PARSCOPE``
-8      u32    version of this layout: 1
-12     u32    room for a message, [bytes]: 1024
-16     u64    sequence: odd while a message is being written; half of it is the number of messages so far
-24     u64    when it was written, CLOCK_MONOTONIC, [ns]
-32     u32    length of the message, [bytes]
-36     u32    CRC-32 of the message (as of zlib)
-64     char[] the message: JSON, not ended by a zero
-====== ====== ==========================================================================================
+| offset | type | what it is |
+| --- | --- | --- |
+| 0 | char[8] | ``PARSCOPE`` |
+| 8 | u32 | version of this layout: 1 |
+| 12 | u32 | room for a message, [bytes]: 1024 |
+| 16 | u64 | sequence: odd while a message is being written; half of it is the number of messages so far |
+| 24 | u64 | when it was written, CLOCK_MONOTONIC, [ns] |
+| 32 | u32 | length of the message, [bytes] |
+| 36 | u32 | CRC-32 of the message (as of zlib) |
+| 64 | char[] | the message: JSON, not ended by a zero |
 
 To read: take the sequence; if it is odd, begin again; copy length, CRC and message; take the sequence once more; if it
 has changed, begin again. On processors that reorder writes (not x86) check the CRC too. A reader that looks more seldom
@@ -38,7 +36,7 @@ CAPACITY = 1024
 SIZE = 64 + CAPACITY
 """Bytes of the whole, [1]."""
 
-_FOLDER = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory is on Linux
+_FOLDER = Path("/dev/shm")  # where POSIX shared memory is on Linux
 _MAGIC = b"PARSCOPE"
 _HEAD = struct.Struct("=8sII")
 _STATE = struct.Struct("=QII")  # when, length and CRC, at 24

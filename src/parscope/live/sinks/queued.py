@@ -75,7 +75,7 @@ class QueuedSink(ABC):
         self._waiting.append(message)
 
     def close(self) -> None:
-        """Deliver what waits, for some seconds at most, and end; what is left counts as dropped. May be called twice."""
+        """Deliver what waits, for some seconds at most; the rest counts as dropped. May be called twice."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join(_GRACE)

@@ -52,7 +52,7 @@ class WebSocketSink(QueuedSink):
         )
         self._host_thread.start()
         if not self._started.wait(_PATIENCE) or self._failure is not None:
-            told = self._failure.strerror if self._failure else "it does not begin"
+            told = getattr(self._failure, "strerror", "it does not begin")
             raise OutputError(f"cannot be opened: {told}", self.address, "choose another port of this machine")
 
     def _deliver(self, message: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import IntEnum
 
@@ -124,25 +124,6 @@ class Faults:
         return cls(**found)
 
 
-@dataclass(frozen=True)
-class Step:
-    """One message of an image.
-
-    Parameters
-    ----------
-    image : int
-        Its number in the series.
-    variant : Variant
-        What is sent.
-    delay : int
-        How long after its time, [ns].
-    """
-
-    image: int
-    variant: Variant
-    delay: int
-
-
 class Planner:
     """Draws the faults of a series; the same for the same seed and number, however long it runs.
 
@@ -159,66 +140,102 @@ class Planner:
     def __init__(self, faults: Faults, seed: int, series: int) -> None:
         self.faults, self.seed, self.series = faults, seed, series
         self.marks: dict[str, list[int]] = defaultdict(list)
-        missing = np.random.default_rng((seed, series)).random(2)
+        missing = np.random.default_rng((seed, series)).random(3)
         self.start, self.end = bool(missing[0] >= faults.no_start), bool(missing[1] >= faults.no_end)
+        # Which of two clients has the first turn.
+        self._turn = int(missing[2] < 0.5) if faults.two_clients else -1
         for name, whole in (("no_start", self.start), ("no_end", self.end)):
             if not whole:
                 self.marks[name].append(-1)
+        self._block = -1
+        self._drawn: tuple[dict[str, NDArray[np.bool_]], NDArray[np.int64], NDArray[np.int64]]
 
-    def block(self, number: int, images: Sequence[int]) -> list[Step]:
-        """Plan the messages of one block of images, and note the faults in `marks`.
+    def taken(self, image: int) -> bool:
+        """Whether it is the turn of the second client, to whom the next message goes; notes it.
 
         Parameters
         ----------
-        number : int
-            Of the block.
-        images : sequence of int
-            Numbers of the images that are taken.
+        image : int
+            Number of the image that is sent next, -1 for the start or end.
 
         Returns
         -------
-        list of Step
-            In the order of sending.
+        bool
+            False throughout if there is no second client.
         """
-        rng = np.random.default_rng((self.seed, self.series, number))
-        # All draws are made whether they are used or not: one fault more does not move the others.
-        hit = {name: rng.random(BLOCK) < getattr(self.faults, name) for name in _SHARES}
-        farther = rng.integers(1, _FARTHEST + 1, BLOCK)
-        delays = (rng.random(BLOCK) * self.faults.jitter * 1e9).astype(np.int64).tolist()
-        steps: list[tuple[float, Step]] = []
-        for place, image in enumerate(images):
+        if self._turn < 0:
+            return False
+        self._turn = 1 - self._turn
+        if self._turn:
+            self.marks["two_clients"].append(image)
+        return bool(self._turn)
+
+    def plan(self, first: int, stop: int) -> NDArray[np.int64]:
+        """Plan the messages of some images, and note the faults in `marks`.
+
+        Parameters
+        ----------
+        first, stop : int
+            Half-open range of image numbers, all of one block.
+
+        Returns
+        -------
+        ndarray of int, shape (n, 3)
+            Image, variant and delay [ns] of each message, in the order of sending.
+        """
+        hit, farther, delays = self._draws(first // BLOCK)
+        part = slice(first % BLOCK, first % BLOCK + stop - first)
+        if not any(drawn[part].any() for drawn in hit.values()):
+            return np.stack([np.arange(first, stop), np.zeros(stop - first, np.int64), delays[part]], 1)
+        steps: list[tuple[float, int, int, int]] = []
+        for image in range(first, stop):
+            place = image % BLOCK
             if hit["drop"][place]:
                 self.marks["drop"].append(image)
                 continue
-            turn = self._turn(place, image, hit, farther, len(images))
-            for variant in self._messages(place, image, hit):
-                steps.append((turn, Step(image, variant, delays[place])))
+            moves = hit["reorder"][place] and image < stop - 1
+            turn = min(image + int(farther[place]), stop - 1) + 0.5 if moves else float(image)
+            steps.extend((turn, image, sent, int(delays[place])) for sent in self._messages(image, hit))
         # Sorting is stable: copies of an image stay together, and what was not moved stays in order.
-        return [step for _, step in sorted(steps, key=lambda pair: pair[0])]
+        planned = [step[1:] for step in sorted(steps, key=lambda step: step[0])]
+        self._note_order(planned)
+        return np.array(planned, np.int64).reshape(-1, 3)
 
-    def _turn(
-        self, place: int, image: int, hit: dict[str, NDArray[np.bool_]], farther: NDArray[np.int64], images: int
-    ) -> float:
-        """Where in the block an image is sent."""
-        if not hit["reorder"][place] or place == images - 1:
-            return float(place)
-        self.marks["reorder"].append(image)
-        return min(place + int(farther[place]), images - 1) + 0.5
+    def _draws(self, block: int) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.int64], NDArray[np.int64]]:
+        """All draws of a block, used or not: one fault more does not move the others."""
+        if block != self._block:
+            rng = np.random.default_rng((self.seed, self.series, block))
+            hit = {name: rng.random(BLOCK) < getattr(self.faults, name) for name in _SHARES}
+            farther = rng.integers(1, _FARTHEST + 1, BLOCK)
+            delays = (rng.random(BLOCK) * self.faults.jitter * 1e9).astype(np.int64)
+            self._block, self._drawn = block, (hit, farther, delays)
+        return self._drawn
 
-    def _messages(self, place: int, image: int, hit: dict[str, NDArray[np.bool_]]) -> list[Variant]:
+    def _note_order(self, steps: list[tuple[int, int, int]]) -> None:
+        """Note the images that come after one of a higher number; a move among dropped ones is none."""
+        highest, noted = -1, set[int]()
+        for image, variant, _ in steps:
+            if variant == Variant.STALE:
+                continue
+            if image < highest and image not in noted:
+                noted.add(image)
+                self.marks["reorder"].append(image)
+            highest = max(highest, image)
+
+    def _messages(self, image: int, hit: dict[str, NDArray[np.bool_]]) -> list[int]:
         """What is sent of an image: one damage at most, the first of those that were drawn."""
-        own = Variant.WHOLE
+        place, own = image % BLOCK, Variant.WHOLE
         damages = (("truncate", Variant.TRUNCATED), ("corrupt", Variant.CORRUPT), ("nodata", Variant.NODATA))
         for name, variant in damages:
             if hit[name][place]:
                 self.marks[name].append(image)
                 own = variant
                 break
-        messages = [own]
+        messages = [int(own)]
         if hit["stale"][place]:
             self.marks["stale"].append(image)
-            messages.insert(0, Variant.STALE)
+            messages.insert(0, int(Variant.STALE))
         if hit["duplicate"][place]:
             self.marks["duplicate"].append(image)
-            messages.append(own)
+            messages.append(int(own))
         return messages

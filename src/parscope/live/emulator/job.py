@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -49,24 +52,24 @@ class Timing:
             return self.total
         return 1 if self.mode == "exte" else self.images
 
-    def due(self, image: int) -> int:
-        """When an image starts, after the trigger of its burst, [ns].
+    def due(self, image: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When images start, after the trigger of their burst.
 
         Parameters
         ----------
-        image : int
-            Number within the burst.
+        image : ndarray of int, shape (n,)
+            Numbers within the burst.
 
         Returns
         -------
-        int
-            0 for all of them if they come as fast as possible.
+        ndarray of int, shape (n,)
+            Times, [ns]; 0 for all of them if they come as fast as possible.
 
         Examples
         --------
         Lines of three images of 10 ns, each line on the next pulse of a clock of 40 ns:
 
-        >>> [Timing("exts", 3, 2, 10, 9, 40).due(i) for i in range(6)]
+        >>> Timing("exts", 3, 2, 10, 9, 40).due(np.arange(6)).tolist()
         [0, 10, 20, 40, 50, 60]
         """
         if self.waits:

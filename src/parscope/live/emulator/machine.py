@@ -45,9 +45,19 @@ class Machine:
         Of the images and pulses.
     folder : str, default ""
         Where the filewriter writes.
+    note : callable, optional
+        Told of each series that is over, before anybody else.
     """
 
-    def __init__(self, camera: Camera, modules: Modules, pace: Pace, folder: str = "") -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        modules: Modules,
+        pace: Pace,
+        folder: str = "",
+        note: Callable[[Report], None] | None = None,
+    ) -> None:
+        self._note = note
         self.camera, self.modules, self.pace, self.folder = camera, modules, pace, folder
         self.state, self.series, self.fault = "na", 0, ""
         self.files: list[str] = []
@@ -213,6 +223,8 @@ class Machine:
         report : Report
             What became of it.
         """
+        if self._note is not None:
+            self._note(report)
         with self._changed:
             self.reports.append(report)
             self.files.extend(report.files)

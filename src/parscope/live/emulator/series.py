@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from enum import IntEnum
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from parscope.live.emulator.faults import BLOCK, Planner
 from parscope.live.emulator.frames import Views
 from parscope.live.emulator.job import Job, Report
+from parscope.live.emulator.outlet import Outlet
 
 _KEPT = 4_000_000
 _NAP, _MARGIN = 1_500_000, 700_000
@@ -79,25 +81,26 @@ class Shooter:
         tell: Callable[[int], None],
     ) -> None:
         self.job, self.views, self.roll, self.planner, self.words, self.tell = job, views, roll, planner, words, tell
-        self.socket: zmq.Socket[bytes] | None = None
+        self.outlet: Outlet | None = None
         self._send: Callable[..., Any] = _nowhere
+        self._parent = os.getppid()
         self._zero = self._first = self._last = 0
 
-    def run(self, socket: zmq.Socket[bytes] | None) -> Report:
+    def run(self, outlet: Outlet | None) -> Report:
         """Send the start, the images as they are triggered, and the end.
 
         Parameters
         ----------
-        socket : zmq.Socket, optional
+        outlet : Outlet, optional
             Where to; images are taken and sent nowhere without.
 
         Returns
         -------
         Report
         """
-        if socket is not None:
-            self.socket = socket
-            self._send = socket.send if self.job.version == 2 else socket.send_multipart
+        if outlet is not None:
+            self.outlet = outlet
+            self._send = outlet.socket.send if self.job.version == 2 else outlet.socket.send_multipart
         program = self._program()
         if self.job.timing.total <= _KEPT:
             program = iter(list(program))
@@ -109,7 +112,7 @@ class Shooter:
         if self.words[Word.STOP] != 2:
             self._edge(self.roll.end(), self.planner.end)
         faults = {name: tuple(images) for name, images in self.planner.marks.items() if images}
-        sent = 0 if self.socket is None else self.words[Word.SENT]
+        sent = 0 if outlet is None else self.words[Word.SENT]
         seconds = max(0, self._last - self._first) / 1e9
         return Report(self.job.series, images, sent, seconds, faults)
 
@@ -146,8 +149,11 @@ class Shooter:
         if words[Word.GRANTED] <= bursts:
             self.tell(bursts)
         while words[Word.GRANTED] <= bursts:
-            if words[Word.STOP]:
+            # A process whose parent is gone gets no trigger any more.
+            if words[Word.STOP] or os.getppid() != self._parent:
                 return False
+            if self.outlet is not None:
+                words[Word.CLIENTS] = self.outlet.clients()
             time.sleep(_TURN)
         return True
 
@@ -208,10 +214,10 @@ class Shooter:
 
     def _edge(self, message: Any, whole: bool) -> None:
         """Send a start or end; if there is a client whose queue is full, it is waited for a while."""
-        if self.socket is None or not whole or self.planner.taken(-1):
+        if self.outlet is None or not whole or self.planner.taken(-1):
             return
-        if self.words[Word.CLIENTS]:
-            self.socket.poll(_PATIENCE, zmq.POLLOUT)
+        if self.outlet.clients():
+            self.outlet.socket.poll(_PATIENCE, zmq.POLLOUT)
         try:
             self._send(message, zmq.NOBLOCK)
         except zmq.Again:

@@ -4,6 +4,9 @@ Keys that are not known are passed over, known ones may stand in any order, and 
 needed to find an image has one form only; anything else is a fault, never a guess.
 """
 
+# numba tells no types of what it has compiled
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import numba as nb
@@ -321,7 +324,7 @@ def _field(at: int, end: int, key: int, table: int) -> int:
         return _channels(at, end, table)
     if key == _USER:
         return _user(at, end, table)
-    if key == START or key == STOP:
+    if key in (START, STOP):
         return _time(at, end, table, key)
     value, at = unsigned(at, end)
     store8(table + 8 * key, value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_dropped_images_are_missing() -> None:
 def test_duplicates_come_twice_in_a_row() -> None:
     planner, rows = planned(Faults(duplicate=0.05))
     images = [row[0] for row in rows]
-    twice = [image for image, following in zip(images, images[1:], strict=False) if image == following]
+    twice = [image for image, following in pairwise(images) if image == following]
     assert twice == planner.marks["duplicate"]
     assert len(twice) > 100
     assert sorted(set(images)) == list(range(3000))
@@ -112,7 +114,7 @@ def test_a_second_client_takes_each_second_message() -> None:
     planner = Planner(Faults(two_clients=1), 7, 1)
     taken = [planner.taken(image) for image in range(100)]
     assert sum(taken) == 50
-    assert all(one != other for one, other in zip(taken, taken[1:], strict=False))
+    assert all(one != other for one, other in pairwise(taken))
     assert planner.marks["two_clients"] == [image for image in range(100) if taken[image]]
 
 

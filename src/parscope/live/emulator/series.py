@@ -20,7 +20,7 @@ from parscope.live.emulator.outlet import Outlet
 _KEPT = 4_000_000
 _NAP, _MARGIN = 1_500_000, 700_000
 _LATE = 50_000
-_PATIENCE = 5_000
+_PATIENCE = 2_000
 _TURN = 0.0005
 _STRIDE = 64
 
@@ -222,7 +222,6 @@ class Shooter:
         try:
             self._send(message, zmq.NOBLOCK)
         except zmq.Again:
-            self.words[Word.DROPPED] += 1
             self.planner.marks["overflow"].append(-1)
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import numba as nb
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -78,3 +81,9 @@ load8: Callable[[int], int] = cast(Any, intrinsic(_load8))
 store1: Callable[[int, int], None] = cast(Any, intrinsic(_store1))
 store8: Callable[[int, Any], None] = cast(Any, intrinsic(_store8))
 copy16: Callable[[int, int], None] = cast(Any, intrinsic(_copy16))
+
+
+@nb.njit(**KERNEL)
+def address(array: NDArray[Any]) -> int:
+    """Where an array begins. As it is, the number has no sign, and numba makes a float of it and one with a sign."""
+    return int(np.int64(array.ctypes.data))

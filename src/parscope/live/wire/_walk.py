@@ -36,7 +36,7 @@ from parscope.live.wire._cbor import (
     text,
     unsigned,
 )
-from parscope.live.wire._memory import KERNEL, load1, load8, store1, store8
+from parscope.live.wire._memory import KERNEL, address, load1, load8, store1, store8
 
 # Rows of the table, of 8 bytes each. Those up to `LENGTH` are what a message of one channel is read from.
 TYPE, SERIES, NUMBER_OF_IMAGE, START, STOP, SENT, CHANNELS, OFFSET, LENGTH = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -389,7 +389,7 @@ def walk(data: NDArray[np.uint8], table: NDArray[np.int64]) -> int:
         1 if something has changed that usually stays the same, 0 if not, or a fault below zero, about where
         ``table[WHERE]`` says.
     """
-    first, rows = data.ctypes.data, table.ctypes.data
+    first, rows = address(data), address(table)
     table[:CHANNELS] = -1
     table[TYPE] = table[CHANNELS] = table[SEEN] = table[CHANGED] = 0
     table[WHERE] = first

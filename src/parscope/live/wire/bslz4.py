@@ -15,7 +15,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.wire._memory import KERNEL
+from parscope.live.wire._memory import KERNEL, address
 from parscope.live.wire.lz4 import CUT, FRAMING, SIZE, Bytes, big_endian, block, copy
 
 Words = NDArray[np.uint64]
@@ -141,8 +141,8 @@ def unpack_bslz4(data: Bytes, start: int, stop: int, out: Words, form: tuple[int
         0, or a fault below zero.
     """
     size, element = form
-    stop, start = data.ctypes.data + stop, data.ctypes.data + start
-    first, last = room.planes.ctypes.data, room.planes.ctypes.data + room.planes.size
+    stop, start = address(data) + stop, address(data) + start
+    first, last = address(room.planes), address(room.planes) + room.planes.size
     most = _framing(start, stop, size, element)
     if most < 0:
         return most
@@ -164,5 +164,5 @@ def unpack_bslz4(data: Bytes, start: int, stop: int, out: Words, form: tuple[int
         done += count
     if stop - start != size - done:
         return FRAMING
-    copy(out.ctypes.data + done, out.ctypes.data + out.size * 8, start, stop, size - done)
+    copy(address(out) + done, address(out) + out.size * 8, start, stop, size - done)
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -26,10 +27,12 @@ _EIGHT = b"\x1b" + bytes(8)
 _RATIO = b"\x82" + _EIGHT + _NANO
 
 
+@lru_cache(256)
 def _text(text: str) -> bytes:
     return bytes(codec().dumps(text))
 
 
+@lru_cache(64)
 def _key(name: str) -> bytes:
     """A short key, as every key of the stream is."""
     return bytes([0x60 + len(name)]) + name.encode()
@@ -62,8 +65,10 @@ _BEFORE = _HEADER + _FRONT[: _AT["series_id"] - 1]
 def _date(series: Series) -> Any:
     """When the series was armed, as the tag of a date; now if it does not say."""
     told = series.metadata.get("arm_date")
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return codec().CBORTag(0, told if isinstance(told, str) else now)
+    date = (
+        told if isinstance(told, str) else datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
+    return codec().CBORTag(0, date)
 
 
 def start_message(series: Series, user_data: Any = None) -> bytes:
@@ -230,6 +235,7 @@ def _user(user_data: Mapping[str, Any] | None) -> bytes:
     return _header(5, len(user_data)) + _SENT + pairs
 
 
+@lru_cache(1024)
 def _header(major: int, value: int) -> bytes:
     """The head of an item."""
     if value < 24:

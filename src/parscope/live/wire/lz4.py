@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.wire._memory import KERNEL, copy16, load1, store1, store8
+from parscope.live.wire._memory import KERNEL, address, copy16, load1, store1, store8
 
 Bytes = NDArray[np.uint8]
 
@@ -196,8 +196,8 @@ def unpack_lz4(data: Bytes, start: int, stop: int, out: Bytes, size: int) -> int
     """
     if stop - start < 12:
         return CUT
-    stop, start = data.ctypes.data + stop, data.ctypes.data + start
-    to, room = out.ctypes.data, out.ctypes.data + out.size
+    stop, start = address(data) + stop, address(data) + start
+    to, room = address(out), address(out) + out.size
     most = big_endian(start + 8, 4)
     if big_endian(start, 8) != size or most < 1:
         return SIZE if most > 0 else FRAMING
@@ -210,3 +210,23 @@ def unpack_lz4(data: Bytes, start: int, stop: int, out: Bytes, size: int) -> int
             return start
         done += count
     return 0 if start == stop else FRAMING
+
+
+@nb.njit(**KERNEL)
+def unpack_block(data: Bytes, out: Bytes) -> int:
+    """Decompress one LZ4 block without a framing.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (n,)
+        The block.
+    out : ndarray of uint8, shape (m,)
+        Takes the bytes.
+
+    Returns
+    -------
+    int
+        How many bytes there are, or a fault below zero.
+    """
+    start, first = address(data), address(out)
+    return block(start, start + data.size, first, out.size, first + out.size)

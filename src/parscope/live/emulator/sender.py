@@ -20,7 +20,7 @@ from parscope.live.emulator.frames import Scene
 from parscope.live.emulator.job import Job
 from parscope.live.emulator.machine import Machine
 from parscope.live.emulator.outlet import Outlet
-from parscope.live.emulator.roll import Roll2
+from parscope.live.emulator.roll import Roll1, Roll2
 from parscope.live.emulator.series import Shooter, Word
 
 _LOOK = 0.02
@@ -229,7 +229,7 @@ class _Studio:
     def __init__(self, setup: Setup, words: MutableSequence[int], pipe: Connection) -> None:
         self.setup, self.words, self.pipe = setup, words, pipe
         self.views = setup.scene.open()
-        self.rolls = {2: Roll2(self.views)}
+        self.rolls: dict[int, Roll1 | Roll2] = {1: Roll1(self.views), 2: Roll2(self.views)}
         self.context = zmq.Context()
         self.outlets: dict[int, Outlet] = {}
         for version, port in zip((2, 1), setup.ports, strict=True):

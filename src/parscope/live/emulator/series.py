@@ -39,7 +39,7 @@ class Word(IntEnum):
     CLIENTS = 5
 
 
-class Roll(Protocol):
+class Messages(Protocol):
     """The messages of a series; one or several parts each."""
 
     def start(self) -> Any:
@@ -61,8 +61,8 @@ class Shooter:
         The order.
     views : Views
         Patterns.
-    roll : Roll
-        Their messages.
+    roll : Messages
+        Of them.
     planner : Planner
         Faults.
     words : mutable sequence of int
@@ -75,7 +75,7 @@ class Shooter:
         self,
         job: Job,
         views: Views,
-        roll: Roll,
+        roll: Messages,
         planner: Planner,
         words: MutableSequence[int],
         tell: Callable[[int], None],

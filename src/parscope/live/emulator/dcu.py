@@ -106,7 +106,8 @@ class Dcu:
         module, name : str
             As in the address: ``detector``, ``arm``.
         value : float, optional
-            Counting time of one trigger, for ``trigger`` in the mode ``inte``, [s].
+            Counting time of one trigger, for ``trigger`` in the mode ``inte``, [s]; number of pulses, for ``pulse``,
+            which no real detector has.
 
         Returns
         -------
@@ -121,7 +122,7 @@ class Dcu:
             If the state does not allow it.
         """
         action = self._commands(module)[name]
-        answer: dict[str, int] | None = action(value) if name == "trigger" else action()
+        answer: dict[str, int] | None = action(value) if name in ("trigger", "pulse") else action()
         return answer
 
     def _commands(self, module: str) -> dict[str, Callable[..., dict[str, int] | None]]:
@@ -135,6 +136,7 @@ class Dcu:
                 "disarm": machine.disarm,
                 "cancel": machine.disarm,
                 "abort": machine.abort,
+                "pulse": machine.pulse,
                 "status_update": lambda: None,
                 "hv_reset": lambda: None,
             },
@@ -166,7 +168,9 @@ class Dcu:
             "stream": {
                 "state": lambda: acts("stream"),
                 "error": list,
-                "dropped": lambda: int(machine.camera.status()["dropped"]),
+                "dropped": lambda: machine.camera.status()["dropped"],
+                # No real detector tells this; two clients that take half of the images each are found by it.
+                "clients": lambda: machine.camera.status()["clients"],
             },
             "filewriter": {
                 "state": lambda: acts("filewriter"),

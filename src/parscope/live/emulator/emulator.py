@@ -57,6 +57,13 @@ class Emulator:
     most : int, default 10000
         Messages that wait for a client at most.
 
+    Raises
+    ------
+    OptionError
+        If the rate or the folder cannot be; on entry also if a port is taken, or a preset is no parameter.
+    InputError
+        On entry, if the patterns cannot be opened.
+
     Examples
     --------
     ::
@@ -79,12 +86,15 @@ class Emulator:
     preset: Mapping[str, Any] = field(default_factory=dict)
     most: int = 10_000
 
-    def __enter__(self) -> Self:
-        """Start the process that sends, and the HTTP interface."""
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
         if not (0 <= self.rate <= 1e6):
             raise OptionError(f"{self.rate} is not within 0 and 1e6 per second", "rate")
         if self.files is not None and not self.files.is_dir():
             raise OptionError("there is no such folder", str(self.files), "make it, or choose another")
+
+    def __enter__(self) -> Self:
+        """Start the process that sends, and the HTTP interface."""
         setup = Setup(self.scene, self.faults, self.seed, self.host, (self.ports[1], self.ports[2]), self.most)
         self._sender = Sender(setup)
         try:
@@ -145,6 +155,11 @@ class Emulator:
     def status(self) -> Mapping[str, int]:
         """What is counted while it runs: ``sent``, ``dropped``, ``clients``."""
         return self._sender.status()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process that sends: for whoever gives it a processor of its own."""
+        return self._sender.pid
 
     def wait_for_clients(self, clients: int = 1, seconds: float = 60.0) -> None:
         """Wait until clients are connected to the streams.

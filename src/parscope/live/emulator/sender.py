@@ -118,6 +118,11 @@ class Sender:
         self.facts: Facts = answer
         self._listener: threading.Thread | None = None
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid or 0
+
     def attach(self, machine: Machine) -> None:
         """Tell a state machine from now on what happens.
 

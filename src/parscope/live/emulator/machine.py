@@ -151,17 +151,14 @@ class Machine:
         Raises
         ------
         OptionError
-            If the detector does not wait for them, or it is no number from 1 on.
+            If the detector does not wait for them.
         """
-        many = 1 if pulses is None else pulses
-        if type(many) is not int or many < 1:
-            raise OptionError(f"{pulses!r} is no number from 1 on", "pulse")
         with self._changed:
             self.demand("pulse", *_RUNNING)
             mode = self.modules.values["detector"]["trigger_mode"]
             if mode.startswith("int") or (self.pace.pulse is None or self.pace.pulse >= 0):
                 raise OptionError("pulses are not given by hand", "pulse", "set exte or exts, and --trigger hand")
-            self._release(many, -1)
+            self._release(1 if pulses is None else pulses, -1)
 
     def disarm(self) -> dict[str, int]:
         """End the series after the image at hand; ``cancel`` is the same.

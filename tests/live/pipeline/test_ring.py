@@ -144,7 +144,7 @@ def test_another_process_reads_what_this_one_writes(ring: Ring) -> None:
 
 
 def test_memory_of_processes_that_are_gone_is_deleted() -> None:
-    made = subprocess.run(  # noqa: S603
+    made = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
     )
     left = folder() / f"parscope-live-{made.stdout.strip()}-dead"

@@ -24,7 +24,7 @@ def folder() -> Path:
     Path
         ``/dev/shm`` on Linux, the folder of temporary files elsewhere.
     """
-    fast = Path("/dev/shm")  # noqa: S108 - where Linux keeps shared memory
+    fast = Path("/dev/shm")
     return fast if fast.is_dir() else Path(tempfile.gettempdir())
 
 
@@ -94,7 +94,7 @@ class Segment:
                     f"there is no room for {size / 1e6:.0f} MB of shared memory", str(folder()), "make it smaller"
                 ) from None
         made = cls(name)
-        made._owner = True  # noqa: SLF001 - its own
+        made._owner = True
         return made
 
     def close(self) -> None:

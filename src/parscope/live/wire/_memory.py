@@ -54,6 +54,16 @@ def store8(_typing: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
+def load8(_typing: Any, address: Any) -> Any:
+    """Read the 8 bytes at `address`, as a signed number."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.load(_pointer(builder, args[0], ir.IntType(64)), align=1)
+
+    return types.int64(types.intp), generate
+
+
+@intrinsic
 def copy16(_typing: Any, to: Any, start: Any) -> Any:
     """Copy 16 bytes from address `start` to address `to`; all are read before one is written."""
 

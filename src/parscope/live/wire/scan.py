@@ -1,4 +1,4 @@
-"""What stands in a message of stream V2, in about a microsecond: which image of which series, and where its samples are.
+"""What stands in a message of stream V2, in about a microsecond: which image it is, and where its samples are.
 
 Only the few fields that a loop over images needs are read, and nothing is copied: a `Payload` says where the bytes of
 a pattern lie in the message. `messages` reads all of a message, slowly, and with a library.
@@ -8,8 +8,8 @@ How the freedoms of the format are treated:
 - several channels: all are told, in the order of the message; each has its own type, shape and compression;
 - big-endian samples and column-major arrays: told by the payload; `Decompressor` brings both into the order of this
   machine, rows first, at the cost of one pass;
-- lengths that are not told beforehand (RFC 8949, 3.2.2): read for maps and arrays, refused for the names and the samples
-  that are needed, passed over elsewhere;
+- lengths that are not told beforehand (RFC 8949, 3.2.2): read for maps, refused for the names, shapes and samples that
+  are needed, passed over elsewhere;
 - a key twice: refused for the keys that are read, and for channels; overlooked elsewhere;
 - keys that are not known: passed over, up to a depth of 32;
 - bytes behind the message, numbers beyond 63 bits, an image of other than two dimensions: refused.
@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parscope.live.wire import _cbor, _walk
 from parscope.live.wire.errors import MessageError
@@ -151,8 +152,7 @@ class Scanner:
     def __init__(self) -> None:
         self._table = np.zeros(_walk.TABLE, np.int64)
         self._first = self._table[: _walk.LENGTH + 1]
-        self._words = np.zeros((_walk.CHANNELS_AT_MOST, 2, 1 + _walk.NAME_AT_MOST), np.uint8)
-        self._left = np.zeros(_cbor.DEPTH, np.int64)
+        self._names = self._table[_walk.NAMES :].view(np.uint8).reshape(_walk.CHANNELS_AT_MOST, 2, -1)
         self._payloads: tuple[Payload, ...] = ()
         self._head = Head()
 
@@ -174,7 +174,7 @@ class Scanner:
         MessageError
             If the message is malformed, or is an image that cannot be found in it.
         """
-        code = _walk.walk(np.frombuffer(message, np.uint8), self._table, self._words, self._left) if message else -1
+        code = _walk.walk(np.frombuffer(message, np.uint8), self._table) if len(message) else _cbor.TRUNCATED
         if code < 0:
             # what has been compared with the last message is half overwritten
             self._payloads = ()
@@ -205,10 +205,10 @@ class Scanner:
         offset, length, rows, columns, order, samples, element = self._table[row : row + _walk.FIELDS].tolist()
         if samples not in SAMPLES:
             raise self._odd(f"a channel of it has samples of an unknown type (tag {samples})")
-        words = self._words[channel]
-        algorithm = self._text(words[_walk.ALGORITHM]) if element != _walk.UNCOMPRESSED else "none"
+        name, compression = self._names[channel]
+        algorithm = "none" if element == _walk.UNCOMPRESSED else self._text(compression)
         return Payload(
-            self._text(words[_walk.NAME]),
+            self._text(name),
             (rows, columns),
             SAMPLES[samples],
             algorithm,
@@ -218,7 +218,7 @@ class Scanner:
             order == _walk.COLUMN_MAJOR,
         )
 
-    def _text(self, word: _cbor.Bytes) -> str:
+    def _text(self, word: NDArray[np.uint8]) -> str:
         """Decode a name."""
         try:
             return word[1 : 1 + int(word[0])].tobytes().decode("utf-8")

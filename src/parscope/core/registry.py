@@ -71,6 +71,23 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("table", "documents", "Table"),
         )
     },
+    "parscope.kernels": {
+        name: f"parscope.live.kernels.{target}"
+        for name, target in (
+            ("sum", "moments:Sum"),
+            ("com", "moments:CentreOfMass"),
+            ("dpc", "dpc:Deflection"),
+            ("bf", "discs:Disc"),
+            ("adf", "discs:Ring"),
+            ("disc", "discs:Disc"),
+            ("ring", "discs:Ring"),
+            ("mask", "moments:Region"),
+            ("variance", "variance:Variance"),
+            ("strain", "tracked:TrackedStrain"),
+            ("pattern-strain", "pattern:PatternStrain"),
+            ("onnx", "onnx:OnnxKernel"),
+        )
+    },
 }
 
 
@@ -81,8 +98,8 @@ def names(group: str) -> tuple[str, ...]:
     Parameters
     ----------
     group : str
-        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers`` or
-        ``parscope.describers``.
+        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers``,
+        ``parscope.describers`` or ``parscope.kernels``.
 
     Returns
     -------

@@ -88,6 +88,27 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("onnx", "onnx:OnnxKernel"),
         )
     },
+    "parscope.sinks": {
+        name: f"parscope.live.sinks.{module}:{cls}Sink"
+        for name, module, cls in (
+            ("udp", "udp", "Udp"),
+            ("shm", "shm", "SharedMemory"),
+            ("zmq", "zmq_pub", "Zmq"),
+            ("ws", "websocket", "WebSocket"),
+            ("http", "webhook", "Webhook"),
+            ("https", "webhook", "Webhook"),
+            ("pva", "pva", "Pva"),
+        )
+    },
+    "parscope.sources": {
+        name: f"parscope.live.sources.{module}:{cls}Source"
+        for name, module, cls in (
+            ("tcp", "dectris_v2", "DectrisV2"),
+            ("v1", "dectris_v1", "DectrisV1"),
+            ("replay", "replay", "Replay"),
+            ("physics", "physics", "Physics"),
+        )
+    },
 }
 
 
@@ -99,7 +120,7 @@ def names(group: str) -> tuple[str, ...]:
     ----------
     group : str
         Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers``,
-        ``parscope.describers`` or ``parscope.kernels``.
+        ``parscope.describers``, ``parscope.kernels``, ``parscope.sinks`` or ``parscope.sources``.
 
     Returns
     -------

@@ -136,7 +136,9 @@ class Ring(Shared):
             inner = _GAP * found.radius if inner is None else inner
         outer = self.outer or _farthest(detector.shape, centre)
         if not outer > inner:
-            raise OptionError(f"from {inner:.1f} to {outer:.1f} px holds no pixel", self.name, "give inner and outer radius")
+            raise OptionError(
+                f"from {inner:.1f} to {outer:.1f} px holds no pixel", self.name, "give inner and outer radius"
+            )
         return Wanted((ring(detector.shape, centre, inner, outer),), of_region())
 
     @classmethod

@@ -64,7 +64,9 @@ class Shared:
         return prepare(detector, [self.wanted(detector, examples)])
 
 
-def prepare(detector: Detector, wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None = None) -> tuple[Any, ...]:
+def prepare(
+    detector: Detector, wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None = None
+) -> tuple[Any, ...]:
     """Arguments of `measure` between pattern and answer, for all that is wanted together.
 
     Parameters

@@ -63,7 +63,9 @@ class Network:
         """How many numbers it gives for a pattern."""
         shapes = [given.shape[1:] for given in self._session.get_outputs()]
         if not all(isinstance(n, int) for shape in shapes for n in shape):
-            raise FormatError("gives as many numbers as its input decides", self._source, "fix the shape of its outputs")
+            raise FormatError(
+                "gives as many numbers as its input decides", self._source, "fix the shape of its outputs"
+            )
         return sum(int(np.prod(shape)) for shape in shapes)
 
     def __call__(self, frame: NDArray[Any]) -> Array:
@@ -173,7 +175,9 @@ class OnnxKernel:
         names = names or tuple(f"out_{k}" for k in range(network.size))
         units = units or ("1",) * len(names)
         if not len(names) == len(units) == network.size:
-            raise OptionError(f"gives {network.size} numbers, not {len(names)}", str(path), "give a name and a unit each")
+            raise OptionError(
+                f"gives {network.size} numbers, not {len(names)}", str(path), "give a name and a unit each"
+            )
         return cls(network, tuple(Output(n, u, n.replace("_", " ")) for n, u in zip(names, units, strict=True)))
 
     @classmethod

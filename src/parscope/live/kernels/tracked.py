@@ -153,7 +153,14 @@ def _state(detector: Detector, physics: DiffractionPattern, mask: NDArray[np.boo
     lattice = np.zeros(LENGTH)
     lattice[REACH], lattice[GUIDE] = max(2.0, size - 0.5 * radius), int(np.argmax(disk))
     _set_reference(lattice, physics.theta, np.eye(2))
-    return disks, lattice, stencil, void(detector), _kind(detector, max(stencil.shape[0], stencil.shape[1] // 2)), np.zeros((len(disks), 6))
+    return (
+        disks,
+        lattice,
+        stencil,
+        void(detector),
+        _kind(detector, max(stencil.shape[0], stencil.shape[1] // 2)),
+        np.zeros((len(disks), 6)),
+    )
 
 
 def _kind(detector: Detector, side: int) -> NDArray[Any]:
@@ -189,6 +196,8 @@ def _kept(at: NDArray[np.int64], length: int, half: int, mask: NDArray[np.bool_]
     """Disks whose windows stay on good pixels of the detector."""
     around = half + _WANDER
     inside = ((at >= around) & (at < np.array(mask.shape) - around)).all(1)
-    clean = [not mask[y - around : y + around + 1, x - around : x + around + 1].any() if ok else False
-             for (y, x), ok in zip(at, inside, strict=True)]
+    clean = [
+        not mask[y - around : y + around + 1, x - around : x + around + 1].any() if ok else False
+        for (y, x), ok in zip(at, inside, strict=True)
+    ]
     return inside & np.array(clean)

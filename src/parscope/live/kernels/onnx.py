@@ -40,7 +40,7 @@ class Network:
     def _session(self) -> Any:
         """The network as ONNX Runtime has loaded it."""
         try:
-            import onnxruntime
+            import onnxruntime  # type: ignore[import-untyped]
         except ModuleNotFoundError as error:
             raise MissingExtraError("onnxruntime", "onnx") from error
         options = onnxruntime.SessionOptions()
@@ -49,7 +49,7 @@ class Network:
         try:
             return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
         # The library raises classes of its own, which have no common base but this one.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise FormatError("is no network of one input", self._source, "export it as ONNX") from error
 
     @cached_property
@@ -93,7 +93,7 @@ class Network:
         try:
             results = self._session.run(None, {name: signal})
         # As above.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise ShapeError(f"does not take patterns {frame.shape}", self._source) from error
         return np.concatenate([np.ravel(result) for result in results]).astype(np.float64)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
-from parscope.live.kernels.contract import Detector, Kernel, Output
+from parscope.live.kernels.contract import Detector, Kernel
 from parscope.live.kernels.moments import Shared, native, prepare
 
 Array = NDArray[np.float64]

@@ -31,7 +31,7 @@ class DectrisV1Source:
 
     def __init__(self, address: str, wishes: Wishes) -> None:
         place = Address.parse("tcp" + address[address.find(":") :])
-        self._pull: ZmtpPull | ZmqPull = ZmtpPull(place) if wishes.low_latency else ZmqPull(place)
+        self._pull: ZmtpPull | ZmqPull = ZmtpPull(place, busy=True) if wishes.low_latency else ZmqPull(place)
         self._known = False
 
     def open(self) -> None:

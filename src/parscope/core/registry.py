@@ -100,6 +100,15 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("pva", "pva", "Pva"),
         )
     },
+    "parscope.sources": {
+        name: f"parscope.live.sources.{module}:{cls}Source"
+        for name, module, cls in (
+            ("tcp", "dectris_v2", "DectrisV2"),
+            ("v1", "dectris_v1", "DectrisV1"),
+            ("replay", "replay", "Replay"),
+            ("physics", "physics", "Physics"),
+        )
+    },
 }
 
 

@@ -85,6 +85,8 @@ class Decompressor:
                 # numba compiles for memory that may be written, and once more for memory that may not
                 bslz4.unpack_bslz4(np.frombuffer(nothing, np.uint8), 0, 0, self._words, (0, 1), self._room)
                 lz4.unpack_lz4(np.frombuffer(nothing, np.uint8), 0, 0, self._bytes, 0)
+        self._known: Payload | None = None
+        self._ordered = self._plain = False
 
     def decode(self, message: Buffer, payload: Payload) -> NDArray[Any]:
         """Take one pattern out of its message.
@@ -99,8 +101,8 @@ class Decompressor:
         Returns
         -------
         ndarray, shape (q_y, q_x)
-            Counts, in the byte order of this machine, contiguous and writable. The same array at every call: copy
-            what must outlive the next one.
+            Counts, in the byte order of this machine, contiguous. It may be the same array at every call, and may be
+            read only: copy what must outlive the next one.
 
         Raises
         ------
@@ -110,12 +112,26 @@ class Decompressor:
         MissingExtraError
             If the compression is one of those that only DECTRIS's library knows, and that is not installed.
         """
-        if payload.shape != self._shape or payload.dtype != self._dtype.name:
-            raise _odd(payload, f"{payload.dtype} {payload.shape} in a series of {self._dtype.name} {self._shape}")
+        if payload is not self._known:
+            self._check(payload)
+        if self._plain and self._library is not None:
+            # as it comes, without a copy
+            samples = self._by_library(self._library, message, payload)
+            if len(samples) != self._size:
+                raise _odd(payload, _FAULTS[lz4.SIZE])
+            return np.ndarray(self._shape, self._dtype, samples)
         self._unpack(message, payload)
-        if payload.by_columns or not np.dtype(payload.stored).isnative:
+        if self._ordered:
             self._order(payload)
         return self._frame
+
+    def _check(self, payload: Payload) -> None:
+        """See that it is of this series; a scanner gives the same object again if nothing but its place changes."""
+        if payload.shape != self._shape or payload.dtype != self._dtype.name:
+            raise _odd(payload, f"{payload.dtype} {payload.shape} in a series of {self._dtype.name} {self._shape}")
+        self._ordered = payload.by_columns or not np.dtype(payload.stored).isnative
+        self._plain = not self._ordered and payload.algorithm in (*_FRAMED, *_LIBRARY_ALSO)
+        self._known = payload
 
     def _unpack(self, message: Buffer, payload: Payload) -> None:
         """Fill the bytes of the frame."""

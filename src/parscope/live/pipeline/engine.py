@@ -1,0 +1,267 @@
+"""The frame loop: takes messages, keeps them in the ring, and has each pattern answered, in one thread.
+
+Between two analyses the thread empties the source into the ring and decodes nothing. Another thread for that would
+share Python's lock with the analysis, and cost more than it saves: see the decision on one thread for a stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from parscope.core.contracts import Source
+from parscope.live.pipeline.answers import Answers, Policy
+from parscope.live.pipeline.board import Board, cell_of
+from parscope.live.pipeline.ring import Reader, Ring
+from parscope.live.pipeline.series import Analyser
+from parscope.live.rules.actuator import Actuator
+from parscope.live.wire.errors import MessageError
+from parscope.live.wire.messages import read_start
+from parscope.live.wire.scan import Scanner
+
+_RECEIVED, _DAMAGED = cell_of("received"), cell_of("damaged")
+_HIGH_WATER, _STALLS = cell_of("ring_high_water"), cell_of("stalls")
+_AT_ONCE = 64  # messages taken between two analyses
+_SPINS = 2000  # turns without work after which the loop sleeps, unless it never does
+_NAP = 0.005  # s
+_SHARE = 0.3  # of the time until the next pattern is due that is slept away
+_LONG = 100_000  # ns until the next pattern is due below which nothing is slept away
+_SPIN = 2e-4  # s
+_SILENT = 20_000_000  # ns without a message after which the loop takes it easy
+_QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
+
+
+class Engine:
+    """Answers the patterns of a source, one by one.
+
+    Parameters
+    ----------
+    source : Source
+        Opened.
+    ring : Ring
+        Where messages are kept for others.
+    board : Board
+        Where results go.
+    answers : callable
+        Makes the `Answers` for a reader of the ring.
+    clock : callable, optional
+        Time of this machine, [ns].
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        ring: Ring,
+        board: Board,
+        answers: Callable[[Reader], Answers],
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.source, self.ring, self.board, self.clock = source, ring, board, clock
+        self.reader = Reader(ring.name, lossless=True)
+        self.answers = answers(self.reader)
+        self.over = False
+        self._scanner = Scanner()
+        self._cells = board.cells
+        self._held: memoryview | None = None
+        self._idle = 0
+        self._last = clock()
+        self._period = 0
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the parts of an engine
+        cls,
+        source: Source,
+        ring: Ring,
+        board: Board,
+        analyser: Analyser,
+        policy: Policy,
+        actuator: Actuator | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Engine:
+        """Put an engine together.
+
+        Parameters
+        ----------
+        source : Source
+            Opened.
+        ring : Ring
+            Where messages are kept for others.
+        board : Board
+            Where results go.
+        analyser : Analyser
+            Makes the analysis of a series.
+        policy : Policy
+            How patterns are treated.
+        actuator : Actuator, optional
+            Rules that act upon results.
+        clock : callable, optional
+            Time of this machine, [ns].
+        tell : callable, optional
+            Is told, in a sentence, what a person should know.
+
+        Returns
+        -------
+        Engine
+        """
+
+        def answers(reader: Reader) -> Answers:
+            return Answers(board, reader, analyser, policy, actuator, clock, tell)
+
+        return cls(source, ring, board, answers, clock)
+
+    def run(self, between: Callable[[], None] = lambda: None) -> None:
+        """Answer until the board is told to stop, the source ends, or as many series have come as were wanted.
+
+        Parameters
+        ----------
+        between : callable, optional
+            Called when there is nothing else to do, and now and then when there is.
+
+        Raises
+        ------
+        ParscopeError
+            If a scan shape does not fit, or the connection breaks in a way that cannot be mended.
+        """
+        count = 0
+        try:
+            while not self.over:
+                count += 1
+                self.turn()
+                if not count & 15:
+                    self._look()
+                    between()
+        finally:
+            self.close()
+
+    def turn(self) -> bool:
+        """One turn of the loop: take what has come, answer one pattern.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to do.
+        """
+        waited = self._idle > 0 and not self.reader.waiting and self._held is None and not self.answers.held_up
+        if (self._answer_first(self._patience()) if waited else self._drain()) | self._next():
+            self._idle = 0
+            return True
+        self._idle += 1
+        return False
+
+    def _patience(self) -> float:
+        """How long to wait for the next message; leaves the processor for a part of that time.
+
+        A thread of real-time priority that never sleeps is stopped by the system for a twentieth of every second.
+        """
+        now, busy = self.clock(), self.answers.policy.busy
+        left = self._last + self._period - now
+        if self._idle == 1 and left > _LONG:
+            time.sleep(_SHARE * 1e-9 * left)
+        elif busy and now - self._last > _SILENT:
+            time.sleep(5e-5)
+        return _SPIN if busy else _NAP if self._idle > _SPINS else 0.0
+
+    def close(self) -> None:
+        """End what has begun, and let go of the ring; may be called twice."""
+        self.answers.finish(ended=False)
+        self._look()
+        self.ring.finish()
+        self.reader.close()
+
+    def _answer_first(self, wait: float) -> bool:
+        """Answer a message that the loop has waited for, before it goes into the ring."""
+        try:
+            message = self.source.receive(wait)
+        except EOFError:
+            self.over = True
+            return False
+        if message is None:
+            return False
+        received = self._arrived()
+        if not self.ring.fits(len(message)):
+            self._held = message
+            return self._drain()
+        self._cells[_RECEIVED] += 1
+        position = self._handle(message, received)
+        place = self.ring.put(message, received)
+        self.reader.take()
+        if position >= 0:
+            self.answers.keep(position, place)
+        return True
+
+    def _arrived(self) -> int:
+        """Time of a message that has come."""
+        now = self.clock()
+        self._period += (min(now - self._last, _SILENT) - self._period) >> 4
+        self._last = now
+        return now
+
+    def _drain(self) -> bool:
+        """Move messages from the source into the ring."""
+        receive, put = self.source.receive, self.ring.put
+        message = self._held
+        count = 0
+        try:
+            while count < _AT_ONCE:
+                if message is None:
+                    message = receive(0.0)
+                    if message is None:
+                        break
+                    self._arrived()
+                if put(message, self._last) < 0:
+                    break
+                message = None
+                count += 1
+        except EOFError:
+            self.over = not self.reader.waiting and not self.answers.held_up
+        self._held = message
+        if count:
+            self._cells[_RECEIVED] += count
+        return count > 0
+
+    def _next(self) -> bool:
+        """Deal with one message of the ring."""
+        answers = self.answers
+        if answers.held_up and not answers.pump():
+            time.sleep(0.0005)  # the thread that makes the analysis needs Python's lock
+            return True
+        message = self.reader.take()
+        if message is None:
+            return False
+        position = self._handle(message, self.reader.received)
+        if position >= 0:
+            answers.keep(position, self.reader.position)
+        return True
+
+    def _handle(self, message: memoryview, received: int) -> int:
+        """Deal with one message; tells the scan position of a pattern, -1 of anything else."""
+        answers = self.answers
+        try:
+            head = self._scanner.scan(message)
+            if head.kind == "image":
+                return answers.image(message, head, received)
+            if head.kind == "start":
+                answers.begin(read_start(message))
+            elif head.kind == "end" and answers.is_of(head.series):
+                self._finish()
+        except MessageError as error:
+            self._cells[_DAMAGED] += 1
+            answers.complain(error)
+        return -1
+
+    def _finish(self) -> None:
+        """End a series, and perhaps the work."""
+        self.answers.finish()
+        wanted = self.answers.policy.series
+        self.over |= 0 < wanted <= self.answers.finished
+
+    def _look(self) -> None:
+        """Say that the loop lives, and see whether it should go on."""
+        now, cells = self.clock(), self._cells
+        self.board.beat(now)
+        cells[_HIGH_WATER], cells[_STALLS] = self.ring.look(), self.ring.stalls
+        self.over |= self.board.stopping
+        course = self.answers.course
+        if course is not None and course.complete and now - self._last > _QUIET:
+            self._finish()

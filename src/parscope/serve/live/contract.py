@@ -1,0 +1,142 @@
+"""What the page needs of an acquisition: its results to show, and somebody who takes commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import OptionError
+
+
+@runtime_checkable
+class Board(Protocol):
+    """Results of the series that is measured, as they come; read while somebody else writes."""
+
+    @property
+    def generation(self) -> int:
+        """Counts series; the arrays are others where it is another."""
+
+    @property
+    def head(self) -> Mapping[str, Any]:
+        """Says what is in the arrays.
+
+        ``series`` its number, ``scan_shape`` (y, x), ``outputs`` a list of ``name``, ``unit`` and ``label``; where
+        known ``step_nm`` (one number or (y, x)), ``deadline_ns`` and ``finished``.
+        """
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """Answers, shape (positions, outputs); NaN where there is none. A value is written before its fate."""
+
+    @property
+    def stamps(self) -> NDArray[np.int64]:
+        """Times, shape (positions, 5), [ns]: received, decoded, decided, emitted, stop of the exposure; 0 for none."""
+
+    @property
+    def fate(self) -> NDArray[np.uint8]:
+        """What became of every pattern, shape (positions,); codes of `core.stream.Fate`."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How many were received, answered, skipped, lost and so on."""
+
+    def last(self) -> tuple[int, NDArray[Any]] | None:
+        """Position and pattern, shape (q_y, q_x), that were kept last; None before the first."""
+
+
+@dataclass(frozen=True)
+class VirtualDetector:
+    """A disc or ring on the detector over which counts are summed.
+
+    Parameters
+    ----------
+    name : str
+        Name of its map: a letter, then letters, digits and ``_``.
+    y, x : float
+        Centre, [px].
+    inner, outer : float
+        Radii, [px]; pixels at the inner one and below the outer one count. A disc has an inner radius of 0.
+
+    Raises
+    ------
+    OptionError
+        If it has no area, or a name that no map can have.
+
+    Examples
+    --------
+    >>> int(VirtualDetector("hole", 4.0, 4.0, 1.0, 3.0).mask((9, 9)).sum())
+    24
+    """
+
+    name: str
+    y: float
+    x: float
+    inner: float
+    outer: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no ring."""
+        if not (self.name.isidentifier() and self.name.isascii() and not self.name.startswith("_")):
+            raise OptionError("no name for a map", repr(self.name), "use a letter, then letters, digits and _")
+        if not (np.isfinite([self.y, self.x]).all() and 0 <= self.inner < self.outer < np.inf):
+            raise OptionError("has no area", self.name, "draw it with an outer radius above the inner one")
+
+    def mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Pixels that count.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Detector pixels (q_y, q_x).
+
+        Returns
+        -------
+        ndarray of bool, shape (q_y, q_x)
+        """
+        y, x = np.ogrid[: shape[0], : shape[1]]
+        distance = (y - self.y) ** 2 + (x - self.x) ** 2
+        return np.asarray((distance >= self.inner**2) & (distance < self.outer**2))
+
+
+@runtime_checkable
+class Control(Protocol):
+    """Takes commands of the person at the page. Every command answers with a sentence that the page shows.
+
+    Each of them may raise `ParscopeError`, whose line is shown in place of the answer.
+    """
+
+    @property
+    def running(self) -> bool:
+        """Whether patterns are analysed."""
+
+    @property
+    def armed(self) -> bool:
+        """Whether rules act on the instrument; otherwise they say only what they would do."""
+
+    def start(self) -> str:
+        """Analyse from the next pattern on."""
+
+    def stop(self) -> str:
+        """Analyse no more; the recording goes on."""
+
+    def arm(self) -> str:
+        """Let rules act."""
+
+    def disarm(self) -> str:
+        """Let rules act no more, at once."""
+
+    def set_masks(self, detectors: tuple[VirtualDetector, ...]) -> str:
+        """Sum counts over these, in place of those given before; the answer says from when on."""
+
+    def rules(self) -> Sequence[Mapping[str, Any]]:
+        """Rules in force: ``text``, ``fired`` (how often), ``held`` (how often something held them back)."""
+
+    def journal(self, last: int) -> Sequence[Mapping[str, Any]]:
+        """The last decisions, newest first: ``image``, ``position``, ``rule``, ``outcome``, ``latency_us``."""
+
+    def pattern(self, position: int) -> NDArray[Any] | None:
+        """The pattern of a position, shape (q_y, q_x), from the ring or the recording; None if it is in neither."""

@@ -1,8 +1,8 @@
-"""What the page needs of an acquisition: its results to show, and somebody who takes commands."""
+"""What the page asks of an acquisition beside its board of results: somebody who takes commands, and patterns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,41 +11,8 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
 
-
-@runtime_checkable
-class Board(Protocol):
-    """Results of the series that is measured, as they come; read while somebody else writes."""
-
-    @property
-    def generation(self) -> int:
-        """Counts series; the arrays are others where it is another."""
-
-    @property
-    def head(self) -> Mapping[str, Any]:
-        """Says what is in the arrays.
-
-        ``series`` its number, ``scan_shape`` (y, x), ``outputs`` a list of ``name``, ``unit`` and ``label``; where
-        known ``step_nm`` (one number or (y, x)), ``deadline_ns`` and ``finished``.
-        """
-
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """Answers, shape (positions, outputs); NaN where there is none. A value is written before its fate."""
-
-    @property
-    def stamps(self) -> NDArray[np.int64]:
-        """Times, shape (positions, 5), [ns]: received, decoded, decided, emitted, stop of the exposure; 0 for none."""
-
-    @property
-    def fate(self) -> NDArray[np.uint8]:
-        """What became of every pattern, shape (positions,); codes of `core.stream.Fate`."""
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """How many were received, answered, skipped, lost and so on."""
-
-    def last(self) -> tuple[int, NDArray[Any]] | None:
-        """Position and pattern, shape (q_y, q_x), that were kept last; None before the first."""
+Patterns = Callable[[int], NDArray[Any] | None]
+"""Gives the pattern of a scan position, shape (q_y, q_x), from the ring or the recording; None if it is in neither."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +104,3 @@ class Control(Protocol):
 
     def journal(self, last: int) -> Sequence[Mapping[str, Any]]:
         """The last decisions, newest first: ``image``, ``position``, ``rule``, ``outcome``, ``latency_us``."""
-
-    def pattern(self, position: int) -> NDArray[Any] | None:
-        """The pattern of a position, shape (q_y, q_x), from the ring or the recording; None if it is in neither."""

@@ -23,7 +23,7 @@ class Feed:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._greeted = False
-        self._generation = self._seen = self._stated = -1
+        self._generation = self._seen = self._stated = -2
 
     def news(self) -> list[bytes]:
         """What has changed since the last call.
@@ -47,7 +47,7 @@ class Feed:
         self._seen = hub.changes.version
         if hub.state_version != self._stated:
             self._stated = hub.state_version
-            messages.append(pack(Kind.STATE, hub.state()))
+            messages.append(pack(Kind.STATE, hub.state))
         return messages
 
     def answer(self, text: str) -> list[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
 from parscope.core.stream import Fate
+from parscope.live.pipeline.board import Bank, Board
 from parscope.serve.live.changes import Changes
-from parscope.serve.live.contract import Board, Control
+from parscope.serve.live.contract import Control, Patterns
 from parscope.serve.live.looks import maps_of, tables
 from parscope.serve.live.mean import MeanPattern
 from parscope.serve.live.timing import EDGES_US, summary
@@ -30,31 +32,44 @@ class Hub:
 
     Parameters
     ----------
-    boards : callable
-        Gives the board of the series that is measured; None before the first.
+    board : Board
+        Results of a session.
     control : Control, optional
         Who takes commands. Default: nobody, the page only watches.
+    patterns : callable, optional
+        Gives patterns by position. Default: only the one on the board can be shown.
+    deadline_ns : int, optional
+        When an answer is late, [ns].
     clock : callable
         Seconds that never go back.
     """
 
     def __init__(
         self,
-        boards: Callable[[], Board | None],
+        board: Board,
         control: Control | None = None,
+        patterns: Patterns | None = None,
+        deadline_ns: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.control = control
-        self.board: Board | None = None
-        self.generation = -1
-        self.lock = threading.Lock()  # what it holds changes only under this one
-        self.changes = Changes((0, 0), 0)
-        self._boards, self._clock = boards, clock
+        self.lock = threading.Lock()  # who reads what is below holds it
+        self.generation = self.state_version = -1
+        self.state: dict[str, Any] = {}
+        self._board, self._patterns, self._deadline, self._clock = board, patterns, deadline_ns, clock
         self._looked = self._stated = -np.inf
-        self._state: dict[str, Any] = {}
+        self._head: dict[str, Any] = {}
+        self._begin(board.generation)
+
+    def _begin(self, generation: int) -> None:
+        """Forget the series before."""
+        self.generation, self._stated = generation, -np.inf
+        self._bank: Bank = self._board.of(generation)
+        self._head = self._bank.head
+        self.scan_shape = tuple(self._head.get("scan_shape", (0, 0)))
+        self.changes = Changes(self.scan_shape, len(self._board.layout.outputs))
         self._mean = MeanPattern()
-        self._counted = (0.0, 0)
-        self.state_version = 0
+        self._counted = (self._clock(), self._board.counters["received"])
 
     def tick(self) -> None:
         """Look again, if it is time."""
@@ -62,70 +77,54 @@ class Hub:
         if now - self._looked < PERIOD:
             return
         self._looked = now
-        self._follow()
-        if self.board is not None:
-            self.changes.look(self.board.values, self.board.fate)
-            self._mean.add(self.board.last())
+        if self._board.generation != self.generation:
+            self._begin(self._board.generation)
+        self.changes.look(self._bank.values, self._bank.fate)
+        self._mean.add(self._last())
         if now - self._stated >= _STATE_PERIOD:
-            self._state, self._stated = self._now(now), now
-            self.state_version += 1
+            self.state = {**self._progress(now), **self._commands()}
+            self._stated, self.state_version = now, self.state_version + 1
 
-    def _follow(self) -> None:
-        """Begin anew where there is another series."""
-        self.board = self._boards()
-        generation = -1 if self.board is None else self.board.generation
-        if generation != self.generation:
-            self.generation, self._stated = generation, -np.inf
-            self._mean, self._counted = MeanPattern(), (self._clock(), 0)
-            if self.board is not None:
-                head = self.board.head
-                self.changes = Changes(tuple(head["scan_shape"]), len(head["outputs"]))
+    def refresh(self) -> None:
+        """State what is going on at the next look, since a command has changed it."""
+        self._stated = self._looked = -np.inf
 
     def hello(self) -> dict[str, Any]:
-        """What the page must know before it can show anything; given again at every series."""
-        head = {} if self.board is None else dict(self.board.head)
-        step = head.get("step_nm")
+        """What the page must know before it can show anything; given again at every series.
+
+        Returns
+        -------
+        dict
+        """
+        step = self._head.get("step_nm")
         return {
             "generation": self.generation,
-            "series": head.get("series"),
-            "scan": list(head.get("scan_shape", (0, 0))),
-            "step_nm": [float(v) for v in np.broadcast_to(step, 2)] if step else None,
-            "maps": maps_of(head.get("outputs", ())),
+            "series": self._head.get("series"),
+            "scan": list(self.scan_shape),
+            "step_nm": np.broadcast_to(np.asarray(step, float), 2).tolist() if step else None,
+            "outputs": len(self._board.layout.outputs),
+            "maps": maps_of([asdict(output) for output in self._board.layout.outputs]),
             "looks": tables(),
             "edges_us": EDGES_US.tolist(),
             "control": self.control is not None,
         }
 
-    def state(self) -> dict[str, Any]:
-        """What is going on, as of at most a quarter of a second ago."""
-        return self._state
-
-    def refresh(self) -> None:
-        """State what is going on at the next look, since a command has changed it."""
-        self._stated = -np.inf
-
-    def _now(self, now: float) -> dict[str, Any]:
-        """Say what is going on."""
-        return {**self._progress(now), **self._commands()}
-
     def _progress(self, now: float) -> dict[str, Any]:
         """How far the series is."""
-        board = self.board
-        if board is None:
-            return {"phase": "waiting", "series": None, "done": 0, "total": 0, "rate": None, "counters": {}}
-        fate, counters = self.changes.fate, {name: int(count) for name, count in board.counters.items()}
-        done, total = int((fate != Fate.WAITING).sum()), fate.size
-        finished = bool(board.head.get("finished")) or done == total
+        counters = dict(self._board.counters)
+        fate = self.changes.fate
+        counts = {kind.name.lower(): int((fate == kind).sum()) for kind in Fate}
+        done = fate.size - counts["waiting"]
+        ended = fate.size > 0 and (done == fate.size or counters["finished"] >= counters["series"] > 0)
         return {
-            "phase": "finished" if finished else "acquiring" if done else "waiting",
-            "series": board.head.get("series"),
+            "phase": "finished" if ended else "acquiring" if done else "waiting",
+            "series": self._head.get("series"),
             "done": done,
-            "total": total,
-            "rate": self._rate(now, counters.get("received", done)),
+            "total": fate.size,
+            "rate": self._rate(now, counters["received"]),
             "counters": counters,
-            "fates": {kind.name.lower(): int((fate == kind).sum()) for kind in Fate},
-            "latency": summary(board.stamps, board.fate, board.head.get("deadline_ns")),
-            "patterns": self._mean.count,
+            "fates": counts,
+            "latency": summary(self._bank.stamps, self._bank.fate, self._deadline),
         }
 
     def _rate(self, now: float, received: int) -> float:
@@ -155,34 +154,45 @@ class Hub:
         Returns
         -------
         tuple, optional
-            The pattern, shape (q_y, q_x), and which it is; None if it is not kept.
+            The pattern, shape (q_y, q_x), NaN where there is no value, and which it is; None if it is not kept.
 
         Raises
         ------
         OptionError
             If it is none of these.
         """
-        if self.board is None:
-            return None
-        rows, columns = self.board.head["scan_shape"]
         if which == "mean":
             mean = self._mean.value()
             return None if mean is None else (mean, {"which": "mean", "of": self._mean.count})
-        last = self.board.last()
+        last, columns = self._last(), self.scan_shape[1]
         if which == "last":
             return None if last is None else (last[1], {"which": "last", "at": list(divmod(last[0], columns))})
-        at = _position(which, (rows, columns))
+        at = self._position(which)
         number = at[0] * columns + at[1]
-        found = last[1] if last is not None and last[0] == number else None
-        if found is None and self.control is not None:
-            found = self.control.pattern(number)
-        return None if found is None else (found, {"which": "at", "at": at})
+        if last is not None and last[0] == number:
+            return last[1], {"which": "at", "at": at}
+        found = None if self._patterns is None else self._patterns(number)
+        return None if found is None else (self._valid(found), {"which": "at", "at": at})
 
+    def _position(self, which: Any) -> list[int]:
+        """Check a position that somebody asks for."""
+        if not (isinstance(which, list) and len(which) == 2 and all(type(value) is int for value in which)):
+            raise OptionError("no pattern", "pattern", "ask for last, mean or a position [y, x]")
+        if not all(0 <= value < most for value, most in zip(which, self.scan_shape, strict=True)):
+            raise OptionError(f"{which} is outside of the scan", "pattern", f"stay below {list(self.scan_shape)}")
+        return which
 
-def _position(which: Any, scan_shape: tuple[int, int]) -> list[int]:
-    """Check a position that somebody asks for."""
-    if not (isinstance(which, list) and len(which) == 2 and all(type(v) is int for v in which)):
-        raise OptionError("no pattern", "pattern", "ask for last, mean or a position [y, x]")
-    if not all(0 <= v < n for v, n in zip(which, scan_shape, strict=True)):
-        raise OptionError(f"{which} is outside of the scan of {scan_shape[0]} x {scan_shape[1]}", "pattern")
-    return which
+    def _last(self) -> tuple[int, NDArray[np.float64]] | None:
+        """The pattern on the board with its position; None if there is none, or it changed while it was read."""
+        place = self._board.place
+        if not 0 <= place < self.changes.fate.size:
+            return None
+        copied = self._board.pattern.copy()
+        return (place, self._valid(copied)) if self._board.place == place else None
+
+    def _valid(self, counts: NDArray[Any]) -> NDArray[np.float64]:
+        """Counts, NaN where the detector says that it has none: by the largest number of its sample type."""
+        made = counts.astype(np.float64)
+        if "dtype" in self._head:
+            made[counts == np.iinfo(self._head["dtype"]).max] = np.nan
+        return made

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,20 +15,20 @@ class MeanPattern:
         self._sum = np.zeros((0, 0))
         self._seen = np.zeros((0, 0), np.int64)
 
-    def add(self, kept: tuple[int, NDArray[Any]] | None) -> None:
-        """Add the pattern that was kept last, unless it was added before.
+    def add(self, kept: tuple[int, NDArray[np.float64]] | None) -> None:
+        """Add a pattern, unless it is the one that was added last.
 
         Parameters
         ----------
         kept : tuple, optional
-            Its position and the pattern, shape (q_y, q_x).
+            Its position and the pattern, shape (q_y, q_x), NaN where there is no value.
         """
         if kept is None or kept[0] == self._at:
             return
         self._at, pattern = kept
         if self._sum.shape != pattern.shape:
             self._sum, self._seen, self.count = np.zeros(pattern.shape), np.zeros(pattern.shape, np.int64), 0
-        good = pattern != np.iinfo(pattern.dtype).max if pattern.dtype.kind == "u" else np.isfinite(pattern)
+        good = np.isfinite(pattern)
         self._sum[good] += pattern[good]
         self._seen += good
         self.count += 1
@@ -46,12 +44,11 @@ class MeanPattern:
         Examples
         --------
         >>> mean = MeanPattern()
-        >>> mean.add((0, np.array([[1, 255]], np.uint8)))
-        >>> mean.add((1, np.array([[3, 4]], np.uint8)))
+        >>> mean.add((0, np.array([[1, np.nan]])))
+        >>> mean.add((1, np.array([[3, 4.0]])))
         >>> mean.value()
         array([[2., 4.]])
         """
         if not self.count:
             return None
-        with np.errstate(invalid="ignore"):
-            return np.where(self._seen > 0, self._sum / np.maximum(self._seen, 1), np.nan)
+        return np.where(self._seen > 0, self._sum / np.maximum(self._seen, 1), np.nan)

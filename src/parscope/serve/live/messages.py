@@ -92,7 +92,7 @@ def lines(changes: Changes, after: int, generation: int) -> list[bytes]:
     """
     rows = changes.since(after)
     _, columns, outputs = changes.values.shape
-    most = max(1, _LARGEST // (columns * (4 * outputs + 1)))
+    most = max(1, _LARGEST // max(1, columns * (4 * outputs + 1)))
     parts = [rows[start : start + most] for start in range(0, rows.size, most)]
     return [
         pack(
@@ -105,13 +105,13 @@ def lines(changes: Changes, after: int, generation: int) -> list[bytes]:
     ]
 
 
-def pattern(shown: NDArray[Any], what: dict[str, Any]) -> bytes:
+def pattern(shown: NDArray[np.float64], what: dict[str, Any]) -> bytes:
     """A message with a pattern.
 
     Parameters
     ----------
     shown : ndarray, shape (q_y, q_x)
-        Counts; the largest number of an integer type stands for no value.
+        Counts; NaN where there is no value.
     what : dict
         Which one it is.
 
@@ -119,7 +119,4 @@ def pattern(shown: NDArray[Any], what: dict[str, Any]) -> bytes:
     -------
     bytes
     """
-    counts = shown.astype("<f4")
-    if shown.dtype.kind == "u":
-        counts[shown == np.iinfo(shown.dtype).max] = np.nan
-    return pack(Kind.PATTERN, {**what, "shape": list(shown.shape)}, counts)
+    return pack(Kind.PATTERN, {**what, "shape": list(shown.shape)}, shown.astype("<f4"))

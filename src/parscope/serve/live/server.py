@@ -37,12 +37,6 @@ class PageServer:
     ------
     OptionError
         If the port is taken, or not for everybody to use.
-
-    Examples
-    --------
-    >>> with PageServer(Hub(lambda: None), port=0) as server:
-    ...     server.url.startswith("http://127.0.0.1:")
-    True
     """
 
     def __init__(self, hub: Hub, port: int | None = None, host: str = _HOST, token: str | None = None) -> None:

@@ -23,9 +23,9 @@ def summary(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline_ns: int
     Parameters
     ----------
     stamps : ndarray of int64, shape (positions, 5)
-        As in `Board.stamps`, [ns].
+        As in `live.pipeline.board.STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
-        As in `Board.fate`.
+        A `Fate` each.
     deadline_ns : int, optional
         When an answer is late, [ns].
 
@@ -43,18 +43,18 @@ def summary(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline_ns: int
     >>> told["answered"], told["missed"], told["percentiles"]["max"]
     (2, 1, 300.0)
     """
-    of = stamps[(fate == Fate.ANSWERED) & (stamps[:, _DECIDED] > 0)]
-    taken = (of[:, _DECIDED] - of[:, _RECEIVED]) / 1e3
+    of = (fate == Fate.ANSWERED) & (stamps[:, _DECIDED] > 0)
+    received = stamps[of, _RECEIVED]
+    taken = (stamps[of, _DECIDED] - received) / 1e3
     bins = np.clip(np.searchsorted(EDGES_US, taken, side="right") - 1, 0, EDGES_US.size - 2)
     percentiles = np.percentile(taken, list(_SHARES.values())) if taken.size else []
-    known = deadline_ns is not None and deadline_ns > 0
     return {
         "answered": int(taken.size),
         "percentiles": {name: float(value) for name, value in zip(_SHARES, percentiles, strict=False)},
         "histogram": np.bincount(bins, minlength=EDGES_US.size - 1).tolist(),
-        "deadline_us": deadline_ns / 1e3 if known and deadline_ns is not None else None,
-        "missed": int((taken > deadline_ns / 1e3).sum()) if known and deadline_ns is not None else None,
-        "lag_pixels": _lag(of[:, _RECEIVED], taken),
+        "deadline_us": deadline_ns / 1e3 if deadline_ns else None,
+        "missed": int((taken > deadline_ns / 1e3).sum()) if deadline_ns else None,
+        "lag_pixels": _lag(received, taken),
     }
 
 

@@ -60,7 +60,7 @@ export class Bar {
     const places = [low, (low + high) / 2, high];
     places.forEach((value, at) => {
       const clean = Math.abs(value) < span * 1e-6 ? 0 : value;
-      say(this.ticks[at], at === 2 ? withUnit(digits(clean, span), this.unit) : digits(clean, span));
+      say(this.ticks[at], digits(clean, span, Math.max(Math.abs(low), Math.abs(high))));
     });
     this.ends.forEach((made, end) => {
       const value = end ? high : low;

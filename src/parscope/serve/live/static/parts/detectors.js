@@ -2,7 +2,7 @@
 
 import { make, say } from "./text.js";
 
-const COLOURS = ["#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00"];
+const COLOURS = ["#E69F00", "#CC79A7", "#FFFFFF", "#D55E00", "#56B4E9"];
 const FIELDS = ["y", "x", "inner", "outer"];
 const NEAR = 7;
 
@@ -90,7 +90,7 @@ export class Detectors {
       });
       const mark = make("i", { class: "mark" });
       mark.style.background = one.colour;
-      return make("tr", {}, make("th", { scope: "row" }, mark, name), ...cells, make("td", {}, remove));
+      return make("tr", {}, make("th", { scope: "row" }, make("span", {}, mark, name)), ...cells, make("td", {}, remove));
     }));
     this.fill();
   }
@@ -120,7 +120,7 @@ export class Detectors {
   draw(context, scale) {
     for (const one of this.list) {
       const [x, y] = [(one.x + 0.5) * scale, (one.y + 0.5) * scale];
-      for (const [colour, line] of [["#000000", 4], [one.colour, 2]]) {
+      for (const [colour, line] of [["#000000", 5], [one.colour, 2.5]]) {
         [context.strokeStyle, context.lineWidth] = [colour, line];
         for (const radius of [one.inner, one.outer]) {
           if (!radius) continue;

@@ -4,7 +4,7 @@ import { table } from "./colour.js";
 import { Control } from "./control.js";
 import { MapCard, tonesOf } from "./map.js";
 import { painter } from "./paint.js";
-import { Counters, Progress, Rules } from "./panels.js";
+import { Counters, Progress, Rules, Signs } from "./panels.js";
 import { PatternPanel } from "./pattern.js";
 import { count, make } from "./text.js";
 import { Timing } from "./timing.js";
@@ -19,6 +19,7 @@ class Page {
     [this.cursor, this.pinned, this.full, this.commands, this.generation] = [null, false, false, false, null];
     this.control = new Control(this);
     this.progress = new Progress();
+    this.signs = new Signs();
     this.timing = new Timing();
     this.counters = new Counters();
     this.rules = new Rules();
@@ -38,9 +39,10 @@ class Page {
     this.maps = make("div", { class: "maps" }, make("p", { class: "nothing" }, "Maps appear with the first series."));
     const bar = make("div", { class: "mapsbar" }, make("label", {}, "Colours span ", this.limits), this.legend);
     const main = make("main", {}, make("section", { class: "mapside", "aria-label": "Maps" }, bar, this.maps),
-      make("div", { class: "side" }, this.pattern.element, this.timing.element, this.counters.element, this.rules.element));
+      make("div", { class: "side" }, this.pattern.element, this.timing.element),
+      make("div", { class: "below" }, this.counters.element, this.rules.element));
     this.root.replaceChildren(this.control.alarm, make("header", { class: "top" }, make("h1", {}, "parscope live"),
-      this.progress.element, this.control.element), this.fault, main, this.control.dialog);
+      this.progress.element, this.signs.element, this.control.element), this.fault, main, this.control.dialog);
     this.themes();
   }
 
@@ -79,7 +81,7 @@ class Page {
   lines({ generation, rows }, buffer, offset) {
     if (generation !== this.generation) return;
     const length = rows.length * this.hello.scan[1];
-    const outputs = 1 + Math.max(...this.hello.maps.flatMap((shown) => shown.columns));
+    const { outputs } = this.hello;
     const blocks = Array.from({ length: outputs }, (_, at) => new Float32Array(buffer, offset + 4 * length * at, length));
     const fates = new Uint8Array(buffer, offset + 4 * length * outputs, length);
     this.cards.forEach((card) => card.take(rows, blocks, fates));
@@ -89,6 +91,7 @@ class Page {
   state(state) {
     this.latest = state;
     this.progress.show(state);
+    this.signs.show(state);
     this.control.show(state);
     this.rules.show(state);
     this.counters.show(state.counters);

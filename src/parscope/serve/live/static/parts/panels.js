@@ -31,6 +31,28 @@ export class Progress {
   }
 }
 
+/** What must be seen at a glance, whatever is scrolled. */
+export class Signs {
+  constructor() {
+    this.element = make("ul", { class: "signs", "aria-label": "At a glance" });
+  }
+
+  show({ latency, fates, counters }) {
+    const share = latency?.missed ? 100 * latency.missed / latency.answered : 0;
+    const signs = [
+      ["p99", duration(latency?.percentiles["p99"]), false],
+      ["late", `${share ? share.toPrecision(2) : 0} %`, share > 0, latency?.deadline_us ? "" : "no deadline"],
+      ...["lost", "skipped", "damaged"].map((name) => [name, count(fates?.[name] ?? 0), fates?.[name] > 0]),
+      ["stalls", count(counters.stalls ?? 0), counters.stalls > 0],
+    ].filter(([, , , why]) => !why);
+    const key = JSON.stringify(signs);
+    if (key === this.key) return;
+    this.key = key;
+    this.element.replaceChildren(...signs.map(([name, words, bad]) => make("li", { class: bad ? "bad" : "" },
+      `${name} `, make("b", {}, words))));
+  }
+}
+
 /** How many of what; what should be zero and is not stands out. */
 export class Counters {
   constructor() {

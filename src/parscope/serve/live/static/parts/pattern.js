@@ -115,7 +115,7 @@ export class PatternPanel {
     this.bar.show(...this.limits.map((value) => this.counted(value)), this.byHand);
     // In the middle of the bar is the middle of what is shown, which on a log scale is not the mean.
     const middle = this.counted((this.limits[0] + this.limits[1]) / 2);
-    say(this.bar.ticks[1], digits(middle, middle));
+    say(this.bar.ticks[1], digits(middle));
   }
 
   place(event) {

@@ -20,10 +20,11 @@ export function say(element, words) {
 
 const PREFIXES = ["", "k", "M", "G", "T"];
 
-/** A number with the digits that a span asks for; large ones with a prefix: 12.4 k. */
-export function digits(value, span = Math.abs(value)) {
+/** A number with the digits that a span asks for; large ones with a prefix, as the largest beside it has: 12.4 k. */
+export function digits(value, span = Math.abs(value), largest = Math.abs(value)) {
   if (!Number.isFinite(value)) return "–";
-  const size = Math.max(Math.abs(value), span);
+  if (!value) return "0";
+  const size = Math.max(Math.abs(value), span, largest);
   const group = size >= 1e4 ? Math.min(Math.floor(Math.log10(size) / 3), PREFIXES.length - 1) : 0;
   const [scaled, width] = [value / 10 ** (3 * group), (span || size || 1) / 10 ** (3 * group)];
   if (size && size < 1e-3) return minus(value.toExponential(1));

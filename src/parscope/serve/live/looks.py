@@ -53,13 +53,16 @@ def _map(output: Mapping[str, str], column: int) -> dict[str, Any]:
     look = "diverging" if diverging else "intensity" if unit == "counts" else "sequential"
     title = output.get("label") or name
     return {
-        "name": name, "title": title, "unit": written, "scale": scale, "look": look, "kind": "value", "columns": [column]
+        "name": name, "title": title, "unit": written, "scale": scale, "look": look, "kind": "value",
+        "columns": [column],
     }  # fmt: skip
 
 
 def _angle(prefix: str, columns: list[int]) -> dict[str, Any]:
     """Where a pair (y, x) points."""
-    title = {"dpc": "Direction of deflection", "com": "Direction of centre of mass"}.get(prefix, f"Direction of {prefix}")
+    title = {"dpc": "Direction of deflection", "com": "Direction of centre of mass"}.get(
+        prefix, f"Direction of {prefix}"
+    )
     return {
         "name": f"{prefix}.angle", "title": title, "unit": "°", "scale": 1.0, "look": "cyclic", "kind": "angle",
         "columns": columns,

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from enum import IntEnum
 from typing import Any
@@ -34,14 +35,14 @@ class Kind(IntEnum):
 
 
 def pack(kind: Kind, text: dict[str, Any], *arrays: NDArray[Any]) -> bytes:
-    """Make a message.
+    r"""Make a message.
 
     Parameters
     ----------
     kind : Kind
         What it is.
     text : dict
-        Goes into JSON.
+        Goes into JSON; what JSON has no number for (NaN) as null.
     *arrays : ndarray of any shape
         Behind it, as they are.
 
@@ -52,11 +53,22 @@ def pack(kind: Kind, text: dict[str, Any], *arrays: NDArray[Any]) -> bytes:
     Examples
     --------
     >>> unpack(pack(Kind.STATE, {"a": 1}, np.zeros(1, np.float32)))
-    (<Kind.STATE: 3>, {'a': 1}, b'\\x00\\x00\\x00\\x00')
+    (<Kind.STATE: 3>, {'a': 1}, b'\x00\x00\x00\x00')
     """
-    words = json.dumps(text, separators=(",", ":"), allow_nan=False).encode()
+    words = json.dumps(_plain(text), separators=(",", ":"), allow_nan=False).encode()
     words += b" " * (-len(words) % 4)
     return b"".join([struct.pack("<II", kind, len(words)), words, *(array.tobytes() for array in arrays)])
+
+
+def _plain(value: Any) -> Any:
+    """The same without what JSON cannot say."""
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def unpack(message: bytes) -> tuple[Kind, dict[str, Any], bytes]:

@@ -6,7 +6,20 @@ import re
 from functools import cache
 from importlib.resources import files
 
-_PARTS = ("text", "wire", "colour", "paint", "map", "bar", "pattern", "detectors", "timing", "panels", "control", "live")
+_PARTS = (
+    "text",
+    "wire",
+    "colour",
+    "paint",
+    "map",
+    "bar",
+    "pattern",
+    "detectors",
+    "timing",
+    "panels",
+    "control",
+    "live",
+)
 _IMPORT = re.compile(r'^import [^;]*? from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=function|class|const|async)", re.MULTILINE)
 

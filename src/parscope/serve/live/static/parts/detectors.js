@@ -75,10 +75,10 @@ export class Detectors {
     this.table.hidden = !this.list.length;
     this.body.replaceChildren(...this.list.map((one) => {
       const name = make("input", { type: "text", value: one.name, size: "5", maxlength: "20", "aria-label": "name" });
-      name.addEventListener("change", () => { one.name = name.value; this.edited(); });
+      name.addEventListener("input", () => { one.name = name.value; this.edited(); });
       const cells = FIELDS.map((field) => {
         const input = make("input", { type: "number", step: "0.5", "aria-label": `${field} of ${one.name} in px` });
-        input.addEventListener("change", () => { one[field] = Number(input.value); this.edited(); });
+        input.addEventListener("input", () => { one[field] = Number(input.value); this.edited(); });
         (one.inputs ??= {})[field] = input;
         return make("td", {}, input);
       });
@@ -95,8 +95,13 @@ export class Detectors {
     this.fill();
   }
 
+  /** Write the numbers, but not where somebody is typing. */
   fill() {
-    for (const one of this.list) for (const field of FIELDS) one.inputs[field].value = one[field].toFixed(1);
+    for (const one of this.list) {
+      for (const field of FIELDS) {
+        if (one.inputs[field] !== document.activeElement) one.inputs[field].value = one[field].toFixed(1);
+      }
+    }
   }
 
   edited() {

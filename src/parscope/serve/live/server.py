@@ -47,8 +47,8 @@ class PageServer:
         app = make_app(hub, self.token, frozenset(f"{name}:{self.port}" for name in names))
         settings = uvicorn.Config(
             lambda: app, factory=True, log_level="error", access_log=False, server_header=False,
-            ws_per_message_deflate=False, ws="websockets-sansio", timeout_graceful_shutdown=1, ws_max_size=1 << 16, lifespan="off",
-            interface="asgi3", proxy_headers=False,
+            ws_per_message_deflate=False, ws="websockets-sansio", timeout_graceful_shutdown=1, ws_max_size=1 << 16,
+            lifespan="off", interface="asgi3", proxy_headers=False,
         )  # fmt: skip
         self._server = uvicorn.Server(settings)
         self._thread = threading.Thread(target=self.run, name="live page", daemon=True)

@@ -177,6 +177,9 @@ class Sink(Protocol):
     name: str
     """Short name, as in an address ``name://...``."""
 
+    dropped: int
+    """Messages that were taken and could not be delivered, or were refused."""
+
     def open(self) -> None:
         """Connect.
 

@@ -71,6 +71,44 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("table", "documents", "Table"),
         )
     },
+    "parscope.kernels": {
+        name: f"parscope.live.kernels.{target}"
+        for name, target in (
+            ("sum", "moments:Sum"),
+            ("com", "moments:CentreOfMass"),
+            ("dpc", "dpc:Deflection"),
+            ("bf", "discs:Disc"),
+            ("adf", "discs:Ring"),
+            ("disc", "discs:Disc"),
+            ("ring", "discs:Ring"),
+            ("mask", "moments:Region"),
+            ("variance", "variance:Variance"),
+            ("strain", "tracked:TrackedStrain"),
+            ("pattern-strain", "pattern:PatternStrain"),
+            ("onnx", "onnx:OnnxKernel"),
+        )
+    },
+    "parscope.sinks": {
+        name: f"parscope.live.sinks.{module}:{cls}Sink"
+        for name, module, cls in (
+            ("udp", "udp", "Udp"),
+            ("shm", "shm", "SharedMemory"),
+            ("zmq", "zmq_pub", "Zmq"),
+            ("ws", "websocket", "WebSocket"),
+            ("http", "webhook", "Webhook"),
+            ("https", "webhook", "Webhook"),
+            ("pva", "pva", "Pva"),
+        )
+    },
+    "parscope.sources": {
+        name: f"parscope.live.sources.{module}:{cls}Source"
+        for name, module, cls in (
+            ("tcp", "dectris_v2", "DectrisV2"),
+            ("v1", "dectris_v1", "DectrisV1"),
+            ("replay", "replay", "Replay"),
+            ("physics", "physics", "Physics"),
+        )
+    },
 }
 
 
@@ -81,8 +119,8 @@ def names(group: str) -> tuple[str, ...]:
     Parameters
     ----------
     group : str
-        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers`` or
-        ``parscope.describers``.
+        Entry-point group: ``parscope.techniques``, ``parscope.readers``, ``parscope.spectra_readers``,
+        ``parscope.describers``, ``parscope.kernels``, ``parscope.sinks`` or ``parscope.sources``.
 
     Returns
     -------

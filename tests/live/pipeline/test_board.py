@@ -48,9 +48,7 @@ def test_another_process_sees_it(board: Board) -> None:
         "print(board.pattern.shape, board.pattern[3, 4], board.place)\n"
         "board.stop()\n"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", program, board.name], capture_output=True, text=True, check=True
-    )
+    told = subprocess.run([sys.executable, "-c", program, board.name], capture_output=True, text=True, check=True)
     assert told.stdout.splitlines() == ["7.0 [0, 0, 0, 0, 1, 0] 1", "(4, 5) 9 4"]
     assert told.stderr == ""
     assert board.stopping

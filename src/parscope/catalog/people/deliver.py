@@ -11,12 +11,12 @@ from types import TracebackType
 
 from sqlalchemy import update
 
-from parscope.catalog.people import webhooks
 from parscope.catalog.people.notices import Notice, notice, waiting
 from parscope.catalog.people.saved import Saved, subscribed
 from parscope.catalog.store import tables, write
 from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import CatalogError
+from parscope.io import webhooks
 
 _LONGEST = 600.0  # seconds that a webhook which fails is left alone
 

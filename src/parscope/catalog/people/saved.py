@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select
 
-from parscope.catalog.people import webhooks
 from parscope.catalog.people.names import checked, login
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.wire import dumps, loads
@@ -14,6 +13,7 @@ from parscope.catalog.store import tables, write
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.plan import matching
 from parscope.core.errors import InputError
+from parscope.io import webhooks
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,11 @@ class Bank:
         self._fate = _array(memory, self.offsets[3], np.uint8, (n,))
         self.clip(n)
 
+    @property
+    def fates(self) -> memoryview:
+        """The same bytes as `fate`, for a loop that sets them one by one."""
+        return self.memory[self.offsets[3] : self.offsets[3] + len(self.fate)]
+
     def clip(self, positions: int) -> None:
         """Show only as many positions as the series has.
 

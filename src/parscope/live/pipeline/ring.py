@@ -307,6 +307,29 @@ class Reader:
             return need, number, received, length
         return left, _PAD, 0, 0
 
+    def peek(self, size: int) -> bytes:
+        """Look at the beginning of the next message, without taking it.
+
+        Parameters
+        ----------
+        size : int
+            Bytes wanted.
+
+        Returns
+        -------
+        bytes
+            Empty if there is no next message.
+        """
+        at = self._next
+        if self._cell[_HEAD] <= at:
+            return b""
+        place = at % self._size
+        need, number, _, length = self._record(place)
+        if number == _PAD:
+            place = (at + need) % self._size
+            _, _, _, length = self._record(place)
+        return bytes(self._data[place + 32 : place + 32 + min(size, length)])
+
     def intact(self) -> bool:
         """Whether the last message has not been written over since.
 

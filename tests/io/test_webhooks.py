@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from parscope.catalog.people import webhooks
 from parscope.core.errors import InputError, OptionError, OutputError
+from parscope.io import webhooks
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:

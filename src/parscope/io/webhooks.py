@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from parscope.core.errors import InputError, OptionError, OutputError
+from parscope.core.errors import InputError, MissingExtraError, OptionError, OutputError
 
 _PATIENCE = 10.0  # seconds that a host may be silent
 _PORTS = {"http": 80, "https": 443}
@@ -31,6 +31,8 @@ def allowed() -> frozenset[str]:
     ------
     InputError
         If the settings cannot be read.
+    MissingExtraError
+        If the library that knows their folder is not installed, and the environment variable is not set.
     """
     named = os.environ.get("PARSCOPE_WEBHOOKS")
     hosts: Any = _settings() if named is None else named.split(",")
@@ -108,8 +110,10 @@ def post(url: str, message: Mapping[str, Any]) -> None:
 
 def _settings() -> list[str]:
     """The list in the file of settings; empty without one."""
-    from platformdirs import user_config_dir
-
+    try:
+        from platformdirs import user_config_dir
+    except ImportError:
+        raise MissingExtraError("platformdirs", "catalog") from None
     file = Path(user_config_dir("parscope", appauthor=False)) / "settings.toml"
     if not file.exists():
         return []

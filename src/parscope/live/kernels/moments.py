@@ -1,0 +1,272 @@
+"""Sum, centre of mass and virtual detectors: kernels that share one pass over the pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import InputError, OptionError
+from parscope.live.kernels.contract import Detector, Output
+from parscope.live.kernels.sweep import ALONG_X, ALONG_Y, CENTRE, OFFSET, PLACE, SOURCE, TOTAL, measure
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# Integers that sums of sixteen rows, and of a column, fit into; all others go into the widest.
+_LANES = {"uint8": "uint16", "uint16": "uint32", "uint32": "uint64"}
+_COLUMNS = {"uint8": "uint32", "uint16": "uint32", "uint32": "uint64"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a kernel wants from the pass.
+
+    Parameters
+    ----------
+    regions : tuple of ndarray of bool, each of shape (q_y, q_x)
+        Where to sum.
+    recipe : ndarray, shape (outputs, 5)
+        As `measure` takes it.
+    """
+
+    regions: tuple[Mask, ...]
+    recipe: Array
+
+
+class Shared:
+    """What all kernels of the pass have in common; alone each makes a pass of its own, with the same bits."""
+
+    function: ClassVar[Callable[..., None]] = staticmethod(measure)
+
+    def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
+        """What is wanted from the pass.
+
+        Parameters
+        ----------
+        detector : Detector
+            What is known of the patterns.
+        examples : ndarray, shape (n, q_y, q_x)
+            Patterns of this sample.
+
+        Returns
+        -------
+        Wanted
+        """
+        raise NotImplementedError
+
+    def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
+        """Prepare the state; see `Kernel.setup`."""
+        return prepare(detector, [self.wanted(detector, examples)])
+
+
+def prepare(detector: Detector, wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None = None) -> tuple[Any, ...]:
+    """Arguments of `measure` between pattern and answer, for all that is wanted together.
+
+    Parameters
+    ----------
+    detector : Detector
+        What is known of the patterns.
+    wanted : sequence of Wanted
+        Of one kernel, or of several.
+    places : sequence of sequence of int, optional
+        Where the numbers of each go; default one after the other.
+
+    Returns
+    -------
+    tuple of ndarray
+
+    Raises
+    ------
+    InputError
+        If the patterns are not real numbers, or a region has another shape.
+    """
+    kind = native(detector)
+    exact = kind.kind in "iu"
+    regions = [region for one in wanted for region in one.regions]
+    if any(region.shape != detector.shape for region in regions):
+        raise InputError(f"has not the shape {detector.shape} of the patterns", "region")
+    recipe = _joined(wanted, places)
+    if not exact:
+        regions.append(np.ones(detector.shape, np.bool_))
+    usable = ~detector.mask
+    spans = [spans_of(region & usable, number) for number, region in enumerate(regions)]
+    width = detector.shape[1]
+    return (
+        np.concatenate([np.zeros((0, 4), np.int32), *spans]),
+        np.argwhere(detector.mask).astype(np.int32),
+        recipe,
+        void(detector),
+        np.zeros((2 if exact else 0, width), _LANES.get(kind.name, "int64")),
+        np.zeros(width, _COLUMNS.get(kind.name, "int64") if exact else "float64"),
+        np.zeros(len(regions), "int64" if exact else "float64"),
+    )
+
+
+def _joined(wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None) -> Array:
+    """The recipes as one, their regions numbered on."""
+    rows, regions, place = [np.zeros((0, 5))], 0, 0
+    for number, one in enumerate(wanted):
+        recipe = one.recipe.copy()
+        recipe[recipe[:, SOURCE] >= 0, SOURCE] += regions
+        recipe[:, PLACE] = np.arange(place, place + len(recipe)) if places is None else places[number]
+        regions, place = regions + len(one.regions), place + len(recipe)
+        rows.append(recipe)
+    return np.concatenate(rows)
+
+
+def native(detector: Detector) -> np.dtype[Any]:
+    """Type of the samples in the order of bytes of this machine.
+
+    Parameters
+    ----------
+    detector : Detector
+        What is known of the patterns.
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    InputError
+        If it is not one of real numbers.
+    """
+    kind = np.dtype(detector.dtype).newbyteorder("=")
+    if kind.kind not in "iuf" or kind == np.float16:
+        raise InputError(f"are of type {kind}", "patterns", "convert them to integers or 32-bit floats")
+    return kind
+
+
+def void(detector: Detector) -> NDArray[Any]:
+    """Value of a pixel that was not read and what is counted instead, shape (2,); twice 0 if there is no such value."""
+    return np.array([detector.nodata, 0] if detector.nodata >= 0 else [0, 0], native(detector))
+
+
+def spans_of(region: Mask, number: int = 0) -> NDArray[np.int32]:
+    """A region as spans of its rows.
+
+    Parameters
+    ----------
+    region : ndarray of bool, shape (q_y, q_x)
+        Any shape, with holes or in pieces.
+    number : int, default 0
+        Of the region.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, 4)
+        Row, first column, column after the last, number.
+
+    Examples
+    --------
+    >>> spans_of(np.array([[True, True, False, True]])).tolist()
+    [[0, 0, 2, 0], [0, 3, 4, 0]]
+    """
+    edge = np.diff(np.pad(region, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    row, first = np.nonzero(edge == 1)
+    stop = np.nonzero(edge == -1)[1]
+    return np.stack([row, first, stop, np.full_like(row, number)], 1).astype(np.int32)
+
+
+def of_total() -> Array:
+    """Recipe of the counts of the whole pattern, shape (1, 5)."""
+    recipe = np.zeros((1, 5))
+    recipe[0, SOURCE] = TOTAL
+    return recipe
+
+
+def of_region() -> Array:
+    """Recipe of the counts of the only region, shape (1, 5)."""
+    return np.zeros((1, 5))
+
+
+def of_centre(matrix: Array, origin: Array) -> Array:
+    """Recipe of `matrix` times the distance of the centre of mass from `origin`, (y, x) order, shape (2, 5)."""
+    recipe = np.zeros((2, 5))
+    recipe[:, SOURCE] = CENTRE
+    recipe[:, [ALONG_Y, ALONG_X]] = matrix
+    recipe[:, OFFSET] = -(matrix @ origin)
+    return recipe
+
+
+@dataclass(frozen=True)
+class Sum(Shared):
+    """Counts of the whole pattern."""
+
+    name: str = "sum"
+    examples: int = 0
+    outputs: tuple[Output, ...] = (Output("counts", "counts", "sum of the pattern"),)
+
+    def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
+        """What is wanted from the pass; see `Shared.wanted`."""
+        return Wanted((), of_total())
+
+
+@dataclass(frozen=True)
+class CentreOfMass(Shared):
+    """Centre of mass of the whole pattern, in pixels of the detector."""
+
+    name: str = "com"
+    examples: int = 0
+    outputs: tuple[Output, ...] = (
+        Output("y", "px", "centre of mass, q_y"),
+        Output("x", "px", "centre of mass, q_x"),
+    )
+
+    def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
+        """What is wanted from the pass; see `Shared.wanted`."""
+        return Wanted((), of_centre(np.eye(2), np.zeros(2)))
+
+
+@dataclass(frozen=True, eq=False)
+class Region(Shared):
+    """Counts in an area of the detector: a virtual detector of any shape.
+
+    Parameters
+    ----------
+    area : ndarray of bool, shape (q_y, q_x)
+        True where counts are summed.
+    name : str, default "mask"
+        Of the kernel; several in one plan need different ones.
+    """
+
+    area: Mask
+    name: str = "mask"
+    examples: int = 0
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """One number."""
+        return (Output("counts", "counts", f"virtual detector {self.name}"),)
+
+    def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
+        """What is wanted from the pass; see `Shared.wanted`."""
+        return Wanted((self.area,), of_region())
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Read the area from a file.
+
+        Parameters
+        ----------
+        text : str
+            Path of a ``.npy`` file of the shape of the patterns; what is not zero is summed.
+
+        Returns
+        -------
+        Region
+
+        Raises
+        ------
+        OptionError
+            If it cannot be read.
+        """
+        try:
+            return cls(np.load(Path(text), allow_pickle=False).astype(np.bool_))
+        except (OSError, ValueError, EOFError) as error:
+            raise OptionError("cannot be read as an array", f"mask {text}", "write it with numpy.save") from error

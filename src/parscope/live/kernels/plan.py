@@ -1,0 +1,255 @@
+"""Several kernels as one: what shares a pass over the pattern is done in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core import registry
+from parscope.core.errors import InputError, OptionError, ShapeError
+from parscope.live.kernels.contract import Detector, Kernel, Output
+from parscope.live.kernels.moments import Shared, native, prepare
+
+Array = NDArray[np.float64]
+
+GROUP = "parscope.kernels"
+
+
+class Plan:
+    """All that is computed of every pattern of a series, ready to run; can be pickled, one for each thread.
+
+    Parameters
+    ----------
+    kernels : sequence of str or Kernel
+        Kernels, or what `kernel_of` makes kernels of.
+    detector : Detector
+        What is known of the patterns.
+    examples : ndarray, shape (n, q_y, q_x), optional
+        Patterns of this sample, as many as `examples_of` says.
+
+    Raises
+    ------
+    OptionError
+        If there is no kernel, one of an unknown name, or two of one name.
+    InputError
+        If there are too few examples, or the patterns are of no use.
+    NoLatticeError
+        If a kernel finds no lattice in the examples.
+
+    Examples
+    --------
+    >>> detector = Detector((4, 4), "uint8", np.zeros((4, 4), np.bool_), 255, (1, 1))
+    >>> plan = Plan(["com", "sum"], detector)
+    >>> frame, out = np.zeros((4, 4), np.uint8), plan.room()
+    >>> frame[1, 2] = 7
+    >>> plan.run(frame, out)
+    >>> {output.name: float(value) for output, value in zip(plan.outputs, out)}
+    {'com.y': 1.0, 'com.x': 2.0, 'sum.counts': 7.0}
+    """
+
+    def __init__(
+        self, kernels: Sequence[str | Kernel], detector: Detector, examples: NDArray[Any] | None = None
+    ) -> None:
+        self._kernels = kernels_of(kernels)
+        self.detector = detector
+        self._type = native(detector)
+        if detector.mask.shape != detector.shape:
+            raise ShapeError(f"has shape {detector.mask.shape}, the patterns {detector.shape}", "mask")
+        self.outputs = tuple(
+            replace(output, name=f"{kernel.name}.{output.name}") for kernel in self._kernels for output in kernel.outputs
+        )
+        self._places = {output.name: place for place, output in reversed(list(enumerate(self.outputs)))}
+        for place, output in reversed(list(enumerate(self.outputs))):
+            self._places[output.name.partition(".")[0]] = place
+        self._steps = self._prepared(_examples(self._kernels, detector, examples))
+
+    def _prepared(self, examples: NDArray[Any]) -> list[tuple[Any, tuple[Any, ...], slice]]:
+        """Functions, their states, and where their numbers go; first the pass that several kernels share."""
+        wanted, places, steps, start = [], [], [], 0
+        for kernel in self._kernels:
+            stop = start + len(kernel.outputs)
+            if isinstance(kernel, Shared):
+                wanted.append(kernel.wanted(self.detector, examples))
+                places.append(range(start, stop))
+            else:
+                steps.append((kernel.function, kernel.setup(self.detector, examples), slice(start, stop)))
+            start = stop
+        if wanted:
+            state = prepare(self.detector, wanted, places)
+            steps.insert(0, (Shared.function, state, slice(0, start)))
+        return steps
+
+    def place(self, name: str) -> int:
+        """Which number a name stands for.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``strain.e_xx``; that of a kernel alone means its first number.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        OptionError
+            If nothing has this name.
+        """
+        if name not in self._places:
+            raise OptionError(f"there is no {name!r}", "analysis", f"choose one of {', '.join(self._places)}")
+        return self._places[name]
+
+    def room(self) -> Array:
+        """Room for the numbers of one pattern.
+
+        Returns
+        -------
+        ndarray of float64, shape (outputs,)
+            All NaN.
+        """
+        return np.full(len(self.outputs), np.nan)
+
+    def run(self, frame: NDArray[Any], out: Array) -> None:
+        """Compute everything of one pattern.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (q_y, q_x)
+            Counts, of the type that the detector was said to have, contiguous.
+        out : ndarray of float64, shape (outputs,)
+            Where the numbers go, in the order of `outputs`; NaN where there is none.
+        """
+        for function, state, part in self._steps:
+            function(frame, *state, out[part])
+
+    def as_taken(self, frame: NDArray[Any]) -> NDArray[Any]:
+        """A pattern as `run` takes it.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (q_y, q_x)
+            Counts, of any type that holds the same numbers.
+
+        Returns
+        -------
+        ndarray, shape (q_y, q_x)
+            The same array where nothing is to be done.
+        """
+        return np.ascontiguousarray(frame, self._type)
+
+    def copy(self) -> Plan:
+        """The same plan with room of its own, for another thread.
+
+        Returns
+        -------
+        Plan
+        """
+        return deepcopy(self)
+
+    def warm(self) -> None:
+        """Compile everything, so that the first pattern takes no longer than any other."""
+        frame, out = np.zeros(self.detector.shape, self._type), self.room()
+        self.run(frame, out)
+        # What comes out of a message may not be written to, which is another type to the compiler.
+        frame.flags.writeable = False
+        self.run(frame, out)
+
+
+def kernel_of(text: str) -> Kernel:
+    """Make the kernel that a text asks for.
+
+    Parameters
+    ----------
+    text : str
+        ``kernel``, ``kernel:parameters``, or one of these with ``name=`` before it: ``com``, ``bf:95,96,40``,
+        ``halo=ring:95,96,40,60``, ``onnx:network.onnx``.
+
+    Returns
+    -------
+    Kernel
+
+    Raises
+    ------
+    OptionError
+        If there is no such kernel, or its parameters cannot be read.
+
+    Examples
+    --------
+    >>> kernel_of("halo=ring:40,60").outputs[0].label
+    'virtual detector halo'
+    """
+    label, _, rest = text.rpartition("=") if ":" not in text.partition("=")[0] else ("", "", text)
+    kind, colon, parameters = rest.partition(":")
+    made = registry.load(GROUP, kind.strip())
+    if colon and not hasattr(made, "parse"):
+        raise OptionError(f"takes no parameters, not {parameters!r}", kind)
+    try:
+        kernel = made.parse(parameters) if colon else made()
+    except TypeError as error:
+        raise OptionError("needs parameters", kind, f"give them after a colon, as in {kind}:FILE") from error
+    name = label.strip() or kind.strip()
+    if "." in name or not name:
+        raise OptionError(f"{name!r} is no name of a kernel", "--analyse", "use letters and digits")
+    found: Kernel = kernel if kernel.name == name else replace(kernel, name=name)
+    return found
+
+
+def kernels_of(kernels: Sequence[str | Kernel]) -> tuple[Kernel, ...]:
+    """Make kernels of names, and see that they can be told apart.
+
+    Parameters
+    ----------
+    kernels : sequence of str or Kernel
+        What `kernel_of` takes, or kernels as they are.
+
+    Returns
+    -------
+    tuple of Kernel
+
+    Raises
+    ------
+    OptionError
+        If there is none, one of an unknown name, or two of one name.
+    """
+    made = tuple(kernel_of(kernel) if isinstance(kernel, str) else kernel for kernel in kernels)
+    names = [kernel.name for kernel in made]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"there are two {twice[0]!r}", "--analyse", f"name one of them, as in other={twice[0]}")
+    if not made:
+        raise OptionError("nothing is to be computed", "--analyse", f"choose of {', '.join(registry.names(GROUP))}")
+    return made
+
+
+def examples_of(kernels: Sequence[str | Kernel]) -> int:
+    """How many patterns the kernels want to see before the first answer.
+
+    Parameters
+    ----------
+    kernels : sequence of str or Kernel
+        As of `Plan`.
+
+    Returns
+    -------
+    int
+        0 if none.
+    """
+    return max(kernel.examples for kernel in kernels_of(kernels))
+
+
+def _examples(kernels: Sequence[Kernel], detector: Detector, given: NDArray[Any] | None) -> NDArray[Any]:
+    """The examples, if there are enough of the right shape."""
+    wanted = max(kernel.examples for kernel in kernels)
+    examples = np.zeros((0, *detector.shape), native(detector)) if given is None else given
+    if examples.shape[1:] != detector.shape:
+        raise ShapeError(f"have shape {examples.shape[1:]}, the patterns {detector.shape}", "examples")
+    # A scan of fewer positions than that has no more to give.
+    if len(examples) < min(wanted, max(int(np.prod(detector.scan_shape)), 1)):
+        raise InputError(f"are {len(examples)}, not {wanted}", "examples of the patterns", "give more of them")
+    return examples

@@ -1,0 +1,1 @@
+"""Where decisions go: one file for each way of telling somebody."""

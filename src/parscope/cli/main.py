@@ -21,6 +21,7 @@ VERBS = {
     "train": "Train a network on a scan, without labels; use it with --solver.",
     "forecast": "Forecast how well the parameters of a technique can be known.",
     "simulate": "Simulate a scan whose truth is known.",
+    "emulate": "Behave as a DECTRIS detector, with faults on request, until Ctrl-C.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
     "collect": "Collect every file that appears in a folder, until Ctrl-C, with all of its metadata.",
     "find": "Find records of the catalog by any of their metadata.",

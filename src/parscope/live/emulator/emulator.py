@@ -232,7 +232,13 @@ class Emulator:
             return
         dropped = self.status["dropped"]
         head = {"event": "series", "series": report.series, "images": report.images, "sent": report.sent}
-        tail = {"dropped": dropped, "seconds": report.seconds, "rate": report.rate, "files": list(report.files)}
+        tail = {
+            "dropped": dropped,
+            "seconds": report.seconds,
+            "rate": report.rate,
+            "late": report.late,
+            "files": list(report.files),
+        }
         lines: list[dict[str, Any]] = [{**head, **tail}]
         for name, images in report.faults.items():
             lines.append({"event": "fault", "series": report.series, "fault": name, "images": list(images)})

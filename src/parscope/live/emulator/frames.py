@@ -32,8 +32,8 @@ class Scene:
         Scan positions (y, x) of a series; those of the file if not given. A larger scan repeats the patterns.
     pattern : tuple of int, default (192, 192)
         Detector pixels (q_y, q_x), for physics.
-    electrons : float, default 125e3
-        Mean electrons per pattern, for physics: 100 pA at 5 kHz.
+    electrons : float, default 40e3
+        Mean electrons per pattern, for physics: as many as eight bits hold in the brightest disk.
     options : tuple of pairs, default ()
         Further arguments of `parscope.io.open_frames`.
     seed : int, default 7
@@ -46,7 +46,7 @@ class Scene:
     array: NDArray[Any] | None = None
     scan: tuple[int, int] | None = None
     pattern: tuple[int, int] = (192, 192)
-    electrons: float = 125e3
+    electrons: float = 40e3
     options: tuple[tuple[str, Any], ...] = ()
     seed: int = 7
     most: int = 65536

@@ -174,8 +174,10 @@ class Report:
     seconds : float
         From the first to the last of them, waiting for triggers included, [s].
     faults : mapping of str to tuple of int
-        Numbers of the images with each fault, in the order of sending; ``overflow`` those that nobody took in time,
-        ``late`` those sent more than 50 microseconds after their time. Faults of the series have one number, -1.
+        Numbers of the images with each fault, in the order in which they were drawn or sent; ``overflow`` are those
+        that nobody took in time. The start and end of the series have the number -1.
+    late : int, default 0
+        Images sent more than 50 microseconds after their time, because this machine was busy.
     files : tuple of str
         Names of the files written.
     """
@@ -185,6 +187,7 @@ class Report:
     sent: int
     seconds: float
     faults: Mapping[str, tuple[int, ...]]
+    late: int = 0
     files: tuple[str, ...] = ()
 
     @property

@@ -20,7 +20,7 @@ from parscope.live.emulator.outlet import Outlet
 _KEPT = 4_000_000
 _NAP, _MARGIN = 1_500_000, 700_000
 _LATE = 50_000
-_PATIENCE = 5_000
+_PATIENCE = 2_000
 _TURN = 0.0005
 _STRIDE = 64
 
@@ -83,6 +83,7 @@ class Shooter:
         self.job, self.views, self.roll, self.planner, self.words, self.tell = job, views, roll, planner, words, tell
         self.outlet: Outlet | None = None
         self._send: Callable[..., Any] = _nowhere
+        self.late = 0
         self._parent = os.getppid()
         self._zero = self._first = self._last = 0
 
@@ -114,7 +115,7 @@ class Shooter:
         faults = {name: tuple(images) for name, images in self.planner.marks.items() if images}
         sent = 0 if outlet is None else self.words[Word.SENT]
         seconds = max(0, self._last - self._first) / 1e9
-        return Report(self.job.series, images, sent, seconds, faults)
+        return Report(self.job.series, images, sent, seconds, faults, self.late)
 
     def _bursts(self, program: Iterator[Piece]) -> int:
         """Take what each trigger asks for; how many images it came to."""
@@ -178,7 +179,7 @@ class Shooter:
             if paced:
                 start = origin + row[3]
                 stop = start + count
-                now = self._wait(stop + row[4], now, row[0])
+                now = self._wait(stop + row[4], now)
             else:
                 start, stop = now - count, now
             if not self._first:
@@ -189,11 +190,11 @@ class Shooter:
         self._last = clock()
         return -1
 
-    def _wait(self, target: int, now: int, image: int) -> int:
+    def _wait(self, target: int, now: int) -> int:
         """Wait for a time: asleep while it is far, busy when it is near, as only that is exact."""
         clock = time.monotonic_ns
         if now > target + _LATE:
-            self.planner.marks["late"].append(image)
+            self.late += 1
         while now < target:
             if target - now > _NAP:
                 time.sleep(min(target - now - _MARGIN, 50_000_000) / 1e9)
@@ -221,7 +222,6 @@ class Shooter:
         try:
             self._send(message, zmq.NOBLOCK)
         except zmq.Again:
-            self.words[Word.DROPPED] += 1
             self.planner.marks["overflow"].append(-1)
 
 

@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from parscope.core.errors import InputError, NoLatticeError, OptionError
 from parscope.live.kernels.contract import Detector, Output
-from parscope.live.kernels.moments import Mask, Shared, Wanted, of_region
+from parscope.live.kernels.moments import Mask, Shared, Wanted, of_counts
+from parscope.live.kernels.sweep import REGION
 from parscope.techniques.diffraction.setup.probe import first_probe
 
 Array = NDArray[np.float64]
@@ -73,7 +74,7 @@ class Disc(Shared):
         if centre is None or radius is None:
             found = direct_disk(detector, examples)
             centre, radius = centre or found.centre, radius or found.radius
-        return Wanted((ring(detector.shape, centre, -1.0, radius),), of_region())
+        return Wanted(of_counts(REGION), ring(detector.shape, centre, -1.0, radius))
 
     @classmethod
     def parse(cls, text: str) -> Disc:
@@ -136,8 +137,10 @@ class Ring(Shared):
             inner = _GAP * found.radius if inner is None else inner
         outer = self.outer or _farthest(detector.shape, centre)
         if not outer > inner:
-            raise OptionError(f"from {inner:.1f} to {outer:.1f} px holds no pixel", self.name, "give inner and outer radius")
-        return Wanted((ring(detector.shape, centre, inner, outer),), of_region())
+            raise OptionError(
+                f"from {inner:.1f} to {outer:.1f} px holds no pixel", self.name, "give inner and outer radius"
+            )
+        return Wanted(of_counts(REGION), ring(detector.shape, centre, inner, outer))
 
     @classmethod
     def parse(cls, text: str) -> Ring:

@@ -64,7 +64,7 @@ class Deflection(Shared):
         """What is wanted from the pass; see `Shared.wanted`."""
         centre = np.array(self.centre if self.centre is not None else _centre(detector, examples))
         c, s = np.cos(self.rotation), np.sin(self.rotation)
-        return Wanted((), of_centre(self.scale * np.array([[c, s], [-s, c]]), centre))
+        return Wanted(of_centre(self.scale * np.array([[c, s], [-s, c]]), centre))
 
     @classmethod
     def parse(cls, text: str) -> Deflection:

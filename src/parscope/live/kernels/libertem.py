@@ -12,7 +12,7 @@ from parscope.core.errors import MissingExtraError
 from parscope.live.kernels.plan import Plan
 
 try:
-    from libertem.udf import UDF
+    from libertem.udf import UDF  # type: ignore[import-untyped]
 except ModuleNotFoundError as missing:
     raise MissingExtraError("libertem", "libertem") from missing
 

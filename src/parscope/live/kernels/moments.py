@@ -10,16 +10,28 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import InputError, OptionError
+from parscope.core.errors import InputError, OptionError, ShapeError
 from parscope.live.kernels.contract import Detector, Output
-from parscope.live.kernels.sweep import ALONG_X, ALONG_Y, CENTRE, OFFSET, PLACE, SOURCE, TOTAL, measure
+from parscope.live.kernels.sweep import (
+    ALONG_X,
+    ALONG_Y,
+    BAD,
+    CENTRE,
+    COLUMNS,
+    OFFSET,
+    PLACE,
+    REGION,
+    SOURCE,
+    TOTAL,
+    measure,
+)
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 # Integers that sums of sixteen rows, and of a column, fit into; all others go into the widest.
 _LANES = {"uint8": "uint16", "uint16": "uint32", "uint32": "uint64"}
-_COLUMNS = {"uint8": "uint32", "uint16": "uint32", "uint32": "uint64"}
+_PARTS = {"uint8": "uint32", "uint16": "uint32", "uint32": "uint64"}
 
 
 @dataclass(frozen=True)
@@ -28,14 +40,14 @@ class Wanted:
 
     Parameters
     ----------
-    regions : tuple of ndarray of bool, each of shape (q_y, q_x)
-        Where to sum.
-    recipe : ndarray, shape (outputs, 5)
-        As `measure` takes it.
+    recipe : ndarray, shape (outputs, 7)
+        As `measure` takes it; the numbers go to the places 0, 1, ...
+    region : ndarray of bool, shape (q_y, q_x), optional
+        Where to sum, if the only number is the counts of a region.
     """
 
-    regions: tuple[Mask, ...]
     recipe: Array
+    region: Mask | None = None
 
 
 class Shared:
@@ -64,7 +76,9 @@ class Shared:
         return prepare(detector, [self.wanted(detector, examples)])
 
 
-def prepare(detector: Detector, wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None = None) -> tuple[Any, ...]:
+def prepare(
+    detector: Detector, wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None = None
+) -> tuple[Any, ...]:
     """Arguments of `measure` between pattern and answer, for all that is wanted together.
 
     Parameters
@@ -83,40 +97,36 @@ def prepare(detector: Detector, wanted: Sequence[Wanted], places: Sequence[Seque
     Raises
     ------
     InputError
-        If the patterns are not real numbers, or a region has another shape.
+        If the patterns are not real numbers.
+    ShapeError
+        If a region has another shape than they.
     """
     kind = native(detector)
     exact = kind.kind in "iu"
-    regions = [region for one in wanted for region in one.regions]
-    if any(region.shape != detector.shape for region in regions):
-        raise InputError(f"has not the shape {detector.shape} of the patterns", "region")
-    recipe = _joined(wanted, places)
-    if not exact:
-        regions.append(np.ones(detector.shape, np.bool_))
-    usable = ~detector.mask
-    spans = [spans_of(region & usable, number) for number, region in enumerate(regions)]
-    width = detector.shape[1]
-    return (
-        np.concatenate([np.zeros((0, 4), np.int32), *spans]),
-        np.argwhere(detector.mask).astype(np.int32),
-        recipe,
-        void(detector),
-        np.zeros((2 if exact else 0, width), _LANES.get(kind.name, "int64")),
-        np.zeros(width, _COLUMNS.get(kind.name, "int64") if exact else "float64"),
-        np.zeros(len(regions), "int64" if exact else "float64"),
-    )
-
-
-def _joined(wanted: Sequence[Wanted], places: Sequence[Sequence[int]] | None) -> Array:
-    """The recipes as one, their regions numbered on."""
-    rows, regions, place = [np.zeros((0, 5))], 0, 0
+    recipes, spans, lines = [], [], 0
     for number, one in enumerate(wanted):
         recipe = one.recipe.copy()
-        recipe[recipe[:, SOURCE] >= 0, SOURCE] += regions
-        recipe[:, PLACE] = np.arange(place, place + len(recipe)) if places is None else places[number]
-        regions, place = regions + len(one.regions), place + len(recipe)
-        rows.append(recipe)
-    return np.concatenate(rows)
+        recipe[:, PLACE] = np.arange(lines, lines + len(recipe)) if places is None else places[number]
+        if one.region is not None:
+            spans.append(_usable(detector, one.region, lines))
+        recipes.append(recipe)
+        lines += len(recipe)
+    if exact:
+        spans.append(spans_of(detector.mask, BAD))
+    else:
+        spans.append(_usable(detector, np.ones(detector.shape, np.bool_), lines))
+        recipes.append(np.where(np.arange(COLUMNS) == PLACE, -1.0, 0.0)[None])
+    width = detector.shape[1]
+    lanes = np.zeros((2 if exact else 0, width), _LANES.get(kind.name, "int64"))
+    columns = np.zeros(width, _PARTS.get(kind.name, "int64") if exact else "float64")
+    return np.concatenate(spans), np.concatenate(recipes), void(detector), (lanes, columns)
+
+
+def _usable(detector: Detector, region: Mask, line: int) -> NDArray[np.int32]:
+    """Spans of the usable pixels of a region."""
+    if region.shape != detector.shape:
+        raise ShapeError(f"has shape {region.shape}, the patterns {detector.shape}", "region")
+    return spans_of(region & ~detector.mask, line)
 
 
 def native(detector: Detector) -> np.dtype[Any]:
@@ -173,21 +183,16 @@ def spans_of(region: Mask, number: int = 0) -> NDArray[np.int32]:
     return np.stack([row, first, stop, np.full_like(row, number)], 1).astype(np.int32)
 
 
-def of_total() -> Array:
-    """Recipe of the counts of the whole pattern, shape (1, 5)."""
-    recipe = np.zeros((1, 5))
-    recipe[0, SOURCE] = TOTAL
+def of_counts(source: int) -> Array:
+    """Recipe of counts, of the whole pattern or of the only region, shape (1, 7)."""
+    recipe = np.zeros((1, COLUMNS))
+    recipe[0, SOURCE] = source
     return recipe
 
 
-def of_region() -> Array:
-    """Recipe of the counts of the only region, shape (1, 5)."""
-    return np.zeros((1, 5))
-
-
 def of_centre(matrix: Array, origin: Array) -> Array:
-    """Recipe of `matrix` times the distance of the centre of mass from `origin`, (y, x) order, shape (2, 5)."""
-    recipe = np.zeros((2, 5))
+    """Recipe of `matrix` times the distance of the centre of mass from `origin`, (y, x) order, shape (2, 7)."""
+    recipe = np.zeros((2, COLUMNS))
     recipe[:, SOURCE] = CENTRE
     recipe[:, [ALONG_Y, ALONG_X]] = matrix
     recipe[:, OFFSET] = -(matrix @ origin)
@@ -204,7 +209,7 @@ class Sum(Shared):
 
     def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
         """What is wanted from the pass; see `Shared.wanted`."""
-        return Wanted((), of_total())
+        return Wanted(of_counts(TOTAL))
 
 
 @dataclass(frozen=True)
@@ -220,7 +225,7 @@ class CentreOfMass(Shared):
 
     def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
         """What is wanted from the pass; see `Shared.wanted`."""
-        return Wanted((), of_centre(np.eye(2), np.zeros(2)))
+        return Wanted(of_centre(np.eye(2), np.zeros(2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +251,7 @@ class Region(Shared):
 
     def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
         """What is wanted from the pass; see `Shared.wanted`."""
-        return Wanted((self.area,), of_region())
+        return Wanted(of_counts(REGION), self.area)
 
     @classmethod
     def parse(cls, text: str) -> Region:

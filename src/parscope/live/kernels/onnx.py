@@ -40,7 +40,7 @@ class Network:
     def _session(self) -> Any:
         """The network as ONNX Runtime has loaded it."""
         try:
-            import onnxruntime
+            import onnxruntime  # type: ignore[import-untyped]
         except ModuleNotFoundError as error:
             raise MissingExtraError("onnxruntime", "onnx") from error
         options = onnxruntime.SessionOptions()
@@ -49,7 +49,7 @@ class Network:
         try:
             return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
         # The library raises classes of its own, which have no common base but this one.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise FormatError("is no network of one input", self._source, "export it as ONNX") from error
 
     @cached_property
@@ -63,7 +63,9 @@ class Network:
         """How many numbers it gives for a pattern."""
         shapes = [given.shape[1:] for given in self._session.get_outputs()]
         if not all(isinstance(n, int) for shape in shapes for n in shape):
-            raise FormatError("gives as many numbers as its input decides", self._source, "fix the shape of its outputs")
+            raise FormatError(
+                "gives as many numbers as its input decides", self._source, "fix the shape of its outputs"
+            )
         return sum(int(np.prod(shape)) for shape in shapes)
 
     def __call__(self, frame: NDArray[Any]) -> Array:
@@ -91,7 +93,7 @@ class Network:
         try:
             results = self._session.run(None, {name: signal})
         # As above.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise ShapeError(f"does not take patterns {frame.shape}", self._source) from error
         return np.concatenate([np.ravel(result) for result in results]).astype(np.float64)
 
@@ -173,7 +175,9 @@ class OnnxKernel:
         names = names or tuple(f"out_{k}" for k in range(network.size))
         units = units or ("1",) * len(names)
         if not len(names) == len(units) == network.size:
-            raise OptionError(f"gives {network.size} numbers, not {len(names)}", str(path), "give a name and a unit each")
+            raise OptionError(
+                f"gives {network.size} numbers, not {len(names)}", str(path), "give a name and a unit each"
+            )
         return cls(network, tuple(Output(n, u, n.replace("_", " ")) for n, u in zip(names, units, strict=True)))
 
     @classmethod

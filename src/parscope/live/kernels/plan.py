@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
-from parscope.live.kernels.contract import Detector, Kernel, Output
+from parscope.live.kernels.contract import Detector, Kernel
 from parscope.live.kernels.moments import Shared, native, prepare
 
 Array = NDArray[np.float64]
@@ -61,7 +61,9 @@ class Plan:
         if detector.mask.shape != detector.shape:
             raise ShapeError(f"has shape {detector.mask.shape}, the patterns {detector.shape}", "mask")
         self.outputs = tuple(
-            replace(output, name=f"{kernel.name}.{output.name}") for kernel in self._kernels for output in kernel.outputs
+            replace(output, name=f"{kernel.name}.{output.name}")
+            for kernel in self._kernels
+            for output in kernel.outputs
         )
         self._places = {output.name: place for place, output in reversed(list(enumerate(self.outputs)))}
         for place, output in reversed(list(enumerate(self.outputs))):

@@ -14,14 +14,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Table = NDArray[np.int32]
+Room = tuple[NDArray[Any], NDArray[Any]]
 
 COMPILE: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 # Columns of the table of spans.
-ROW, FIRST, STOP, REGION = range(4)
-# Columns of a recipe: what a number is made of, where it goes, and a y + b x + c of the centre of mass.
-SOURCE, PLACE, ALONG_Y, ALONG_X, OFFSET = range(5)
-# Sources that are not the number of a region.
-TOTAL, CENTRE = -1, -2
+ROW, FIRST, STOP, LINE = range(4)
+# Columns of a recipe, one line a number: what it is made of, where it goes, a y + b x + c of the centre of mass, and
+# room for a sum.
+SOURCE, PLACE, ALONG_Y, ALONG_X, OFFSET, SUM, COLUMNS = range(7)
+# Sources: the counts of the line's own region, those of the whole pattern, its centre of mass.
+REGION, TOTAL, CENTRE = range(3)
+# Line of spans that are left out of the whole pattern.
+BAD = -1
 # Rows whose sums, weighted by 0 to 15, fit into lanes of twice the width of a sample; and rows taken at once.
 _ROWS, _AT_ONCE = 16, 4
 
@@ -30,12 +34,9 @@ _ROWS, _AT_ONCE = 16, 4
 def measure(
     frame: NDArray[Any],
     spans: Table,
-    bad: Table,
     recipe: Array,
     void: NDArray[Any],
-    lanes: NDArray[Any],
-    columns: NDArray[Any],
-    sums: NDArray[Any],
+    room: tuple[NDArray[Any], NDArray[Any]],
     out: Array,
 ) -> None:
     """Total, centre of mass and sums over regions of one pattern, as the recipe asks for them.
@@ -45,62 +46,71 @@ def measure(
     frame : ndarray, shape (q_y, q_x)
         Counts.
     spans : ndarray of int32, shape (n, 4)
-        Row, first column, column after the last, and region, of usable pixels only.
-    bad : ndarray of int32, shape (m, 2)
-        Pixels (y, x) that are left out of the total.
-    recipe : ndarray, shape (k, 5)
-        For each number its source, its place in `out`, and the factors of y, x and 1 if the source is the centre.
+        Row, first column, column after the last, and line of the recipe, of usable pixels only; and those that are
+        left out of the whole pattern. Those of floats end with the whole pattern, in a line of its own.
+    recipe : ndarray, shape (k, 7)
+        For each number its source, its place in `out` (-1 for none), the factors of y, x and 1 if the source is the
+        centre, and room.
     void : ndarray of the type of `frame`, shape (2,)
         Value of a pixel that was not read, and what is counted instead.
-    lanes : ndarray, shape (2, q_x) or (0, q_x)
-        Room for sums of a few rows, of integers twice as wide as a sample; none for floats.
-    columns : ndarray, shape (q_x,)
-        Room for sums of columns.
-    sums : ndarray, shape (regions,)
-        Room for sums of regions; the last one of floats is the whole pattern.
+    room : tuple of ndarray
+        Room for the sums of a few rows, of integers twice as wide as a sample, or none for floats; and for those of
+        columns.
     out : ndarray of float64
         The numbers; NaN where no pixel was read, and for the centre of no counts.
     """
-    _sum_regions(frame, spans, void, columns, sums)
+    lanes, columns = room
+    _sum_regions(frame, spans, recipe, void, columns)
     total, y, x = 0.0, np.nan, np.nan
-    if recipe[:, SOURCE].min() < 0:
+    if _whole(recipe):
         if lanes.shape[0] > 0:
-            total, y, x = _moments(frame, bad, void, lanes, columns)
+            total, y, x = _moments(frame, spans, void, lanes, columns)
         else:
-            total, y, x = _float_moments(frame, spans, void, sums)
+            total, y, x = _float_moments(frame, spans, void, recipe.shape[0] - 1)
     for k in range(recipe.shape[0]):
-        source = int(recipe[k, SOURCE])
-        if source == CENTRE:
-            value = recipe[k, ALONG_Y] * y + recipe[k, ALONG_X] * x + recipe[k, OFFSET]
-        elif source == TOTAL:
-            value = total if total != 0.0 or _any_read(frame, bad, void) else np.nan
-        else:
-            value = float(sums[source])
-            if value == 0.0 and not _any_read_of(frame, spans, source, void):
-                value = np.nan
-        out[int(recipe[k, PLACE])] = value
+        place = int(recipe[k, PLACE])
+        if place >= 0:
+            out[place] = _number(recipe[k], total, y, x)
+            if out[place] == 0.0 and recipe[k, SOURCE] != CENTRE and not _any_read(frame, spans, recipe, k, void):
+                out[place] = np.nan
 
 
 @nb.njit(**COMPILE)
-def _sum_regions(
-    frame: NDArray[Any], spans: Table, void: NDArray[Any], columns: NDArray[Any], sums: NDArray[Any]
-) -> None:
-    """Sum over every region."""
+def _whole(recipe: Array) -> bool:
+    """Whether anything of the whole pattern is wanted."""
+    wanted = 0
+    for k in range(recipe.shape[0]):
+        wanted += recipe[k, SOURCE] != REGION
+    return wanted > 0
+
+
+@nb.njit(**COMPILE)
+def _number(line: Array, total: float, y: float, x: float) -> float:
+    """What a line of the recipe asks for."""
+    if line[SOURCE] == CENTRE:
+        return float(line[ALONG_Y] * y + line[ALONG_X] * x + line[OFFSET])
+    return float(line[SUM]) if line[SOURCE] == REGION else total
+
+
+@nb.njit(**COMPILE)
+def _sum_regions(frame: NDArray[Any], spans: Table, recipe: Array, void: NDArray[Any], columns: NDArray[Any]) -> None:
+    """Sum over every region; a float of 64 bits holds sums of 2^21 pixels of 32 bits exactly."""
     part = columns.dtype.type
     nodata, instead = void[0], void[1]
-    sums[:] = 0
+    recipe[:, SUM] = 0.0
     for n in range(spans.shape[0]):
-        row = frame[spans[n, ROW], spans[n, FIRST] : spans[n, STOP]]
-        p = part(0)
-        for j in range(row.shape[0]):
-            v = row[j]
-            p = part(p + part(v if v != nodata else instead))
-        sums[spans[n, REGION]] += p
+        if spans[n, LINE] != BAD:
+            row = frame[spans[n, ROW], spans[n, FIRST] : spans[n, STOP]]
+            p = part(0)
+            for j in range(row.shape[0]):
+                v = row[j]
+                p = part(p + part(v if v != nodata else instead))
+            recipe[spans[n, LINE], SUM] += p
 
 
 @nb.njit(**COMPILE)
 def _moments(
-    frame: NDArray[Any], bad: Table, void: NDArray[Any], lanes: NDArray[Any], columns: NDArray[Any]
+    frame: NDArray[Any], spans: Table, void: NDArray[Any], lanes: NDArray[Any], columns: NDArray[Any]
 ) -> tuple[float, float, float]:
     """Counts and their centre (y, x), of integers."""
     nodata, instead = void[0], void[1]
@@ -110,20 +120,22 @@ def _moments(
     for j in range(columns.shape[0]):
         total += np.int64(columns[j])
         along += np.int64(columns[j]) * j
-    for n in range(bad.shape[0]):
-        r, c = bad[n, 0], bad[n, 1]
-        v = frame[r, c]
-        count = np.int64(v if v != nodata else instead)
-        total -= count
-        rows -= r * count
-        along -= c * count
+    for n in range(spans.shape[0]):
+        if spans[n, LINE] == BAD:
+            r = spans[n, ROW]
+            for c in range(spans[n, FIRST], spans[n, STOP]):
+                v = frame[r, c]
+                count = np.int64(v if v != nodata else instead)
+                total -= count
+                rows -= r * count
+                along -= c * count
     if total == 0:
         return 0.0, np.nan, np.nan
     return float(total), rows / total, along / total
 
 
 @nb.njit(**COMPILE)
-def _fold(frame: NDArray[Any], void: NDArray[Any], lanes: NDArray[Any], columns: NDArray[Any]) -> int:
+def _fold(frame: NDArray[Any], void: NDArray[Any], lanes: NDArray[Any], columns: NDArray[Any]) -> np.int64:
     """Sum of every column, and the sum of counts times their row.
 
     Rows are taken from the last of a block to the first: what is added to `later` before each of them weights every
@@ -177,18 +189,15 @@ def _add_four(frame: NDArray[Any], r: int, void: NDArray[Any], lanes: NDArray[An
 
 
 @nb.njit(**COMPILE)
-def _float_moments(
-    frame: NDArray[Any], spans: Table, void: NDArray[Any], sums: NDArray[Any]
-) -> tuple[float, float, float]:
-    """Sum and centre (y, x) of the last region, of floats."""
+def _float_moments(frame: NDArray[Any], spans: Table, void: NDArray[Any], line: int) -> tuple[float, float, float]:
+    """Sum and centre (y, x) of the region of a line, of floats."""
     nodata, instead = void[0], void[1]
-    whole = sums.shape[0] - 1
     total, rows, along = 0.0, 0.0, 0.0
     for n in range(spans.shape[0]):
-        if spans[n, REGION] == whole:
+        if spans[n, LINE] == line:
             p = 0.0
             for j in range(spans[n, FIRST], spans[n, STOP]):
-                v = frame[spans[n, ROW], j]
+                v = float(frame[spans[n, ROW], j])
                 v = v if v != nodata else instead
                 p += v
                 along += v * j
@@ -200,23 +209,18 @@ def _float_moments(
 
 
 @nb.njit(**COMPILE)
-def _any_read(frame: NDArray[Any], bad: Table, void: NDArray[Any]) -> bool:
-    """Whether any usable pixel was read."""
+def _any_read(frame: NDArray[Any], spans: Table, recipe: Array, k: int, void: NDArray[Any]) -> bool:
+    """Whether any usable pixel was read, of the region of a line or of the whole pattern; asked for dark ones only."""
+    all_read = void[0] == void[1]
     read = 0
-    for r in range(frame.shape[0]):
-        for c in range(frame.shape[1]):
-            read += frame[r, c] != void[0] or void[0] == void[1]
-    for n in range(bad.shape[0]):
-        read -= frame[bad[n, 0], bad[n, 1]] != void[0] or void[0] == void[1]
-    return read > 0
-
-
-@nb.njit(**COMPILE)
-def _any_read_of(frame: NDArray[Any], spans: Table, region: int, void: NDArray[Any]) -> bool:
-    """Whether any usable pixel of a region was read."""
+    whole = recipe[k, SOURCE] == TOTAL
+    if whole:
+        for r in range(frame.shape[0]):
+            for c in range(frame.shape[1]):
+                read += all_read or frame[r, c] != void[0]
     for n in range(spans.shape[0]):
-        if spans[n, REGION] == region:
-            for j in range(spans[n, FIRST], spans[n, STOP]):
-                if frame[spans[n, ROW], j] != void[0] or void[0] == void[1]:
-                    return True
-    return False
+        if spans[n, LINE] == (BAD if whole else k):
+            for c in range(spans[n, FIRST], spans[n, STOP]):
+                one = 1 if all_read or frame[spans[n, ROW], c] != void[0] else 0
+                read += -one if whole else one
+    return read > 0

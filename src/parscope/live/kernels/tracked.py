@@ -13,7 +13,21 @@ from numpy.typing import NDArray
 from parscope.core.errors import NoLatticeError
 from parscope.live.kernels.contract import Detector, Output
 from parscope.live.kernels.moments import native, void
-from parscope.live.kernels.windows import AFFINE, CENTRE, FEWEST, GUIDE, LEFT, LENGTH, REACH, RIGHT, RUN, locate, track
+from parscope.live.kernels.windows import (
+    AFFINE,
+    BEHIND,
+    CENTRE,
+    COLUMNS,
+    FEWEST,
+    GUIDE,
+    LEFT,
+    LENGTH,
+    REACH,
+    RIGHT,
+    RUN,
+    locate,
+    track,
+)
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.setup import find_setup
 
@@ -137,9 +151,9 @@ def _state(detector: Detector, physics: DiffractionPattern, mask: NDArray[np.boo
     gap = float(gaps[gaps > 1e-6].min()) if len(at) > 1 else np.inf
     # Wide enough for the edge and some strain, and not so wide that the neighbour comes in.
     size = max(min(radius + 2 * edge + 1.5, gap - radius - edge - 0.5), radius + 0.5)
-    half = int(floor(size))
+    half = floor(size)
     stencil = _stencil(detector, size, half)
-    kept = _kept(np.rint(at + np.array(physics.centre)).astype(np.int64), stencil.shape[1] // 2, half, mask)
+    kept = _kept(np.rint(at + np.array(physics.centre)).astype(np.int64), half + _WANDER, mask)
     if kept.sum() < FEWEST:
         raise NoLatticeError(
             f"have {int(kept.sum())} disks away from edges and masked pixels, not {FEWEST}",
@@ -149,11 +163,13 @@ def _state(detector: Detector, physics: DiffractionPattern, mask: NDArray[np.boo
     area = float((stencil != 0).sum())
     disk = physics.amplitude[kept] * np.pi * radius**2
     behind = physics.levels.background[kept] * area
-    disks = np.column_stack([at[kept], disk + behind, behind])
+    disks = np.zeros((int(kept.sum()), COLUMNS))
+    disks[:, : BEHIND + 1] = np.column_stack([at[kept], disk + behind, behind])
     lattice = np.zeros(LENGTH)
     lattice[REACH], lattice[GUIDE] = max(2.0, size - 0.5 * radius), int(np.argmax(disk))
     _set_reference(lattice, physics.theta, np.eye(2))
-    return disks, lattice, stencil, void(detector), _kind(detector, max(stencil.shape[0], stencil.shape[1] // 2)), np.zeros((len(disks), 6))
+    sample = void(detector), _kind(detector, max(stencil.shape[0], stencil.shape[1] // 2))
+    return disks, lattice, stencil, sample
 
 
 def _kind(detector: Detector, side: int) -> NDArray[Any]:
@@ -185,10 +201,10 @@ def _stencil(detector: Detector, size: float, half: int) -> NDArray[Any]:
     return stencil
 
 
-def _kept(at: NDArray[np.int64], length: int, half: int, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _kept(at: NDArray[np.int64], around: int, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Disks whose windows stay on good pixels of the detector."""
-    around = half + _WANDER
-    inside = ((at >= around) & (at < np.array(mask.shape) - around)).all(1)
-    clean = [not mask[y - around : y + around + 1, x - around : x + around + 1].any() if ok else False
-             for (y, x), ok in zip(at, inside, strict=True)]
-    return inside & np.array(clean)
+    kept: NDArray[np.bool_] = np.all((at >= around) & (at < np.array(mask.shape) - around), axis=1)
+    for n in np.flatnonzero(kept):
+        y, x = at[n]
+        kept[n] = not mask[y - around : y + around + 1, x - around : x + around + 1].any()
+    return kept

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from parscope.live.kernels.sweep import COMPILE, Array
 
+Sample = tuple[NDArray[Any], NDArray[Any]]
+
 # Lengths of rows of windows are multiples of this, so that vector instructions leave no remainder.
 RUN = 16
 # Columns of the table of disks: position relative to the centre, counts in its window, those of the background in it.
 Q_Y, Q_X, EXPECTED, BEHIND = range(4)
+# And room for what is measured: position, how much it counts (0 if it was not seen), counts and their moments.
+AT_Y, AT_X, WEIGHT, COUNTS, MOMENT_Y, MOMENT_X, COLUMNS = range(4, 11)
 # What is known of the lattice: where it is expected, the way to strain, how far a disk may be off, the guiding disk.
 CENTRE, AFFINE, LEFT, RIGHT, REACH, GUIDE, LENGTH = 0, 2, 6, 10, 14, 15, 16
-# Columns of what was measured of a disk: position, and counts with which it counts; 0 if it was not seen.
-_Y, _X, _WEIGHT = range(3)
 # A disk must stand out of the noise of its window by so many standard deviations, and be this share of its mean.
 _SIGNIFICANT, _DIMMEST = 4.0, 0.1
 # Six parameters from disks on no line, with something left over.
@@ -31,22 +33,20 @@ def track(
     disks: Array,
     lattice: Array,
     stencil: NDArray[Any],
-    void: NDArray[Any],
-    kind: NDArray[Any],
-    found: Array,
+    sample: Sample,
     out: Array,
 ) -> None:
     """Strain of one pattern from the positions of its disks; NaN where too few are seen.
 
     Parameters
     ----------
-    frame, disks, lattice, stencil, void, kind, found
+    frame, disks, lattice, stencil, sample
         As of `locate`.
     out : ndarray of float64, shape (4,)
         e_xx, e_yy, e_xy [1] and rotation [rad].
     """
     place = np.empty(6)
-    locate(frame, disks, lattice, stencil, void, kind, found, place)
+    locate(frame, disks, lattice, stencil, sample, place)
     ayy, ayx, axy, axx = _times(_four(lattice, LEFT), (place[2], place[3], place[4], place[5]))
     ayy, ayx, axy, axx = _times((ayy, ayx, axy, axx), _four(lattice, RIGHT))
     determinant = ayy * axx - ayx * axy
@@ -66,9 +66,7 @@ def locate(
     disks: Array,
     lattice: Array,
     stencil: NDArray[Any],
-    void: NDArray[Any],
-    kind: NDArray[Any],
-    found: Array,
+    sample: Sample,
     out: Array,
 ) -> None:
     """Centre and affine map of one pattern from the positions of its disks; NaN where too few are seen.
@@ -77,28 +75,26 @@ def locate(
     ----------
     frame : ndarray, shape (q_y, q_x)
         Counts.
-    disks : ndarray, shape (n, 4)
-        Position (y, x) relative to the centre [px], mean counts in the window, those of them that are background.
+    disks : ndarray, shape (n, 10)
+        Position (y, x) relative to the centre [px], mean counts in the window, those of them that are background; and
+        room for what is measured.
     lattice : ndarray, shape (16,)
         Expected centre (2) and affine map (4); what is multiplied from the left (4) and right (4) before the strain;
         how far a disk may be from where it is expected [px]; number of the disk that is looked for first.
     stencil : ndarray of the type of `frame`, shape (2 half + 1, 2 length)
         Window: not zero where a pixel belongs to it, in the right half of the columns.
-    void : ndarray of the type of `frame`, shape (2,)
-        Value of a pixel that was not read, and 0; twice 0 if there is no such value.
-    kind : ndarray, shape (0,)
-        Of the type that sums over a window are in.
-    found : ndarray, shape (n, 6)
-        Room for what is measured.
+    sample : tuple of ndarray
+        Value of a pixel that was not read, and 0, or twice 0 if there is no such value, of the type of `frame`; and no
+        number of the type that sums over a window are in.
     out : ndarray of float64, shape (6,)
         centre_y, centre_x [px], A_yy, A_yx, A_xy, A_xx [1].
     """
     out[0], out[1] = lattice[CENTRE], lattice[CENTRE + 1]
     out[2], out[3], out[4], out[5] = _four(lattice, AFFINE)
-    _follow_guide(frame, disks, lattice, stencil, void, kind, found, out)
+    _follow_guide(frame, disks, lattice, stencil, sample, out)
     for _ in range(2):
-        _look(frame, disks, lattice[REACH], stencil, void, kind, found, out)
-        if not _fit(disks, found, out):
+        _look(frame, disks, lattice, stencil, sample, out)
+        if not _fit(disks, out):
             out[:] = np.nan
             break
 
@@ -128,20 +124,18 @@ def _follow_guide(
     disks: Array,
     lattice: Array,
     stencil: NDArray[Any],
-    void: NDArray[Any],
-    kind: NDArray[Any],
-    found: Array,
+    sample: Sample,
     at: Array,
 ) -> None:
     """Move the centre by as much as the brightest disk has moved."""
     n = int(lattice[GUIDE])
     for _ in range(2):
-        _window(frame, n, disks, stencil, void, kind, found, at)
-        counts = found[n, 3] - disks[n, BEHIND]
-        if counts <= _SIGNIFICANT * math.sqrt(found[n, 3]) or found[n, 3] <= 0.0:
+        _window(frame, n, disks, stencil, sample, at)
+        counts = disks[n, COUNTS] - disks[n, BEHIND]
+        if counts <= _SIGNIFICANT * math.sqrt(disks[n, COUNTS]) or disks[n, COUNTS] <= 0.0:
             return
-        y = found[n, _Y] + found[n, 4] / counts
-        x = found[n, _X] + found[n, 5] / counts
+        y = disks[n, AT_Y] + disks[n, MOMENT_Y] / counts
+        x = disks[n, AT_X] + disks[n, MOMENT_X] / counts
         at[0] += y - (at[0] + at[2] * disks[n, Q_Y] + at[3] * disks[n, Q_X])
         at[1] += x - (at[1] + at[4] * disks[n, Q_Y] + at[5] * disks[n, Q_X])
     far = math.hypot(at[0] - lattice[CENTRE], at[1] - lattice[CENTRE + 1])
@@ -153,33 +147,31 @@ def _follow_guide(
 def _look(
     frame: NDArray[Any],
     disks: Array,
-    reach: float,
+    lattice: Array,
     stencil: NDArray[Any],
-    void: NDArray[Any],
-    kind: NDArray[Any],
-    found: Array,
+    sample: Sample,
     at: Array,
 ) -> None:
     """Measure every disk where it is expected."""
     seen, expected = 0.0, 0.0
     for n in range(disks.shape[0]):
-        _window(frame, n, disks, stencil, void, kind, found, at)
-        if found[n, 3] >= 0.0:
-            seen += found[n, 3]
+        _window(frame, n, disks, stencil, sample, at)
+        if disks[n, COUNTS] >= 0.0:
+            seen += disks[n, COUNTS]
             expected += disks[n, EXPECTED]
     bright = seen / expected if expected > 0.0 else 0.0
     for n in range(disks.shape[0]):
-        found[n, _WEIGHT] = 0.0
+        disks[n, WEIGHT] = 0.0
         behind = bright * disks[n, BEHIND]
-        counts = found[n, 3] - behind
+        counts = disks[n, COUNTS] - behind
         least = _DIMMEST * (bright * disks[n, EXPECTED] - behind)
-        if counts > max(_SIGNIFICANT * math.sqrt(max(found[n, 3], 0.0)), least) and counts > 0.0:
+        if counts > max(_SIGNIFICANT * math.sqrt(max(disks[n, COUNTS], 0.0)), least) and counts > 0.0:
             # The background of a window is even, and pulls the centre of mass towards its middle.
-            y, x = found[n, 4] / counts, found[n, 5] / counts
-            if y * y + x * x <= reach * reach:
-                found[n, _Y] += y
-                found[n, _X] += x
-                found[n, _WEIGHT] = counts * counts / found[n, 3]
+            y, x = disks[n, MOMENT_Y] / counts, disks[n, MOMENT_X] / counts
+            if y * y + x * x <= lattice[REACH] * lattice[REACH]:
+                disks[n, AT_Y] += y
+                disks[n, AT_X] += x
+                disks[n, WEIGHT] = counts * counts / disks[n, COUNTS]
 
 
 @nb.njit(**COMPILE)
@@ -188,9 +180,7 @@ def _window(
     n: int,
     disks: Array,
     stencil: NDArray[Any],
-    void: NDArray[Any],
-    kind: NDArray[Any],
-    found: Array,
+    sample: Sample,
     at: Array,
 ) -> None:
     """Counts of a disk's window and their moments about its middle; counts of -1 where not all of it was read."""
@@ -198,8 +188,8 @@ def _window(
     qy, qx = disks[n, Q_Y], disks[n, Q_X]
     iy = math.floor(at[0] + at[2] * qy + at[3] * qx + 0.5)
     ix = math.floor(at[1] + at[4] * qy + at[5] * qx + 0.5)
-    found[n, _Y], found[n, _X] = iy, ix
-    found[n, 3], found[n, 4], found[n, 5] = -1.0, 0.0, 0.0
+    disks[n, AT_Y], disks[n, AT_X] = iy, ix
+    disks[n, COUNTS], disks[n, MOMENT_Y], disks[n, MOMENT_X] = -1.0, 0.0, 0.0
     top, left = int(iy) - half, int(ix) - half
     if top < 0 or left < 0 or top + 2 * half >= frame.shape[0] or left + 2 * half >= frame.shape[1]:
         return
@@ -207,10 +197,10 @@ def _window(
     # The run of pixels must end on the detector: near its edge it begins earlier, and the window is further right.
     start = min(left, frame.shape[1] - length)
     shift = left - start
-    total, my, mx = _sum(frame, (top, start), stencil, length - shift, void, kind)
+    total, my, mx = _sum(frame, (top, start), stencil, length - shift, sample)
     if total < 0.0:
         return
-    found[n, 3], found[n, 4], found[n, 5] = total, my - half * total, mx - (half + shift) * total
+    disks[n, COUNTS], disks[n, MOMENT_Y], disks[n, MOMENT_X] = total, my - half * total, mx - (half + shift) * total
 
 
 @nb.njit(**COMPILE)
@@ -219,8 +209,7 @@ def _sum(
     at: tuple[int, int],
     stencil: NDArray[Any],
     first: int,
-    void: NDArray[Any],
-    kind: NDArray[Any],
+    sample: Sample,
 ) -> tuple[float, float, float]:
     """Counts of the run of rows at `at` in a window whose columns begin at `first`, and counts times row and column.
 
@@ -228,6 +217,7 @@ def _sum(
 
     What is added up is never stored on the way, so that the compiler need not fear for the pattern.
     """
+    void, kind = sample
     nodata, none = void[0], void[1]
     part = kind.dtype.type
     zero = frame.dtype.type(0)
@@ -251,13 +241,13 @@ def _sum(
 
 
 @nb.njit(**COMPILE)
-def _fit(disks: Array, found: Array, at: Array) -> bool:
+def _fit(disks: Array, at: Array) -> bool:
     """Weighted least squares of centre and affine map; False where the disks do not tell them."""
     w, wy, wx, yy, yx, xx = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     used = 0
     right = np.zeros((2, 3))
     for n in range(disks.shape[0]):
-        weight = found[n, _WEIGHT]
+        weight = disks[n, WEIGHT]
         if weight > 0.0:
             used += 1
             qy, qx = disks[n, Q_Y], disks[n, Q_X]
@@ -268,7 +258,7 @@ def _fit(disks: Array, found: Array, at: Array) -> bool:
             yx += weight * qy * qx
             xx += weight * qx * qx
             for i in range(2):
-                value = weight * found[n, i]
+                value = weight * disks[n, AT_Y + i]
                 right[i, 0] += value
                 right[i, 1] += value * qy
                 right[i, 2] += value * qx

@@ -108,7 +108,7 @@ class Answers:
         self._cells = board.cells
         self._number = self._strange = -1
         self._channel, self._name = 0, ""
-        self._shown = 0
+        self._shown = -_SHOWN_EVERY
         self._ready = False
         self._faults = 0
         self._out: NDArray[np.float64] = np.full(len(analyser.outputs), np.nan)

@@ -150,16 +150,19 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     UnreadableError
         If it is no journal.
     """
+    strange, known = False, False
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines):
+            for line in lines:
                 record = _record(line)
                 if record is not None:
+                    known = True
                     yield record
-                elif number == 0 and line.endswith("\n"):
-                    raise UnreadableError("is no journal of decisions", str(path))
+                strange |= record is None and line.endswith("\n")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", str(path)) from None
+    if strange and not known:
+        raise UnreadableError("is no journal of decisions", str(path))
 
 
 def _record(line: str) -> dict[str, Any] | None:

@@ -38,11 +38,11 @@ class Results(Protocol):
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """ndarray of shape (positions, number of outputs), NaN where there is none."""
+        """Numbers, ndarray of shape (positions, number of outputs), NaN where there is none."""
 
     @property
     def fate(self) -> NDArray[np.uint8]:
-        """ndarray of shape (positions,), a `Fate` each."""
+        """A `Fate` each, ndarray of shape (positions,)."""
 
 
 class LiveScan:
@@ -75,6 +75,7 @@ class LiveScan:
     """
 
     parent = None
+    """Bluesky asks for it: this is part of no other device."""
 
     def __init__(
         self, name: str, results: Results, start: Callable[[], object] | None = None, patience: float = 60.0

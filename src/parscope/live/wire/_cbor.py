@@ -4,6 +4,9 @@ Positions are addresses, as in `lz4`, and `end` is where the message ends: nothi
 function returns the address behind what it read, or a fault below zero.
 """
 
+# numba tells no types of what it has compiled
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import numba as nb
@@ -108,7 +111,7 @@ def _took(left: int) -> int:
 @nb.njit(**KERNEL)
 def _ends(left: int) -> bool:
     """Whether a break may stand here."""
-    return left == _OPEN_ARRAY or left == _OPEN_MAP
+    return left in (_OPEN_ARRAY, _OPEN_MAP)
 
 
 @nb.njit(**KERNEL)

@@ -5,11 +5,15 @@ Nothing is checked here. Every caller has compared the address with the end of i
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
+import numba as nb
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -19,8 +23,7 @@ def _pointer(builder: Any, address: Any, bits: Any) -> Any:
     return builder.inttoptr(address, bits.as_pointer())
 
 
-@intrinsic
-def load1(_typing: Any, address: Any) -> Any:
+def _load1(_typing: Any, address: Any) -> Any:
     """Read the byte at `address`, as a signed number of 64 bits."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -30,8 +33,7 @@ def load1(_typing: Any, address: Any) -> Any:
     return types.int64(types.intp), generate
 
 
-@intrinsic
-def store1(_typing: Any, address: Any, value: Any) -> Any:
+def _store1(_typing: Any, address: Any, value: Any) -> Any:
     """Write the lowest byte of `value` to `address`."""
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -42,8 +44,7 @@ def store1(_typing: Any, address: Any, value: Any) -> Any:
     return types.void(types.intp, types.int64), generate
 
 
-@intrinsic
-def store8(_typing: Any, address: Any, value: Any) -> Any:
+def _store8(_typing: Any, address: Any, value: Any) -> Any:
     """Write the 8 bytes of `value` to `address`."""
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -53,8 +54,7 @@ def store8(_typing: Any, address: Any, value: Any) -> Any:
     return types.void(types.intp, types.uint64), generate
 
 
-@intrinsic
-def load8(_typing: Any, address: Any) -> Any:
+def _load8(_typing: Any, address: Any) -> Any:
     """Read the 8 bytes at `address`, as a signed number."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -63,8 +63,7 @@ def load8(_typing: Any, address: Any) -> Any:
     return types.int64(types.intp), generate
 
 
-@intrinsic
-def copy16(_typing: Any, to: Any, start: Any) -> Any:
+def _copy16(_typing: Any, to: Any, start: Any) -> Any:
     """Copy 16 bytes from address `start` to address `to`; all are read before one is written."""
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -74,3 +73,17 @@ def copy16(_typing: Any, to: Any, start: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate
+
+
+# as numba sees them, the first argument is not given
+load1: Callable[[int], int] = cast(Any, intrinsic(_load1))
+load8: Callable[[int], int] = cast(Any, intrinsic(_load8))
+store1: Callable[[int, int], None] = cast(Any, intrinsic(_store1))
+store8: Callable[[int, Any], None] = cast(Any, intrinsic(_store8))
+copy16: Callable[[int, int], None] = cast(Any, intrinsic(_copy16))
+
+
+@nb.njit(**KERNEL)
+def address(array: NDArray[Any]) -> int:
+    """Where an array begins. As it is, the number has no sign, and numba makes a float of it and one with a sign."""
+    return int(np.int64(array.ctypes.data))

@@ -4,6 +4,9 @@ Keys that are not known are passed over, known ones may stand in any order, and 
 needed to find an image has one form only; anything else is a fault, never a guess.
 """
 
+# numba tells no types of what it has compiled
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import numba as nb
@@ -33,7 +36,7 @@ from parscope.live.wire._cbor import (
     text,
     unsigned,
 )
-from parscope.live.wire._memory import KERNEL, load1, load8, store1, store8
+from parscope.live.wire._memory import KERNEL, address, load1, load8, store1, store8
 
 # Rows of the table, of 8 bytes each. Those up to `LENGTH` are what a message of one channel is read from.
 TYPE, SERIES, NUMBER_OF_IMAGE, START, STOP, SENT, CHANNELS, OFFSET, LENGTH = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -321,7 +324,7 @@ def _field(at: int, end: int, key: int, table: int) -> int:
         return _channels(at, end, table)
     if key == _USER:
         return _user(at, end, table)
-    if key == START or key == STOP:
+    if key in (START, STOP):
         return _time(at, end, table, key)
     value, at = unsigned(at, end)
     store8(table + 8 * key, value)
@@ -386,7 +389,7 @@ def walk(data: NDArray[np.uint8], table: NDArray[np.int64]) -> int:
         1 if something has changed that usually stays the same, 0 if not, or a fault below zero, about where
         ``table[WHERE]`` says.
     """
-    first, rows = data.ctypes.data, table.ctypes.data
+    first, rows = address(data), address(table)
     table[:CHANNELS] = -1
     table[TYPE] = table[CHANNELS] = table[SEEN] = table[CHANGED] = 0
     table[WHERE] = first

@@ -4,6 +4,9 @@ Bitshuffle writes a block of elements as planes: first the lowest bit of the fir
 next bit, up to the highest bit of the last byte (Masui et al., doi:10.1016/j.ascom.2015.07.002).
 """
 
+# numba tells no types of what it has compiled
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -12,7 +15,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.wire._memory import KERNEL
+from parscope.live.wire._memory import KERNEL, address
 from parscope.live.wire.lz4 import CUT, FRAMING, SIZE, Bytes, big_endian, block, copy
 
 Words = NDArray[np.uint64]
@@ -107,12 +110,12 @@ def _elements(room: Room, count: int, out: Words, done: int, element: int) -> No
 def _framing(start: int, stop: int, size: int, element: int) -> int:
     """Size of a block, [byte], or a fault."""
     if stop - start < 12:
-        return np.int64(CUT)
+        return CUT
     if big_endian(start, 8) != size:
-        return np.int64(SIZE)
+        return SIZE
     most = big_endian(start + 8, 4)
-    sound = (element == 1 or element == 2 or element == 4) and 0 < most <= LARGEST and most % (8 * element) == 0
-    return most if sound else np.int64(FRAMING)
+    sound = element in (1, 2, 4) and 0 < most <= LARGEST and most % (8 * element) == 0
+    return most if sound else FRAMING
 
 
 @nb.njit(**KERNEL)
@@ -138,28 +141,28 @@ def unpack_bslz4(data: Bytes, start: int, stop: int, out: Words, form: tuple[int
         0, or a fault below zero.
     """
     size, element = form
-    stop, start = data.ctypes.data + stop, data.ctypes.data + start
-    first, last = room.planes.ctypes.data, room.planes.ctypes.data + room.planes.size
+    stop, start = address(data) + stop, address(data) + start
+    first, last = address(room.planes), address(room.planes) + room.planes.size
     most = _framing(start, stop, size, element)
     if most < 0:
         return most
     start += 12
-    done = np.int64(0)
+    done = 0
     while size - done >= 8 * element:
         count = min(most, size - done)
         count -= count % (8 * element)
         if stop - start < 4:
-            return np.int64(CUT)
+            return CUT
         held = big_endian(start, 4)
         start += 4
         if held > stop - start:
-            return np.int64(CUT)
+            return CUT
         if block(start, start + held, first, count, last) != count:
-            return np.int64(SIZE)
+            return SIZE
         _elements(room, count, out, done, element)
         start += held
         done += count
     if stop - start != size - done:
-        return np.int64(FRAMING)
-    copy(out.ctypes.data + done, out.ctypes.data + out.size * 8, start, stop, size - done)
-    return np.int64(0)
+        return FRAMING
+    copy(address(out) + done, address(out) + out.size * 8, start, stop, size - done)
+    return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,19 +18,21 @@ from parscope.core.stream import Series
 from parscope.live.wire._codec import codec
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.pack import Packed, pack
+from parscope.live.wire.scan import SAMPLES
 
-SAMPLE_TAGS = {"uint8": 64, "uint16": 69, "uint32": 70}
-"""Tag of a typed array (RFC 8746) by the NumPy name of its samples, least significant byte first."""
+_SAMPLE_TAGS = {stored: tag for tag, stored in SAMPLES.items()} | {"|u1": 64}
 
 _NANO = b"\x1a" + struct.pack(">I", 10**9)
 _EIGHT = b"\x1b" + bytes(8)
 _RATIO = b"\x82" + _EIGHT + _NANO
 
 
+@lru_cache(256)
 def _text(text: str) -> bytes:
     return bytes(codec().dumps(text))
 
 
+@lru_cache(64)
 def _key(name: str) -> bytes:
     """A short key, as every key of the stream is."""
     return bytes([0x60 + len(name)]) + name.encode()
@@ -56,12 +59,16 @@ _SENT = _key("sent_ns") + _EIGHT
 _SENT_AT = _AT["user_data"] + 1 + len(_SENT) - 8
 _PAIRS = 10
 _HEADER = bytes([0xA0 + _PAIRS])
-_FIXED = tuple(slice(place, place + 8) for name, place in _AT.items() if name != "user_data")
+_BEFORE = _HEADER + _FRONT[: _AT["series_id"] - 1]
 
 
-def _date() -> Any:
-    """Now, as the tag of a date."""
-    return codec().CBORTag(0, datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"))
+def _date(series: Series) -> Any:
+    """When the series was armed, as the tag of a date; now if it does not say."""
+    told = series.metadata.get("arm_date")
+    date = (
+        told if isinstance(told, str) else datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
+    return codec().CBORTag(0, date)
 
 
 def start_message(series: Series, user_data: Any = None) -> bytes:
@@ -70,8 +77,8 @@ def start_message(series: Series, user_data: Any = None) -> bytes:
     Parameters
     ----------
     series : Series
-        What is announced. What its metadata say goes along under the names that they have there; a mask goes along
-        for every channel, as with ``header_detail=all``.
+        What is announced. What its metadata say goes along under the names that they have there, ``arm_date`` also
+        with the images; a mask goes along for every channel, as with ``header_detail=all``.
     user_data : any, optional
         What a person has set as ``header_appendix``: numbers, text, lists and mappings, such as
         ``{"scan_shape": [64, 64]}``.
@@ -93,7 +100,7 @@ def start_message(series: Series, user_data: Any = None) -> bytes:
     (4, 6)
     """
     rows, columns = series.shape
-    content: dict[str, Any] = {"type": "start", "arm_date": _date()}
+    content: dict[str, Any] = {"type": "start", "arm_date": _date(series)}
     content |= {key: value for key, value in series.metadata.items() if key not in ("type", "arm_date")}
     content |= {
         "series_id": series.number,
@@ -130,7 +137,7 @@ def array_tag(array: NDArray[Any]) -> Any:
     MissingExtraError
         If cbor2 is not installed.
     """
-    tag = 85 if array.dtype.kind == "f" else SAMPLE_TAGS[array.dtype.name]
+    tag = _SAMPLE_TAGS[array.dtype.str]
     return codec().CBORTag(40, [list(array.shape), codec().CBORTag(tag, array.tobytes())])
 
 
@@ -208,7 +215,7 @@ def image_message(
         + _key("series_unique_id")
         + _text(series.unique)
         + _key("series_date")
-        + bytes(codec().dumps(_date()))
+        + bytes(codec().dumps(_date(series)))
         + _key("data")
         + _header(5, len(channels))
         + data
@@ -228,6 +235,7 @@ def _user(user_data: Mapping[str, Any] | None) -> bytes:
     return _header(5, len(user_data)) + _SENT + pairs
 
 
+@lru_cache(1024)
 def _header(major: int, value: int) -> bytes:
     """The head of an item."""
     if value < 24:
@@ -245,7 +253,8 @@ def _payload(pattern: Packed | NDArray[Any], algorithm: str) -> bytes:
         head = _header(6, 56500) + b"\x83" + _text(packed.algorithm) + _header(0, packed.element)
         content = head + content
     shape = b"\x82" + _header(0, rows) + _header(0, columns)
-    return _header(6, 40) + b"\x82" + shape + _header(6, SAMPLE_TAGS[packed.dtype]) + content
+    order = _header(6, 1040 if packed.by_columns else 40)
+    return order + b"\x82" + shape + _header(6, _SAMPLE_TAGS[packed.stored]) + content
 
 
 def patch(
@@ -274,7 +283,7 @@ def patch(
     MessageError
         If it was not made by `image_message`, or has no time of sending to be changed.
     """
-    if message[: _FIXED[0].start] != _HEADER + _FRONT[: _FIXED[0].start - 1]:
+    if bytes(message[: len(_BEFORE)]) != _BEFORE:
         raise MessageError("only messages of image_message can be patched", "message")
     if series is not None:
         struct.pack_into(">Q", message, _AT["series_id"], series)
@@ -286,6 +295,6 @@ def patch(
         struct.pack_into(">Q", message, _AT["stop_time"], stop)
         struct.pack_into(">Q", message, _AT["real_time"], max(stop - start, 0))
     if sent_ns is not None:
-        if message[_SENT_AT - len(_SENT) + 8 : _SENT_AT] != _SENT[:-8]:
+        if bytes(message[_SENT_AT - len(_SENT) + 8 : _SENT_AT]) != _SENT[:-8]:
             raise MessageError("it was made without a time of sending", "message", "make it with user_data sent_ns=0")
         struct.pack_into(">Q", message, _SENT_AT, sent_ns)

@@ -4,15 +4,16 @@ The inner functions know addresses only, since handing an array from one to the 
 bytes that they make. "Room" is where an array ends: up to there bytes behind those asked for may be written, or read.
 """
 
-from __future__ import annotations
+# numba tells no types of what it has compiled
+# mypy: disable-error-code="no-any-return"
 
-from typing import Any
+from __future__ import annotations
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.wire._memory import KERNEL, copy16, load1, store1, store8
+from parscope.live.wire._memory import KERNEL, address, copy16, load1, store1, store8
 
 Bytes = NDArray[np.uint8]
 
@@ -25,7 +26,7 @@ _SPREAD = np.uint64(0x0101010101010101)
 @nb.njit(**KERNEL)
 def big_endian(start: int, width: int) -> int:
     """Read a number of `width` bytes at an address, most significant first; the caller has checked that they exist."""
-    value = np.int64(0)
+    value = 0
     for i in range(width):
         value = (value << 8) | load1(start + i)
     return value
@@ -79,45 +80,45 @@ def _repeat(to: int, room: int, offset: int, count: int) -> None:
 
 
 @nb.njit(**KERNEL)
-def _longer(start: int, stop: int) -> Any:
+def _longer(start: int, stop: int) -> tuple[int, int]:
     """Length beyond 15, and the address after it; -1 where the data end before it does."""
-    length = np.int64(15)
+    length = 15
     while start < stop:
         more = load1(start)
         start += 1
         length += more
         if more != 255:
             return length, start
-    return np.int64(-1), start
+    return -1, start
 
 
 @nb.njit(**KERNEL)
-def _match(start: int, stop: int, length: int, written: int, free: int) -> Any:
+def _match(start: int, stop: int, length: int, written: int, free: int) -> tuple[int, int, int]:
     """Length and offset of a match, and the address after them; a fault as the first of these."""
     if stop - start < 2:
-        return np.int64(CUT), np.int64(0), start
+        return CUT, 0, start
     offset = load1(start) | (load1(start + 1) << 8)
     start += 2
     if offset == 0 or offset > written:
-        return np.int64(BEFORE), offset, start
+        return BEFORE, offset, start
     if length == 15:
         length, start = _longer(start, stop)
         if length < 0:
-            return np.int64(CUT), offset, start
+            return CUT, offset, start
     length += 4
-    return (np.int64(BEYOND) if length > free else length), offset, start
+    return (BEYOND if length > free else length), offset, start
 
 
 @nb.njit(**KERNEL)
-def _literals(start: int, stop: int, length: int, free: int) -> Any:
+def _literals(start: int, stop: int, length: int, free: int) -> tuple[int, int]:
     """How many bytes follow as they are, and their address; a fault as the first of these."""
     if length == 15:
         length, start = _longer(start, stop)
         if length < 0:
-            return np.int64(CUT), start
+            return CUT, start
     if length > stop - start:
-        return np.int64(CUT), start
-    return (np.int64(BEYOND) if length > free else length), start
+        return CUT, start
+    return (BEYOND if length > free else length), start
 
 
 @nb.njit(**KERNEL)
@@ -158,6 +159,22 @@ def block(start: int, stop: int, first: int, count: int, room: int) -> int:
 
 
 @nb.njit(**KERNEL)
+def _framed(start: int, stop: int, to: int, count: int, room: int) -> int:
+    """One block with its size before it; the address behind it, or a fault. Of its own size, it is stored as it is."""
+    if stop - start < 4:
+        return CUT
+    held = big_endian(start, 4)
+    start += 4
+    if held > stop - start:
+        return CUT
+    if held == count:
+        copy(to, room, start, stop, count)
+    elif block(start, start + held, to, count, room) != count:
+        return SIZE
+    return start + held
+
+
+@nb.njit(**KERNEL)
 def unpack_lz4(data: Bytes, start: int, stop: int, out: Bytes, size: int) -> int:
     """Decompress the HDF5 framing of LZ4: 8 bytes of size, 4 of the size of a block, and the blocks.
 
@@ -176,34 +193,40 @@ def unpack_lz4(data: Bytes, start: int, stop: int, out: Bytes, size: int) -> int
     -------
     int
         0, or a fault below zero.
-
-    Notes
-    -----
-    A block whose compressed size is its own size is stored as it is.
     """
     if stop - start < 12:
-        return np.int64(CUT)
-    stop, start = data.ctypes.data + stop, data.ctypes.data + start
-    to, room = out.ctypes.data, out.ctypes.data + out.size
+        return CUT
+    stop, start = address(data) + stop, address(data) + start
+    to, room = address(out), address(out) + out.size
     most = big_endian(start + 8, 4)
-    if big_endian(start, 8) != size:
-        return np.int64(SIZE)
-    if most < 1:
-        return np.int64(FRAMING)
+    if big_endian(start, 8) != size or most < 1:
+        return SIZE if most > 0 else FRAMING
     start += 12
-    done = np.int64(0)
+    done = 0
     while done < size:
         count = min(most, size - done)
-        if stop - start < 4:
-            return np.int64(CUT)
-        held = big_endian(start, 4)
-        start += 4
-        if held > stop - start:
-            return np.int64(CUT)
-        if held == count:
-            copy(to + done, room, start, stop, count)
-        elif block(start, start + held, to + done, count, room) != count:
-            return np.int64(SIZE)
-        start += held
+        start = _framed(start, stop, to + done, count, room)
+        if start < 0:
+            return start
         done += count
-    return np.int64(0) if start == stop else np.int64(FRAMING)
+    return 0 if start == stop else FRAMING
+
+
+@nb.njit(**KERNEL)
+def unpack_block(data: Bytes, out: Bytes) -> int:
+    """Decompress one LZ4 block without a framing.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (n,)
+        The block.
+    out : ndarray of uint8, shape (m,)
+        Takes the bytes.
+
+    Returns
+    -------
+    int
+        How many bytes there are, or a fault below zero.
+    """
+    start, first = address(data), address(out)
+    return block(start, start + data.size, first, out.size, first + out.size)

@@ -17,7 +17,7 @@ from parscope.live.wire.scan import SAMPLES, Buffer
 
 _WHERE, _ADVICE = "message", "is this a DECTRIS detector with the stream's format set to cbor?"
 _DEPTH = 32
-_ORDERS, _COMPRESSED = {40: "C", 1040: "F"}, 56500
+_ROWS, _COLUMNS, _COMPRESSED = 40, 1040, 56500
 _TYPES = ("uint8", "uint16", "uint32")
 # Tags that the library gives a meaning of Python's: dates, large and decimal numbers, references, patterns, addresses.
 # A detector sends dates only, which stay text; a number of 10^18 digits in six bytes is not worked out.
@@ -29,7 +29,7 @@ _TEXTS, _NUMBERS = (
 
 
 def decode(message: Buffer) -> dict[str, Any]:
-    """Read a message whole: arrays as NumPy arrays, decompressed; dates, and what has an unknown tag, as they lie there.
+    """Read a message whole: arrays decompressed, as NumPy arrays; dates, and what has an unknown tag, as they are.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def _content(value: Any, _immutable: bool) -> Any:
 
 def _tag(tag: Any, _immutable: bool) -> Any:
     """What a tag means."""
-    if tag.tag in _ORDERS:
+    if tag.tag in (_ROWS, _COLUMNS):
         shape, samples = tag.value
-        return np.reshape(samples, [int(length) for length in shape], order=_ORDERS[tag.tag])
+        return np.reshape(samples, tuple(shape), order="C" if tag.tag == _ROWS else "F")
     if tag.tag in SAMPLES:
         return np.frombuffer(tag.value, SAMPLES[tag.tag])
     if tag.tag == _COMPRESSED:

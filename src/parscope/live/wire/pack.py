@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -22,21 +23,24 @@ class Packed:
     ----------
     shape : tuple of int
         Detector pixels (q_y, q_x).
-    dtype : str
-        NumPy name of the sample type: ``uint8``, ``uint16`` or ``uint32``, least significant byte first.
+    stored : str
+        NumPy type of the samples with the order of bytes: ``|u1``, ``<u2``, ``<u4``, ``>u2`` or ``>u4``.
     algorithm : str
         ``bslz4``, ``lz4``, ``bszstd`` or ``none``.
     element : int
         Bytes of an element as the compression knows it; 0 where it does not matter.
     data : bytes
         The samples.
+    by_columns : bool, default False
+        The samples are in column-major order.
     """
 
     shape: tuple[int, int]
-    dtype: str
+    stored: str
     algorithm: str
     element: int
     data: bytes
+    by_columns: bool = False
 
 
 def pack(pattern: NDArray[Any], algorithm: str = "bslz4") -> Packed:
@@ -74,12 +78,12 @@ def pack(pattern: NDArray[Any], algorithm: str = "bslz4") -> Packed:
     rows, columns = pattern.shape
     little = np.ascontiguousarray(pattern, pattern.dtype.newbyteorder("<"))
     element = little.itemsize if algorithm.startswith("bs") else 0
-    return Packed((rows, columns), pattern.dtype.name, algorithm, element, _PACKERS[algorithm](little))
+    return Packed((rows, columns), little.dtype.str, algorithm, element, _PACKERS[algorithm](little))
 
 
 def _bslz4(pattern: NDArray[Any]) -> bytes:
     try:
-        import bitshuffle
+        bitshuffle = importlib.import_module("bitshuffle")
     except ImportError as error:
         raise MissingExtraError("bitshuffle", "live") from error
     blocks = bitshuffle.compress_lz4(pattern.ravel(), _BLOCK // pattern.itemsize)

@@ -1,0 +1,77 @@
+"""Patterns of a scan that is not a stream, sent as if they came from a detector."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from parscope.core.errors import InputError
+from parscope.core.frames import Frames
+from parscope.core.stream import Series
+from parscope.live.wire.encode import end_message, image_message, start_message
+
+_TYPES = ("uint8", "uint16", "uint32")
+_CHANNEL = "threshold_1"
+
+
+class ScanMessages:
+    """Messages of a scan, at the time when they are due.
+
+    Parameters
+    ----------
+    frames : Frames
+        The scan.
+    rate : float
+        Patterns per second, [Hz]; 0 for as fast as possible.
+    series : int, default 1
+        How often it is sent.
+
+    Raises
+    ------
+    InputError
+        If its patterns are no counts.
+    """
+
+    def __init__(self, frames: Frames, rate: float, series: int = 1) -> None:
+        kind = np.dtype(frames.data.dtype).name
+        if kind not in _TYPES:
+            raise InputError(f"its patterns are {kind}, not counts", frames.source, f"give {' or '.join(_TYPES)}")
+        self.frames, self._period, self._series = frames, 1e9 / rate if rate else 0.0, series
+        self._messages = self._all()
+        self._next: tuple[int, bytes] | None = None
+
+    def _all(self) -> Iterator[tuple[int, bytes]]:
+        """Each message, with the time when it is due, since its series began."""
+        frames = self.frames
+        (rows, columns), dtype = frames.scan_shape, np.dtype(frames.data.dtype).name
+        period = self._period
+        for number in range(1, self._series + 1):
+            metadata = {"frame_time": period / 1e9} if period else {}
+            series = Series(number, "", rows * columns, frames.pattern_shape, dtype, (_CHANNEL,), frames.mask, metadata)
+            self._began = time.monotonic_ns()
+            yield 0, start_message(series, {"scan_shape": [rows, columns]})
+            image = 0
+            for row in range(rows):
+                for pattern in np.asarray(frames.data[row]):
+                    times = round(image * period), round((image + 1) * period)
+                    yield times[1], image_message(series, image, {_CHANNEL: pattern}, times)
+                    image += 1
+            yield round(image * period), end_message(series)
+
+    def receive(self, wait: float) -> memoryview | None:
+        """Take the next message; see `parscope.core.contracts.Source.receive`."""
+        if self._next is None:
+            self._next = next(self._messages, None)
+        if self._next is None:
+            raise EOFError
+        due, message = self._next
+        left = (self._began + due - time.monotonic_ns()) / 1e9
+        if left > wait:
+            time.sleep(max(wait, 0))
+            return None
+        if left > 0:
+            time.sleep(left)
+        self._next = None
+        return memoryview(message)

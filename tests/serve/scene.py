@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from parscope.core.errors import OptionError
 from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
-from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.board import Board, cell_of
 from parscope.serve.live.contract import VirtualDetector
 
 SCAN, DETECTOR = (48, 64), (48, 48)
 DEADLINE_NS = 200_000
 RULE = "when strain.e_xx > 0.012 for 3 frames within 200 us : send udp://10.0.0.5:9000"
 OUTPUTS = (
-    Output("com.y", "px", "Centre of mass, y"),
-    Output("com.x", "px", "Centre of mass, x"),
-    Output("bf.counts", "counts", "Bright field"),
-    Output("adf.counts", "counts", "Annular dark field"),
-    Output("variance.counts2", "counts²", "Variance"),
-    Output("strain.e_xx", "1", "Strain e_xx"),
-    Output("strain.e_yy", "1", "Strain e_yy"),
-    Output("strain.e_xy", "1", "Strain e_xy"),
-    Output("strain.rotation", "rad", "Rotation"),
+    Output("com.y", "px", "centre of mass, q_y"),
+    Output("com.x", "px", "centre of mass, q_x"),
+    Output("bf.counts", "counts", "bright field"),
+    Output("adf.counts", "counts", "annular dark field"),
+    Output("variance.counts2", "counts^2", "variance of the pattern"),
+    Output("strain.e_xx", "1", "strain e_xx"),
+    Output("strain.e_yy", "1", "strain e_yy"),
+    Output("strain.e_xy", "1", "strain e_xy"),
+    Output("strain.rotation", "rad", "rotation"),
 )
 
 
@@ -39,7 +39,7 @@ def film(scan: tuple[int, int] = SCAN, seed: int = 3) -> NDArray[np.float32]:
     core = 1 - np.exp(-(((y - 0.35) ** 2 + (x - 0.5) ** 2) / 0.01))
     dot = np.exp(-(((y - 0.45) ** 2 + (x - 0.3) ** 2) / 0.02))
     maps = [
-        0.42 * np.cos(around) * core, -0.42 * np.sin(around) * core, 118_000 - 22_000 * dot, 7_300 + 9_000 * dot,
+        23.1 + 0.42 * np.cos(around) * core, 24.2 - 0.42 * np.sin(around) * core, 118_000 - 22_000 * dot, 7_300 + 9_000 * dot,
         5.1 + 3 * dot, 0.015 * dot - 0.003, 0.006 * np.sin(9 * x), 0.004 * np.cos(7 * y) * dot, 0.01 * (x - 0.5),
     ]  # fmt: skip
     scale = [0.03, 0.03, 900, 150, 0.1, 5e-4, 5e-4, 5e-4, 6e-4]
@@ -69,9 +69,9 @@ class Scene:
 
     def begin(self, series: int = 12, **head: Any) -> None:
         """A series begins."""
-        told = {"series": series, "dtype": "uint8", "step_nm": 2.0, **head}
+        told = {"series": series, "dtype": "uint8", "metadata": {"user_data": {"step_nm": 2.0}}, **head}
         self.bank = self.board.begin(told, self.scan)
-        self.board.cells[32 + 13] += 1
+        self.count("series", 1)
 
     def lines(self, first: int, last: int, holes: Mapping[tuple[int, int], Fate] = {}) -> None:
         """Lines are answered, with holes at some positions."""
@@ -99,8 +99,6 @@ class Scene:
 
     def count(self, name: str, number: int) -> None:
         """A counter goes up."""
-        from parscope.live.pipeline.board import cell_of
-
         self.board.cells[cell_of(name)] += number
 
 

@@ -66,7 +66,7 @@ def test_a_cell_shows_maps_and_takes_commands() -> None:
         page.locator(".parscope-live").wait_for()
         notebook = Notebook(widget, page)
         notebook.turn()
-        assert page.locator(".map h3").count() == 10
+        assert page.locator(".map h3").count() == 11
         assert page.locator(".phase").inner_text() == "Acquiring · series 12"
         page.get_by_role("button", name="Stop").click()
         notebook.turn()

@@ -31,7 +31,7 @@ class LiveWidget(anywidget.AnyWidget):
         Who takes commands. Default: nobody, the widget only watches.
     patterns : callable, optional
         Gives patterns by position.
-    deadline_ns : int, optional
+    deadline_ns : int, default 200 us
         When an answer is late, [ns].
 
     Examples
@@ -50,7 +50,7 @@ class LiveWidget(anywidget.AnyWidget):
         board: Board,
         control: Control | None = None,
         patterns: Patterns | None = None,
-        deadline_ns: int | None = None,
+        deadline_ns: int = 200_000,
     ) -> None:
         super().__init__()
         self._hub = Hub(board, control, patterns, deadline_ns)

@@ -90,13 +90,16 @@ def at(picture: np.ndarray[Any, Any], y: float, x: float) -> np.ndarray[Any, Any
 
 def test_every_output_is_a_map_with_its_name_unit_and_numbers(shown: Shown) -> None:
     titles = shown.page.locator(".map h3").all_inner_texts()
-    assert titles[:3] == ["Centre of mass, y (px)", "Centre of mass, x (px)", "Bright field (counts)"]
+    assert titles[:3] == ["Centre of mass, q_y (px)", "Centre of mass, q_x (px)", "Bright field (counts)"]
     assert "Strain e_xx (%)" in titles and "Rotation (°)" in titles
-    assert titles[-1] == "Direction of centre of mass" and len(titles) == len(OUTPUTS) + 1
+    assert titles[-2:] == ["Direction of deflection", "Integrated deflection (px × step)"]
+    assert len(titles) == len(OUTPUTS) + 2 and "Variance of the pattern (counts²)" in titles
     low, middle, high = shown.page.locator("[data-map='strain.e_xx'] .ticks span").all_inner_texts()
     strain = np.abs(100 * shown.scene.values[:32, :, 5])
     assert (low, middle) == (f"−{high}", "0")
     assert float(high) == pytest.approx(np.percentile(strain, 99), rel=0.03)
+    centre = float(shown.page.locator("[data-map='com.y'] .ticks span").nth(1).inner_text())
+    assert centre == pytest.approx(np.median(shown.scene.values[:32, :, 0]), abs=0.02)
 
 
 def test_values_have_the_colours_of_their_bar_and_holes_those_of_nothing_else(shown: Shown) -> None:
@@ -160,6 +163,10 @@ def test_one_cursor_goes_over_all_maps_and_keys_move_it(shown: Shown) -> None:
     strain = 100 * shown.scene.values[y, x, 5]
     assert float(values[5].split(": ")[1].split("\u202f")[0].replace("−", "-")) == pytest.approx(strain, abs=0.001)
     assert values[5].endswith("%")
+    down, right = (float(shown.scene.values[y, x, n] - np.median(shown.scene.values[:32, :, n])) for n in (0, 1))
+    angle = float(values[-2].split(": ")[1].split("\u202f")[0].replace("−", "-"))
+    assert angle == pytest.approx(np.degrees(np.arctan2(down, right)), abs=4)
+    assert values[-1].endswith("px × step")
     shown.page.keyboard.press("Escape")
     assert shown.page.locator(".map .value").first.inner_text().strip() == ""
 
@@ -272,7 +279,7 @@ def test_start_and_stop(shown: Shown) -> None:
 
 
 def test_latency_and_losses_are_told(shown: Shown) -> None:
-    assert shown.page.locator(".missed").inner_text().startswith("10 of 2,045 (0.49 %) missed the deadline of 200")
+    assert shown.page.locator(".missed").inner_text().startswith("10 of 2,045 answers (0.49 %) were later than 200")
     assert shown.page.locator(".histogram .late").count() >= 1
     assert shown.page.locator(".histogram .due").text_content() == "deadline 200\u202fµs"
     assert shown.page.locator("[data-counter=lost]").inner_text() == "lost\n1"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
+from parscope.live.kernels.discs import Disc, Ring
 
 Patterns = Callable[[int], NDArray[Any] | None]
 """Gives the pattern of a scan position, shape (q_y, q_x), from the ring or the recording; None if it is in neither."""
@@ -26,7 +27,7 @@ class VirtualDetector:
     y, x : float
         Centre, [px].
     inner, outer : float
-        Radii, [px]; pixels at the inner one and below the outer one count. A disc has an inner radius of 0.
+        Radii, [px]; pixels beyond the inner one and up to the outer one count. A disc has an inner radius of 0.
 
     Raises
     ------
@@ -35,8 +36,8 @@ class VirtualDetector:
 
     Examples
     --------
-    >>> int(VirtualDetector("hole", 4.0, 4.0, 1.0, 3.0).mask((9, 9)).sum())
-    24
+    >>> VirtualDetector("hole", 4.0, 4.0, 1.0, 3.0).kernel.outputs[0].label
+    'virtual detector hole'
     """
 
     name: str
@@ -52,21 +53,12 @@ class VirtualDetector:
         if not (np.isfinite([self.y, self.x]).all() and 0 <= self.inner < self.outer < np.inf):
             raise OptionError("has no area", self.name, "draw it with an outer radius above the inner one")
 
-    def mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Pixels that count.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            Detector pixels (q_y, q_x).
-
-        Returns
-        -------
-        ndarray of bool, shape (q_y, q_x)
-        """
-        y, x = np.ogrid[: shape[0], : shape[1]]
-        distance = (y - self.y) ** 2 + (x - self.x) ** 2
-        return np.asarray((distance >= self.inner**2) & (distance < self.outer**2))
+    @property
+    def kernel(self) -> Disc | Ring:
+        """What sums counts over it."""
+        if self.inner == 0:
+            return Disc(self.name, (self.y, self.x), self.outer)
+        return Ring(self.name, (self.y, self.x), self.inner, self.outer)
 
 
 @runtime_checkable

@@ -23,7 +23,8 @@ class Feed:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._greeted = False
-        self._generation = self._seen = self._stated = -2
+        self._generation = self._stated = -2
+        self._seen = [0, 0]
 
     def news(self) -> list[bytes]:
         """What has changed since the last call.
@@ -41,10 +42,11 @@ class Feed:
         hub.tick()
         messages = []
         if not self._greeted or hub.generation != self._generation:
-            self._greeted, self._generation, self._seen = True, hub.generation, 0
+            self._greeted, self._generation, self._seen = True, hub.generation, [0, 0]
             messages.append(pack(Kind.HELLO, hub.hello()))
-        messages += lines(hub.changes, self._seen, hub.generation)
-        self._seen = hub.changes.version
+        for at, (first, changes) in enumerate(hub.parts):
+            messages += lines(changes, self._seen[at], hub.generation, first)
+            self._seen[at] = changes.version
         if hub.state_version != self._stated:
             self._stated = hub.state_version
             messages.append(pack(Kind.STATE, hub.state))

@@ -5,25 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
-from parscope.core.stream import Fate
+from parscope.core.stream import Fate, Series
 from parscope.live.pipeline.board import Bank, Board
+from parscope.live.pipeline.latency import report_of
+from parscope.live.wire.messages import appendix
 from parscope.serve.live.changes import Changes
 from parscope.serve.live.contract import Control, Patterns
-from parscope.serve.live.looks import maps_of, tables
+from parscope.serve.live.integrated import Integrated
+from parscope.serve.live.looks import maps_of, pair_of, tables
 from parscope.serve.live.mean import MeanPattern
-from parscope.serve.live.timing import EDGES_US, summary
 
 PERIOD = 1 / 30
 """Shortest time between two updates, [s]."""
 
-_STATE_PERIOD = 0.25
+_STATE_PERIOD, _SHARE = 0.25, 0.1
 _JOURNAL = 30
 
 
@@ -38,7 +39,7 @@ class Hub:
         Who takes commands. Default: nobody, the page only watches.
     patterns : callable, optional
         Gives patterns by position. Default: only the one on the board can be shown.
-    deadline_ns : int, optional
+    deadline_ns : int, default 200 us
         When an answer is late, [ns].
     clock : callable
         Seconds that never go back.
@@ -49,7 +50,7 @@ class Hub:
         board: Board,
         control: Control | None = None,
         patterns: Patterns | None = None,
-        deadline_ns: int | None = None,
+        deadline_ns: int = 200_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.control = control
@@ -57,17 +58,19 @@ class Hub:
         self.generation = self.state_version = -1
         self.state: dict[str, Any] = {}
         self._board, self._patterns, self._deadline, self._clock = board, patterns, deadline_ns, clock
-        self._looked = self._stated = -np.inf
+        self._looked = self._due = -np.inf
         self._head: dict[str, Any] = {}
         self._begin(board.generation)
 
     def _begin(self, generation: int) -> None:
         """Forget the series before."""
-        self.generation, self._stated = generation, -np.inf
+        self.generation, self._due = generation, -np.inf
         self._bank: Bank = self._board.of(generation)
         self._head = self._bank.head
         self.scan_shape = tuple(self._head.get("scan_shape", (0, 0)))
-        self.changes = Changes(self.scan_shape, len(self._board.layout.outputs))
+        outputs = self._board.layout.outputs
+        self.changes = Changes(self.scan_shape, len(outputs))
+        self.integrated = Integrated(self.scan_shape, pair_of(outputs), self._clock)
         self._mean = MeanPattern()
         self._counted = (self._clock(), self._board.counters["received"])
 
@@ -80,14 +83,22 @@ class Hub:
         if self._board.generation != self.generation:
             self._begin(self._board.generation)
         self.changes.look(self._bank.values, self._bank.fate)
+        self.integrated.follow(self.changes)
         self._mean.add(self._last())
-        if now - self._stated >= _STATE_PERIOD:
+        if now >= self._due:
             self.state = {**self._progress(now), **self._commands()}
-            self._stated, self.state_version = now, self.state_version + 1
+            self.state_version += 1
+            # The account of a large scan takes a while; at most a tenth of the time goes into it.
+            self._due = now + max(_STATE_PERIOD, (self._clock() - now) / _SHARE)
+
+    @property
+    def parts(self) -> tuple[tuple[int, Changes], ...]:
+        """Maps by the column that the first of them has: those of the board, and the integrated deflection."""
+        return (0, self.changes), (self.changes.values.shape[2], self.integrated.changes)
 
     def refresh(self) -> None:
         """State what is going on at the next look, since a command has changed it."""
-        self._stated = self._looked = -np.inf
+        self._due = self._looked = -np.inf
 
     def hello(self) -> dict[str, Any]:
         """What the page must know before it can show anything; given again at every series.
@@ -96,18 +107,26 @@ class Hub:
         -------
         dict
         """
-        step = self._head.get("step_nm")
+        step, outputs = self._step(), self._board.layout.outputs
         return {
             "generation": self.generation,
             "series": self._head.get("series"),
             "scan": list(self.scan_shape),
-            "step_nm": np.broadcast_to(np.asarray(step, float), 2).tolist() if step else None,
-            "outputs": len(self._board.layout.outputs),
-            "maps": maps_of([asdict(output) for output in self._board.layout.outputs]),
+            "step_nm": step,
+            "maps": maps_of(outputs),
             "looks": tables(),
-            "edges_us": EDGES_US.tolist(),
             "control": self.control is not None,
         }
+
+    def _step(self) -> list[float] | None:
+        """Distance of scan positions (y, x), [nm], as a person has told the detector; None if nobody has."""
+        metadata = self._head.get("metadata", {})
+        told = appendix(Series(0, "", 0, (0, 0), "uint8", (), metadata=metadata)).get("step_nm")
+        try:
+            step = np.broadcast_to(np.asarray(told, np.float64), 2)
+        except (TypeError, ValueError):
+            return None
+        return step.tolist() if (np.isfinite(step) & (step > 0)).all() else None
 
     def _progress(self, now: float) -> dict[str, Any]:
         """How far the series is."""
@@ -115,7 +134,7 @@ class Hub:
         fate = self.changes.fate
         counts = {kind.name.lower(): int((fate == kind).sum()) for kind in Fate}
         done = fate.size - counts["waiting"]
-        ended = fate.size > 0 and (done == fate.size or counters["finished"] >= counters["series"] > 0)
+        ended = self.generation > 0 and (done == fate.size or counters["finished"] == self.generation)
         return {
             "phase": "finished" if ended else "acquiring" if done else "waiting",
             "series": self._head.get("series"),
@@ -124,7 +143,7 @@ class Hub:
             "rate": self._rate(now, counters["received"]),
             "counters": counters,
             "fates": counts,
-            "latency": summary(self._bank.stamps, self._bank.fate, self._deadline),
+            "latency": report_of(self._bank.stamps, self._bank.fate, self._deadline).as_json(),
         }
 
     def _rate(self, now: float, received: int) -> float:

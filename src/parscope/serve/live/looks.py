@@ -1,72 +1,100 @@
-"""How a map is painted: its colours, the unit that people read, and angles and moduli of pairs of maps."""
+"""How a map is painted: its colours, the unit that people read, and maps that are made of a pair of others."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-_DIVERGING = ("com", "dpc", "icom", "strain", "pattern", "tracked")
-"""Kernels whose numbers are about zero."""
+from parscope.live.kernels.contract import Output
 
-_SCALES = {"rad": (180 / np.pi, "°"), "1": (100.0, "%")}
-"""Angles and strain, as figures show them."""
+_PAIRS = ("dpc", "com")
+"""Kernels that give a vector (y, x); the first that is there is integrated and has its direction shown."""
+
+_STRAIN = {"e_xx": (100.0, "%"), "e_yy": (100.0, "%"), "e_xy": (100.0, "%"), "rotation": (180 / np.pi, "°")}
+"""Scale and unit, as figures show them."""
 
 _POINTS = 256
 
 
-def maps_of(outputs: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def pair_of(outputs: Sequence[Output]) -> tuple[str, int, int] | None:
+    """Where the deflections (y, x) are among the outputs.
+
+    Parameters
+    ----------
+    outputs : sequence of Output
+        What is computed of a pattern.
+
+    Returns
+    -------
+    tuple, optional
+        Name of the kernel, and the columns of y and x; None if there are none.
+    """
+    at = {output.name: column for column, output in enumerate(outputs)}
+    for name in _PAIRS:
+        if f"{name}.y" in at and f"{name}.x" in at:
+            return name, at[f"{name}.y"], at[f"{name}.x"]
+    return None
+
+
+def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     """Maps to show for the numbers that are computed of a pattern.
 
     Parameters
     ----------
-    outputs : sequence of mapping
-        ``name``, ``unit`` and ``label`` of each.
+    outputs : sequence of Output
+        What is computed.
 
     Returns
     -------
     list of dict
         ``name``, ``title``, ``unit`` as shown, ``scale`` to it, ``look`` (name of the colours), ``kind`` (``value`` or
-        ``angle``) and ``columns``: the outputs it is made of.
+        ``angle``), ``centre`` (``zero`` or ``median`` for values on both sides of it, else None), and ``columns``: the
+        outputs it is made of. The column after the last output is the integrated deflection.
 
     Examples
     --------
-    >>> given = [{"name": f"dpc.{axis}", "unit": "px", "label": f"deflection along {axis}"} for axis in "yx"]
+    >>> given = [Output("dpc.y", "px", "deflection, y"), Output("dpc.x", "px", "deflection, x")]
     >>> [(shown["name"], shown["look"], shown["columns"]) for shown in maps_of(given)]
-    [('dpc.y', 'diverging', [0]), ('dpc.x', 'diverging', [1]), ('dpc.angle', 'cyclic', [0, 1])]
+    [('dpc.y', 'diverging', [0]), ('dpc.x', 'diverging', [1]), ('dpc.angle', 'cyclic', [0, 1]), ('icom', 'sequential', [2])]
     """
     shown = [_map(output, column) for column, output in enumerate(outputs)]
-    at = {output["name"]: column for column, output in enumerate(outputs)}
-    pairs = [name[:-2] for name in at if name.endswith(".y") and f"{name[:-2]}.x" in at]
-    # A centre of mass and the deflection made of it point the same way: one wheel is enough.
-    chosen = [prefix for prefix in pairs if not (prefix == "com" and "dpc" in pairs)]
-    return shown + [_angle(prefix, [at[f"{prefix}.y"], at[f"{prefix}.x"]]) for prefix in chosen]
+    pair = pair_of(outputs)
+    if pair is None:
+        return shown
+    name, y, x = pair
+    unit = outputs[y].unit
+    return [
+        *shown,
+        _spec(f"{name}.angle", "direction of deflection", "°", "cyclic", [y, x], kind="angle", centre=_centre(name)),
+        _spec("icom", "integrated deflection", f"{unit} × step", "sequential", [len(outputs)]),
+    ]
 
 
-def _map(output: Mapping[str, str], column: int) -> dict[str, Any]:
+def _map(output: Output, column: int) -> dict[str, Any]:
     """The map of one output."""
-    name, unit = output["name"], output["unit"]
-    diverging = name.split(".")[0] in _DIVERGING
-    scale, written = _SCALES.get(unit, (1.0, unit)) if diverging or unit != "1" else (1.0, "")
-    look = "diverging" if diverging else "intensity" if unit == "counts" else "sequential"
-    title = output.get("label") or name
-    return {
-        "name": name, "title": title, "unit": written, "scale": scale, "look": look, "kind": "value",
-        "columns": [column],
-    }  # fmt: skip
+    kernel, _, name = output.name.partition(".")
+    if name in _STRAIN:
+        scale, unit = _STRAIN[name]
+        return _spec(output.name, output.label, unit, "diverging", [column], scale=scale, centre="zero")
+    unit = {"1": ""}.get(output.unit, output.unit.replace("^2", "²"))
+    if kernel in _PAIRS:
+        return _spec(output.name, output.label, unit, "diverging", [column], centre=_centre(kernel))
+    look = "intensity" if output.unit == "counts" else "sequential"
+    return _spec(output.name, output.label, unit, look, [column])
 
 
-def _angle(prefix: str, columns: list[int]) -> dict[str, Any]:
-    """Where a pair (y, x) points."""
-    title = {"dpc": "Direction of deflection", "com": "Direction of centre of mass"}.get(
-        prefix, f"Direction of {prefix}"
-    )
-    return {
-        "name": f"{prefix}.angle", "title": title, "unit": "°", "scale": 1.0, "look": "cyclic", "kind": "angle",
-        "columns": columns,
-    }  # fmt: skip
+def _centre(kernel: str) -> str:
+    """A centre of mass is somewhere on the detector, deflections are about zero."""
+    return "median" if kernel == "com" else "zero"
+
+
+def _spec(name: str, title: str, unit: str, look: str, columns: list[int], **more: Any) -> dict[str, Any]:
+    """A map, as the page takes it."""
+    told = {"name": name, "title": title[:1].upper() + title[1:], "unit": unit, "look": look, "columns": columns}
+    return {**told, "kind": "value", "scale": 1.0, "centre": None, **more}
 
 
 def tables() -> dict[str, str]:

@@ -5,7 +5,7 @@
     uint32   kind: 1 hello, 2 lines, 3 state, 4 pattern          all numbers little-endian
     uint32   bytes of the text, a multiple of 4
     text     JSON, filled up with spaces
-    arrays   lines: for every output float32 (lines, x), then the fates uint8 (lines, x)
+    arrays   lines: for every column float32 (lines, x), then the fates uint8 (lines, x)
              pattern: float32 (q_y, q_x), NaN where the detector has no value
 """
 
@@ -85,7 +85,7 @@ def unpack(message: bytes) -> tuple[Kind, dict[str, Any], bytes]:
     return Kind(kind), json.loads(message[8 : 8 + length]), message[8 + length :]
 
 
-def lines(changes: Changes, after: int, generation: int) -> list[bytes]:
+def lines(changes: Changes, after: int, generation: int, first: int = 0) -> list[bytes]:
     """Messages with the lines that have changed.
 
     Parameters
@@ -96,6 +96,8 @@ def lines(changes: Changes, after: int, generation: int) -> list[bytes]:
         Version up to which the reader has them.
     generation : int
         Number of the series.
+    first : int
+        Column of the first of its outputs.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def lines(changes: Changes, after: int, generation: int) -> list[bytes]:
     return [
         pack(
             Kind.LINES,
-            {"generation": generation, "rows": part.tolist()},
+            {"generation": generation, "rows": part.tolist(), "first": first, "columns": outputs},
             np.moveaxis(changes.values[part], 2, 0).astype("<f4"),
             changes.fate[part],
         )

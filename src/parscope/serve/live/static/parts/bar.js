@@ -46,8 +46,9 @@ export class Bar {
     let [low, high] = [this.low, this.high];
     const least = (high - low) * 1e-3;
     if (this.centred) {
-      high = Math.max(Math.abs(value), least);
-      low = -high;
+      const middle = (low + high) / 2;
+      const reach = Math.max(Math.abs(value - middle), least);
+      [low, high] = [middle - reach, middle + reach];
     } else if (end) high = Math.max(value, low + least);
     else low = Math.min(value, high - least);
     this.change(low, high);

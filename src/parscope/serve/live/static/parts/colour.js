@@ -40,19 +40,26 @@ export function tone(element, name) {
   return found;
 }
 
-/** Limits that leave out the extreme percent on either side; `centred` puts zero in the middle. */
-export function limits(values, codes, { full = false, centred = false } = {}) {
-  const stride = full ? 1 : Math.max(1, Math.floor(values.length / 8192));
+/** Some of the values that were measured, in rising order. */
+export function sorted(values, codes, all = false) {
+  const stride = all ? 1 : Math.max(1, Math.floor(values.length / 8192));
   const picked = new Float32Array(Math.ceil(values.length / stride));
   let n = 0;
-  for (let at = 0; at < values.length; at += stride) {
-    if (codes[at] === ANSWERED) picked[n++] = centred ? Math.abs(values[at]) : values[at];
+  for (let at = 0; at < values.length; at += stride) if (codes[at] === ANSWERED) picked[n++] = values[at];
+  return picked.subarray(0, n).sort();
+}
+
+/** Limits that leave out the extreme percent on either side; a `centre` (zero or median) is put in the middle. */
+export function limits(values, codes, { full = false, centre = null } = {}) {
+  const some = sorted(values, codes, full);
+  if (!some.length) return null;
+  const quantile = (of, share) => of[Math.round(share * (of.length - 1))];
+  let low = quantile(some, full ? 0 : 0.01), high = quantile(some, full ? 1 : 0.99);
+  if (centre) {
+    const middle = centre === "median" ? quantile(some, 0.5) : 0;
+    const reach = quantile(some.map((value) => Math.abs(value - middle)).sort(), full ? 1 : 0.99);
+    [low, high] = [middle - reach, middle + reach];
   }
-  if (!n) return null;
-  const sorted = picked.subarray(0, n).sort();
-  const quantile = (share) => sorted[Math.round(share * (n - 1))];
-  const high = quantile(full ? 1 : 0.99);
-  const low = centred ? -high : quantile(full ? 0 : 0.01);
   if (high > low) return [low, high];
   const pad = Math.abs(high) * 0.01 || 1;
   return [low - pad, high + pad];

@@ -78,13 +78,12 @@ class Page {
     this.pattern.greet();
   }
 
-  lines({ generation, rows }, buffer, offset) {
+  lines({ generation, rows, first, columns }, buffer, offset) {
     if (generation !== this.generation) return;
     const length = rows.length * this.hello.scan[1];
-    const { outputs } = this.hello;
-    const blocks = Array.from({ length: outputs }, (_, at) => new Float32Array(buffer, offset + 4 * length * at, length));
-    const fates = new Uint8Array(buffer, offset + 4 * length * outputs, length);
-    this.cards.forEach((card) => card.take(rows, blocks, fates));
+    const blocks = Array.from({ length: columns }, (_, at) => new Float32Array(buffer, offset + 4 * length * at, length));
+    const fates = new Uint8Array(buffer, offset + 4 * length * columns, length);
+    this.cards.forEach((card) => card.take(rows, first, blocks, fates));
     if (this.cursor) this.tell();
   }
 
@@ -95,9 +94,9 @@ class Page {
     this.control.show(state);
     this.rules.show(state);
     this.counters.show(state.counters);
-    this.timing.show(state.latency, this.hello.edges_us);
+    this.timing.show(state.latency);
     this.cards.forEach((card) => card.relimit());
-    this.holes(state.fates ?? {});
+    this.holes(state.fates);
     this.root.classList.toggle("armed", state.armed);
     if (this.root.id === "live") document.title = `${state.armed ? "ARMED · " : ""}${this.progress.phase.textContent} · parscope live`;
     if (this.pattern.choice.value !== "cursor" && state.phase !== "waiting") this.pattern.ask();

@@ -1,7 +1,7 @@
 // One map: title, values that fill in, cursor, scale bar, colours.
 
 import { Bar, Wheel } from "./bar.js";
-import { ANSWERED, limits, NO_VALUE, tone } from "./colour.js";
+import { ANSWERED, limits, NO_VALUE, sorted, tone } from "./colour.js";
 import { Surface } from "./paint.js";
 import { digits, make, roundLength, say, withUnit } from "./text.js";
 
@@ -13,8 +13,10 @@ export class MapCard {
     [this.rows, this.columns] = hello.scan;
     this.surface = new Surface(this.rows, this.columns);
     this.table = page.tables[shown.look];
-    this.centred = shown.look === "diverging";
     this.cyclic = shown.look === "cyclic";
+    // Directions are of what is left of two values when their middles are taken away.
+    this.pair = this.cyclic ? [0, 1].map(() => new Float32Array(this.rows * this.columns)) : null;
+    this.middles = [0, 0];
     this.limits = this.cyclic ? [-180, 180] : null;
     this.byHand = false;
     this.stale = this.dirty = true;
@@ -35,7 +37,7 @@ export class MapCard {
     this.canvas.style.aspectRatio = `${this.columns * dx} / ${this.rows * dy}`;
     this.context = this.canvas.getContext("2d");
     this.bar = this.cyclic ? new Wheel({ table: this.table, title }) : new Bar({
-      table: this.table, unit, title, centred: this.centred,
+      table: this.table, unit, title, centred: Boolean(this.shown.centre),
       change: (low, high) => { [this.limits, this.byHand, this.dirty] = [[low, high], true, true]; this.label(); },
       reset: () => { [this.byHand, this.stale, this.dirty] = [false, true, true]; this.relimit(); },
     });
@@ -54,15 +56,16 @@ export class MapCard {
     this.tell(null);
   }
 
-  /** Take lines: for every output a block of values, then the fates. */
-  take(rows, blocks, fates) {
+  /** Take lines: a block of values for every column from `first` on, then the fates. */
+  take(rows, first, blocks, fates) {
     const { columns, surface, shown } = this;
-    const own = shown.columns.map((column) => blocks[column]);
+    const own = shown.columns.map((column) => blocks[column - first]);
+    if (own.includes(undefined)) return;
     rows.forEach((row, at) => {
       for (let x = 0; x < columns; x++) {
         const [from, to] = [at * columns + x, row * columns + x];
-        const value = shown.kind === "angle" ? Math.atan2(own[0][from], own[1][from]) * 180 / Math.PI
-          : own[0][from] * shown.scale;
+        this.pair?.forEach((kept, which) => { kept[to] = own[which][from]; });
+        const value = this.pair ? this.angle(to) : own[0][from] * shown.scale;
         const valid = Number.isFinite(value);
         surface.values[to] = valid ? value : 0;
         surface.codes[to] = fates[from] === ANSWERED && !valid ? NO_VALUE : fates[from];
@@ -72,11 +75,31 @@ export class MapCard {
     this.stale = this.dirty = true;
   }
 
+  angle(at) {
+    const [y, x] = this.pair.map((kept, which) => kept[at] - this.middles[which]);
+    return Math.atan2(y, x) * 180 / Math.PI;
+  }
+
+  /** Directions about the middle of what has come so far. */
+  turn() {
+    if (!this.stale || this.shown.centre !== "median") return;
+    this.stale = false;
+    const { values, codes } = this.surface;
+    this.middles = this.pair.map((kept) => {
+      const some = sorted(kept, codes);
+      return some.length ? some[some.length >> 1] : 0;
+    });
+    codes.forEach((code, at) => { if (code === ANSWERED) values[at] = this.angle(at); });
+    this.surface.touch(0, this.rows - 1);
+    this.dirty = true;
+  }
+
   /** Choose limits anew, if values have come and nobody has chosen. */
   relimit() {
-    if (!this.stale || this.byHand || this.cyclic) return;
+    if (this.cyclic) return this.turn();
+    if (!this.stale || this.byHand) return;
     this.stale = false;
-    const found = limits(this.surface.values, this.surface.codes, { full: this.page.full, centred: this.centred });
+    const found = limits(this.surface.values, this.surface.codes, { full: this.page.full, centre: this.shown.centre });
     if (!found) return;
     this.limits = found;
     this.dirty = true;

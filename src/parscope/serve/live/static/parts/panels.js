@@ -7,7 +7,7 @@ const PHASES = { waiting: "Waiting for a series", acquiring: "Acquiring", finish
 const COUNTERS = [
   ["received", "received"], ["answered", "analysed"], ["recorded", "recorded"], ["skipped", "skipped", true],
   ["lost", "lost", true], ["damaged", "damaged", true], ["duplicate", "duplicates", true], ["late", "out of order", true],
-  ["stale", "of an old series", true], ["stalls", "stalls of the ring", true], ["missed", "late answers", true],
+  ["stale", "of an old series", true], ["foreign", "of no position", true], ["stalls", "stalls of the ring", true], ["missed", "late answers", true],
   ["ring_high_water", "ring high water"],
 ];
 
@@ -38,13 +38,13 @@ export class Signs {
   }
 
   show({ latency, fates, counters }) {
-    const share = latency?.missed ? 100 * latency.missed / latency.answered : 0;
+    const share = latency.missed ? 100 * latency.missed / latency.fates.answered : 0;
     const signs = [
-      ["p99", duration(latency?.percentiles["p99"]), false],
-      ["late", `${share ? share.toPrecision(2) : 0} %`, share > 0, latency?.deadline_us ? "" : "no deadline"],
-      ...["lost", "skipped", "damaged"].map((name) => [name, count(fates?.[name] ?? 0), fates?.[name] > 0]),
-      ["stalls", count(counters.stalls ?? 0), counters.stalls > 0],
-    ].filter(([, , , why]) => !why);
+      ["p99", duration(latency.answer.p99), false],
+      ["late", `${share ? share.toPrecision(2) : 0} %`, share > 0],
+      ...["lost", "skipped", "damaged"].map((name) => [name, count(fates[name]), fates[name] > 0]),
+      ["stalls", count(counters.stalls), counters.stalls > 0],
+    ];
     const key = JSON.stringify(signs);
     if (key === this.key) return;
     this.key = key;

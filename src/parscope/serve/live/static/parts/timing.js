@@ -10,55 +10,60 @@ export class Timing {
     this.plot = make("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", class: "histogram" });
     this.cells = new Map(SHARES.map((name) => [name, make("dd", {}, "–")]));
     this.missed = make("p", { class: "missed" });
+    this.parts = make("p", { class: "quiet" });
     const list = make("dl", { class: "shares" },
       ...SHARES.map((name) => make("div", {}, make("dt", {}, name), this.cells.get(name))));
     this.element = make("section", { class: "panel", "aria-label": "Latency" }, make("h2", {}, "Latency"),
-      make("p", { class: "quiet" }, "From the reception of a pattern to the decision about it"), this.plot, list, this.missed);
+      make("p", { class: "quiet" }, "From the arrival of a pattern to its answer"), this.plot, list, this.missed, this.parts);
   }
 
-  show(latency, edges) {
-    const { percentiles } = latency ?? {};
-    for (const [name, cell] of this.cells) say(cell, duration(percentiles?.[name]));
+  show(latency) {
+    for (const [name, cell] of this.cells) say(cell, duration(latency.answer[name]));
     this.tell(latency);
-    const key = JSON.stringify([latency?.histogram, latency?.deadline_us]);
+    const key = JSON.stringify([latency.histogram.counts, latency.deadline_us]);
     if (key === this.key) return;
     this.key = key;
-    this.draw(latency, edges);
+    this.draw(latency);
   }
 
   tell(latency) {
-    const late = latency?.missed > 0;
-    this.missed.classList.toggle("bad", late);
-    const lag = latency?.lag_pixels;
-    const behind = lag === null || lag === undefined ? "" : ` Answers come ${lag < 10 ? lag.toFixed(1) : lag.toFixed(0)} pixels later (median).`;
-    if (!latency?.answered) return say(this.missed, "No answers yet.");
-    if (latency.deadline_us === null) return say(this.missed, `No deadline is set.${behind}`);
-    const share = 100 * latency.missed / latency.answered;
-    const words = `${count(latency.missed)} of ${count(latency.answered)} (${share ? share.toPrecision(2) : 0} %)`;
-    return say(this.missed, `${words} missed the deadline of ${duration(latency.deadline_us)}.${behind}`);
+    const { answered } = latency.fates;
+    this.missed.classList.toggle("bad", latency.missed > 0);
+    if (!answered) {
+      say(this.missed, "No answers yet.");
+      return say(this.parts, "");
+    }
+    const share = 100 * latency.missed / answered;
+    say(this.missed, `${count(latency.missed)} of ${count(answered)} answers (${share ? share.toPrecision(2) : 0} %) `
+      + `were later than ${duration(latency.deadline_us)}.`);
+    const parts = Object.entries(latency.steps).filter(([, of]) => "p50" in of).map(([name, of]) => `${name} ${duration(of.p50)}`);
+    const lag = latency.lag_pixels.p50, jitter = latency.jitter.p99;
+    return say(this.parts, `Medians: ${parts.join(", ")}`
+      + (lag === undefined ? "" : `; ${lag < 10 ? lag.toFixed(1) : lag.toFixed(0)} pixels of lag`)
+      + (jitter === undefined ? "." : `. Jitter from the end of the exposure (p99): ${duration(jitter)}.`));
   }
 
-  draw(latency, edges) {
-    const counts = latency?.histogram ?? [], deadline = latency?.deadline_us;
+  draw(latency) {
+    const { counts } = latency.histogram, deadline = latency.deadline_us;
+    // The first bin begins at nothing, which is nowhere on a log scale.
+    const edges = latency.histogram.edges.map((edge, at, all) => edge || all[1] * all[1] / all[2]);
     const used = counts.map((number, at) => (number ? at : -1)).filter((at) => at >= 0);
     this.plot.replaceChildren();
-    this.plot.setAttribute("aria-label", used.length ? `Histogram of latencies; ${this.missed.textContent}` : "No answers yet");
+    this.plot.setAttribute("aria-label", `Histogram of latencies. ${this.missed.textContent}`);
     const decade = (value) => Math.log10(value);
-    const ends = [...(used.length ? [edges[used[0]], edges[used.at(-1) + 1]] : [10, 1000]), ...(deadline ? [deadline] : [])];
+    const ends = [...(used.length ? [edges[used[0]], edges[used.at(-1) + 1]] : [10, 1000]), deadline];
     const first = Math.floor(decade(Math.min(...ends)) + 1e-9);
     const last = Math.max(Math.ceil(decade(Math.max(...ends) * 1.05)), first + 1);
     const x = (value) => LEFT + (decade(value) - first) / (last - first) * (WIDE - LEFT - 8);
-    const most = Math.max(1, ...counts);
-    const top = Math.ceil(Math.log10(most + 1));
+    const top = Math.ceil(Math.log10(Math.max(1, ...counts) + 1));
     const y = (number) => HIGH - FOOT - Math.log10(number + 1) / top * (HIGH - FOOT - TOP);
     this.axes(first, last, x, top, y);
     counts.forEach((number, at) => {
       if (!number) return;
-      const late = deadline && edges[at] >= deadline * 0.999;
+      const late = edges[at] >= deadline * 0.999;
       this.plot.append(make("rect", { x: x(edges[at]) + 0.5, width: Math.max(x(edges[at + 1]) - x(edges[at]) - 1, 1),
         y: y(number), height: HIGH - FOOT - y(number), class: late ? "late" : "intime" }));
     });
-    if (!deadline) return;
     const right = x(deadline) > WIDE * 0.6;
     this.plot.append(make("line", { x1: x(deadline), x2: x(deadline), y1: TOP - 10, y2: HIGH - FOOT, class: "deadline" }),
       make("text", { x: x(deadline) + (right ? -4 : 4), y: TOP - 4, "text-anchor": right ? "end" : "start", class: "due" },

@@ -39,9 +39,16 @@ def film(scan: tuple[int, int] = SCAN, seed: int = 3) -> NDArray[np.float32]:
     core = 1 - np.exp(-(((y - 0.35) ** 2 + (x - 0.5) ** 2) / 0.01))
     dot = np.exp(-(((y - 0.45) ** 2 + (x - 0.3) ** 2) / 0.02))
     maps = [
-        23.1 + 0.42 * np.cos(around) * core, 24.2 - 0.42 * np.sin(around) * core, 118_000 - 22_000 * dot, 7_300 + 9_000 * dot,
-        5.1 + 3 * dot, 0.015 * dot - 0.003, 0.006 * np.sin(9 * x), 0.004 * np.cos(7 * y) * dot, 0.01 * (x - 0.5),
-    ]  # fmt: skip
+        23.1 + 0.42 * np.cos(around) * core,
+        24.2 - 0.42 * np.sin(around) * core,
+        118_000 - 22_000 * dot,
+        7_300 + 9_000 * dot,
+        5.1 + 3 * dot,
+        0.015 * dot - 0.003,
+        0.006 * np.sin(9 * x),
+        0.004 * np.cos(7 * y) * dot,
+        0.01 * (x - 0.5),
+    ]
     scale = [0.03, 0.03, 900, 150, 0.1, 5e-4, 5e-4, 5e-4, 6e-4]
     return np.stack([m + s * random.normal(size=scan) for m, s in zip(maps, scale, strict=True)], -1).astype(np.float32)
 

@@ -91,7 +91,7 @@ def test_messages_of_a_notebook_are_answered() -> None:
         shown.begin()
         shown.lines(0, 1)
         widget._handle_custom_msg({"kind": "hello"}, [])
-        assert [unpack(message)[0] for message in answers.pop()["buffers"]] == [Kind.HELLO, Kind.LINES, Kind.STATE]
+        assert [unpack(message)[0] for message in answers.pop()["buffers"]] == [1, 2, 2, 3]
         widget._handle_custom_msg({"kind": "ask", "question": json.dumps({"pattern": "last"})}, [])
         assert unpack(answers.pop()["buffers"][0])[1]["at"] == [0, 63]
         widget._handle_custom_msg({"kind": "command", "verb": "arm", "number": 3}, [])

@@ -57,8 +57,8 @@ def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     Examples
     --------
     >>> given = [Output("dpc.y", "px", "deflection, y"), Output("dpc.x", "px", "deflection, x")]
-    >>> [(shown["name"], shown["look"], shown["columns"]) for shown in maps_of(given)]
-    [('dpc.y', 'diverging', [0]), ('dpc.x', 'diverging', [1]), ('dpc.angle', 'cyclic', [0, 1]), ('icom', 'sequential', [2])]
+    >>> [(shown["name"], shown["columns"]) for shown in maps_of(given)]
+    [('dpc.y', [0]), ('dpc.x', [1]), ('dpc.angle', [0, 1]), ('icom', [2])]
     """
     shown = [_map(output, column) for column, output in enumerate(outputs)]
     pair = pair_of(outputs)

@@ -183,6 +183,19 @@ def test_what_a_slow_client_has_no_room_for_is_dropped_and_counted() -> None:
     assert sorted([*found, *(n for n in lost if n >= 0)]) == list(range(2000))
 
 
+def test_a_patient_one_waits_for_a_client_and_for_its_room() -> None:
+    noise = np.random.default_rng(0).integers(0, 250, (4, 4, 192, 192)).astype(np.uint8)
+    emulator = Emulator(Scene(array=noise), rate=0, most=5, patient=True, preset={"detector/ntrigger": 2000})
+    with emulator as detector, zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.set(zmq.RCVHWM, 1)
+        socket.connect(detector.stream)
+        series = detector.start()
+        found = [socket.recv() for _ in range(2002)]
+        report = detector.machine.wait_for(series, 60)
+    assert (report.sent, report.faults) == (2000, {})
+    assert [decode(message).get("image_id") for message in found] == [None, *range(2000), None]
+
+
 def test_what_cannot_start_says_why(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"), Emulator(Scene(path=tmp_path / "none.h5")):
         pass

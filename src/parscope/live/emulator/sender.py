@@ -45,6 +45,8 @@ class Setup:
         Of stream V2 and V1; 0 for any that is free.
     most : int
         Messages that wait for a client at most.
+    patient : bool
+        Whether a client whose queue is full is waited for.
     """
 
     scene: Scene
@@ -53,6 +55,7 @@ class Setup:
     host: str
     ports: tuple[int, int]
     most: int
+    patient: bool
 
 
 @dataclass(frozen=True)
@@ -287,7 +290,7 @@ class _Studio:
             gc.collect()
             gc.disable()
             shooter = Shooter(job, self.views, roll, planner, self.words, lambda done: self._tell("waiting", done))
-            report = shooter.run(self.outlets.get(job.version))
+            report = shooter.run(self.outlets.get(job.version), self.setup.patient)
             if job.filing is not None:
                 missing = planner.marks.get("nodata", ())
                 report = replace(report, files=write_files(job, job.filing, self.views, report.images, missing))

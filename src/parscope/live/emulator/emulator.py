@@ -114,6 +114,7 @@ class Emulator:
             self._sender.close()
             raise
         self._sender.attach(self.machine)
+        self._sender.prepare(modules.order(0, pace, folder))
         return self
 
     def __exit__(

@@ -130,6 +130,7 @@ def guarded(shape: tuple[int, int], dtype: str, own: bool) -> Decompressor:
     made._words = Guarded(words).room[-words:].view(np.uint64)
     made._bytes = made._words.view(np.uint8)
     made._flat = made._bytes[: made._size]
+    made._memory = made._flat.data
     made._frame = made._flat.view(made._dtype).reshape(shape)
     planes, parts = Guarded(made._room.planes.size), Guarded(bslz4.LARGEST)
     made._room = bslz4.Room(planes.room[-made._room.planes.size :], parts.room.view(np.uint64))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -181,6 +183,28 @@ def test_what_a_slow_client_has_no_room_for_is_dropped_and_counted() -> None:
             message = decode(socket.recv())
             found += [message["image_id"]] if message["type"] == "image" else []
     assert sorted([*found, *(n for n in lost if n >= 0)]) == list(range(2000))
+
+
+def test_a_patient_one_waits_for_a_client_and_for_its_room() -> None:
+    noise = np.random.default_rng(0).integers(0, 250, (4, 4, 192, 192)).astype(np.uint8)
+    emulator = Emulator(Scene(array=noise), rate=0, most=5, patient=True, preset={"detector/ntrigger": 2000})
+    with emulator as detector, zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.set(zmq.RCVHWM, 1)
+        socket.connect(detector.stream)
+        series = detector.start()
+        found = [socket.recv() for _ in range(2002)]
+        report = detector.machine.wait_for(series, 60)
+    assert (report.sent, report.faults) == (2000, {})
+    assert [decode(message).get("image_id") for message in found] == [None, *range(2000), None]
+
+
+def test_a_sender_that_has_died_is_an_error_not_a_riddle(scene: Scene) -> None:
+    with Emulator(scene) as detector:
+        detector.machine.initialize()
+        os.kill(detector.pid, signal.SIGKILL)
+        with pytest.raises(OptionError, match="the process that sends has ended"):
+            detector.run(60)
+        assert detector.machine.state == "error"
 
 
 def test_what_cannot_start_says_why(scene: Scene, tmp_path: Path) -> None:

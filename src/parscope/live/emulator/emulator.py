@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from parscope.core.errors import OptionError
@@ -56,6 +55,8 @@ class Emulator:
         Parameters after switching on that differ: ``{"stream/format": "legacy"}``.
     most : int, default 10000
         Messages that wait for a client at most.
+    patient : bool, default False
+        Whether a client whose queue is full is waited for, which no detector does: what comes then is lost otherwise.
 
     Raises
     ------
@@ -85,6 +86,7 @@ class Emulator:
     log: Path | None = None
     preset: Mapping[str, Any] = field(default_factory=dict)
     most: int = 10_000
+    patient: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -95,7 +97,8 @@ class Emulator:
 
     def __enter__(self) -> Self:
         """Start the process that sends, and the HTTP interface."""
-        setup = Setup(self.scene, self.faults, self.seed, self.host, (self.ports[1], self.ports[2]), self.most)
+        ports = (self.ports[1], self.ports[2])
+        setup = Setup(self.scene, self.faults, self.seed, self.host, ports, self.most, self.patient)
         self._sender = Sender(setup)
         try:
             self._log: IO[str] | None = self.log.open("a", encoding="utf-8") if self.log else None
@@ -110,11 +113,10 @@ class Emulator:
             self._sender.close()
             raise
         self._sender.attach(self.machine)
+        self._sender.prepare(modules.order(0, pace, folder))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End both."""
         self._server.close()
         self._sender.close()

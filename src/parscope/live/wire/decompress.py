@@ -135,6 +135,8 @@ class Decompressor:
 
     def _unpack(self, message: Buffer, payload: Payload) -> None:
         """Fill the bytes of the frame."""
+        if payload.offset < 0 or payload.length < 0 or payload.offset + payload.length > len(message):
+            raise _odd(payload, "not in this message")
         algorithm = payload.algorithm
         if algorithm == "none":
             self._copy(memoryview(message)[payload.offset : payload.offset + payload.length], payload)

@@ -1,0 +1,1 @@
+"""Live analysis: kernels, latency and throughput."""

@@ -1,24 +1,22 @@
 """What a kernel costs for each pattern, beside LiberTEM's centre of mass on the same patterns in the same run.
 
-``python -m benchmarks.live.kernels [--json FILE]``: one core each; of several rounds the fastest counts, in CPU seconds,
-set-up and compilation excluded. The two take turns, so that what else runs on the machine meets both alike.
+``python -m benchmarks.live.kernels [--json FILE]``: one core each; of several rounds the fastest counts, in CPU
+seconds, set-up and compilation excluded. The two take turns, so that what else runs on the machine meets both alike.
+Patterns are read from memory, which costs more than the sums: those of a stream were decompressed just before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before anything starts threads of its own.
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_name] = "1"
-
+import numba
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks import machine
 from parscope.core.frames import Frames
@@ -115,11 +113,8 @@ def beside_libertem(scan: Frames) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="where the figures go")
-    options = parser.parse_args()
+def report(path: Path | None) -> None:
+    """Measure all, print it, and write it to a file."""
     disks, crystal = disk_scan(), crystal_scan()
     wide = Frames.from_array(np.asarray(disks.data).astype(np.uint16))
     head = {"machine": machine.machine(), "commit": machine.commit(), "date": machine.now(), "load": machine.load()}
@@ -142,8 +137,18 @@ def main() -> None:
         f"LiberTEM {beside['libertem']} {beside['libertem_patterns_per_s']:.0f}: ratio {beside['ratio']:.1f} "
         f"(to reach: {_TARGET:g}); largest difference {beside['largest_difference_px']:.1e} px"
     )
-    if options.json:
-        options.json.write_text(json.dumps({**head, "kernels": table, "beside": beside}, indent=1), encoding="utf-8")
+    if path:
+        path.write_text(json.dumps({**head, "kernels": table, "beside": beside}, indent=1), encoding="utf-8")
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    options = parser.parse_args()
+    numba.set_num_threads(1)
+    with threadpool_limits(1):
+        report(options.json)
 
 
 if __name__ == "__main__":

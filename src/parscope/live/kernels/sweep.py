@@ -58,7 +58,7 @@ def measure(
     room : tuple of ndarray
         Room for the sums of a few rows, of integers twice as wide as a sample, or none for floats; and for those of
         columns.
-    out : ndarray of float64
+    out : ndarray of float64, shape (numbers,)
         The numbers; NaN where no pixel was read, and for the centre of no counts.
     """
     lanes, columns = room

@@ -36,7 +36,7 @@ export class MapCard {
     const [dy, dx] = this.step ?? [1, 1];
     this.canvas.style.aspectRatio = `${this.columns * dx} / ${this.rows * dy}`;
     this.context = this.canvas.getContext("2d");
-    this.bar = this.cyclic ? new Wheel({ table: this.table, title }) : new Bar({
+    this.bar = this.cyclic ? new Wheel({ table: this.table, title, axes: this.shown.axes }) : new Bar({
       table: this.table, unit, title, centred: Boolean(this.shown.centre),
       change: (low, high) => { [this.limits, this.byHand, this.dirty] = [[low, high], true, true]; this.label(); },
       reset: () => { [this.byHand, this.stale, this.dirty] = [false, true, true]; this.relimit(); },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ PERIOD = 1 / 30
 """Shortest time between two updates, [s]."""
 
 _STATE_PERIOD = 0.25
+_RATE_OVER = 6  # statements
 _JOURNAL = 30
 
 
@@ -75,7 +77,7 @@ class Hub:
         nothing = report_of(np.zeros((0, len(STAMPS)), np.int64), np.zeros(0, np.uint8), self._deadline)
         self._account = Later(nothing, self._bank.fate.size)
         self._mean = MeanPattern()
-        self._counted = (self._clock(), self._board.counters["received"])
+        self._counted = deque([(self._clock(), self._board.counters["received"])], maxlen=_RATE_OVER)
 
     def tick(self) -> None:
         """Look again, if it is time."""
@@ -151,8 +153,9 @@ class Hub:
         }
 
     def _rate(self, now: float, received: int) -> float:
-        """Patterns per second since the last statement."""
-        (before, count), self._counted = self._counted, (now, received)
+        """Patterns per second over the last statements."""
+        before, count = self._counted[0]
+        self._counted.append((now, received))
         return max(received - count, 0) / (now - before) if now > before else 0.0
 
     def _commands(self) -> dict[str, Any]:

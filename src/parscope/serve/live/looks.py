@@ -79,7 +79,7 @@ def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
             centre=_centre(name),
             axes="scan" if name == "dpc" else "detector",
         ),
-        _spec("icom", "integrated deflection", f"{unit}·step", "sequential", [len(outputs)]),
+        _spec("icom", "integrated CoM", f"{unit}·step", "sequential", [len(outputs)]),
     ]
 
 

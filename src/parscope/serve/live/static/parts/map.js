@@ -136,7 +136,7 @@ export class MapCard {
     if (!at) return say(this.value, "\u00a0");
     const place = at[0] * this.columns + at[1];
     const code = this.surface.codes[place];
-    const span = this.limits ? (this.limits[1] - this.limits[0]) / 10 : undefined;
+    const span = this.limits ? this.limits[1] - this.limits[0] : undefined;
     const words = code === ANSWERED
       ? withUnit(digits(this.surface.values[place], span), this.shown.unit) : WORDS[code];
     return say(this.value, `y ${at[0]}, x ${at[1]}: ${words}`);

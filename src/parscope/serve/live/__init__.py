@@ -1,0 +1,1 @@
+"""The page of a running acquisition: maps that fill in, patterns, latency, rules; in a browser and in notebooks."""

@@ -1,0 +1,98 @@
+"""What the page asks of an acquisition beside its board of results: somebody who takes commands, and patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import OptionError
+from parscope.live.kernels.discs import Disc, Ring
+
+Patterns = Callable[[int], NDArray[Any] | None]
+"""Gives the pattern of a scan position, shape (q_y, q_x), from the ring or the recording; None if it is in neither."""
+
+
+@dataclass(frozen=True)
+class VirtualDetector:
+    """A disc or ring on the detector over which counts are summed.
+
+    Parameters
+    ----------
+    name : str
+        Name of its map: a letter, then letters, digits and ``_``.
+    y, x : float
+        Centre, [px].
+    inner, outer : float
+        Radii, [px]; pixels beyond the inner one and up to the outer one count. A disc has an inner radius of 0.
+
+    Raises
+    ------
+    OptionError
+        If it has no area, or a name that no map can have.
+
+    Examples
+    --------
+    >>> VirtualDetector("hole", 4.0, 4.0, 1.0, 3.0).kernel.outputs[0].label
+    'virtual detector hole'
+    """
+
+    name: str
+    y: float
+    x: float
+    inner: float
+    outer: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no ring."""
+        if not (self.name.isidentifier() and self.name.isascii() and not self.name.startswith("_")):
+            raise OptionError("no name for a map", repr(self.name), "use a letter, then letters, digits and _")
+        if not (np.isfinite([self.y, self.x]).all() and 0 <= self.inner < self.outer < np.inf):
+            raise OptionError("has no area", self.name, "draw it with an outer radius above the inner one")
+
+    @property
+    def kernel(self) -> Disc | Ring:
+        """What sums counts over it."""
+        if self.inner == 0:
+            return Disc(self.name, (self.y, self.x), self.outer)
+        return Ring(self.name, (self.y, self.x), self.inner, self.outer)
+
+
+@runtime_checkable
+class Control(Protocol):
+    """Takes commands of the person at the page. Every command answers with a sentence that the page shows.
+
+    Each of them may raise `ParscopeError`, whose line is shown in place of the answer.
+    """
+
+    @property
+    def running(self) -> bool:
+        """Whether patterns are analysed."""
+
+    @property
+    def armed(self) -> bool:
+        """Whether rules act on the instrument; otherwise they say only what they would do."""
+
+    def start(self) -> str:
+        """Analyse from the next pattern on."""
+
+    def stop(self) -> str:
+        """Analyse no more; the recording goes on."""
+
+    def arm(self) -> str:
+        """Let rules act."""
+
+    def disarm(self) -> str:
+        """Let rules act no more, at once."""
+
+    def set_masks(self, detectors: tuple[VirtualDetector, ...]) -> str:
+        """Sum counts over these, in place of those given before; the answer says from when on."""
+
+    def rules(self) -> Sequence[Mapping[str, Any]]:
+        """Rules in force: ``text``, ``fired`` (how often), ``held`` (how often something held them back)."""
+
+    def journal(self, last: int) -> Sequence[Mapping[str, Any]]:
+        """The last decisions, newest first: ``image``, ``position``, ``rule``, ``outcome``, ``latency_us``."""

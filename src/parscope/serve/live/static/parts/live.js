@@ -1,0 +1,191 @@
+// The page: puts the parts together, for a browser's page and for a cell of a notebook.
+
+import { table } from "./colour.js";
+import { Control } from "./control.js";
+import { MapCard, tonesOf } from "./map.js";
+import { painter } from "./paint.js";
+import { Counters, Progress, Rules, Signs } from "./panels.js";
+import { PatternPanel } from "./pattern.js";
+import { count, make } from "./text.js";
+import { Timing } from "./timing.js";
+import { HELLO, LINES, PATTERN, socketLink, STATE, widgetLink } from "./wire.js";
+
+const LEGEND = [["waiting", "not measured yet"], ["answered", "no value"], ["skipped", "skipped"], ["lost", "lost"], ["damaged", "damaged"]];
+let pages = 0;
+
+class Page {
+  constructor(root, link, { plain = false } = {}) {
+    Object.assign(this, { root, link, id: ++pages, painter: painter(plain), cards: [], tables: {} });
+    [this.cursor, this.pinned, this.full, this.commands, this.generation] = [null, false, false, false, null];
+    this.control = new Control(this);
+    this.progress = new Progress();
+    this.signs = new Signs();
+    this.timing = new Timing();
+    this.counters = new Counters();
+    this.rules = new Rules();
+    this.pattern = new PatternPanel(this);
+    this.build();
+    link.message = (message) => this.take(message);
+    link.connected = (there) => this.connected(there);
+    link.open();
+    this.loop();
+  }
+
+  build() {
+    this.fault = make("p", { class: "offline", role: "alert", hidden: true }, "No connection. What you see may be old; trying again …");
+    this.limits = make("select", { on: { change: () => this.relimit() } },
+      make("option", { value: "robust" }, "98 % of values"), make("option", { value: "full" }, "all values"));
+    this.legend = make("ul", { class: "legend", "aria-label": "Positions without a value" });
+    this.maps = make("div", { class: "maps" }, make("p", { class: "nothing" }, "Maps appear with the first series."));
+    const bar = make("div", { class: "mapsbar" }, make("label", {}, "Colours span ", this.limits), this.legend);
+    const main = make("main", {}, make("section", { class: "mapside", "aria-label": "Maps" }, bar, this.maps),
+      make("div", { class: "side" }, this.pattern.element, this.timing.element),
+      make("div", { class: "below" }, this.counters.element, this.rules.element));
+    this.root.replaceChildren(this.control.alarm, make("header", { class: "top" }, make("h1", {}, "parscope live"),
+      this.progress.element, this.signs.element, this.control.element), this.fault, main, this.control.dialog);
+    this.themes();
+  }
+
+  /** Colours of the page follow light and dark. */
+  themes() {
+    this.tones = tonesOf(this.root);
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.themed = () => {
+      this.tones = tonesOf(this.root);
+      this.redraw();
+    };
+    this.dark.addEventListener("change", this.themed);
+  }
+
+  take({ kind, text, buffer, offset }) {
+    if (kind === HELLO) this.greet(text);
+    else if (kind === LINES) this.lines(text, buffer, offset);
+    else if (kind === STATE) this.state(text);
+    else if (kind === PATTERN) this.pattern.take(text, buffer, offset);
+  }
+
+  greet(hello) {
+    this.hello = hello;
+    this.generation = hello.generation;
+    this.commands = hello.control && this.link.commands;
+    this.tables = Object.fromEntries(Object.entries(hello.looks).map(([name, base64]) => [name, table(base64)]));
+    const wide = new Set(this.cards.filter((card) => card.element.classList.contains("wide")).map((card) => card.shown.name));
+    this.cards.forEach((card) => this.painter.forget(card.surface));
+    this.cards = hello.scan[0] ? hello.maps.map((shown) => new MapCard(this, hello, shown)) : [];
+    if (this.cards.length) this.maps.replaceChildren(...this.cards.map((card) => card.element));
+    this.cards.filter((card) => wide.has(card.shown.name)).forEach((card) => card.element.querySelector(".enlarge").click());
+    this.unpin();
+    this.pattern.greet();
+  }
+
+  lines({ generation, rows, first, columns }, buffer, offset) {
+    if (generation !== this.generation) return;
+    const length = rows.length * this.hello.scan[1];
+    const blocks = Array.from({ length: columns }, (_, at) => new Float32Array(buffer, offset + 4 * length * at, length));
+    const fates = new Uint8Array(buffer, offset + 4 * length * columns, length);
+    this.cards.forEach((card) => card.take(rows, first, blocks, fates));
+    if (this.cursor) this.tell();
+  }
+
+  state(state) {
+    this.latest = state;
+    this.progress.show(state);
+    this.signs.show(state);
+    this.control.show(state);
+    this.rules.show(state);
+    this.counters.show(state.counters);
+    this.timing.show(state.latency);
+    this.cards.forEach((card) => card.relimit());
+    this.holes(state.fates);
+    this.root.classList.toggle("armed", state.armed);
+    if (this.root.id === "live") document.title = `${state.armed ? "ARMED · " : ""}${this.progress.phase.textContent} · parscope live`;
+    if (this.pattern.choice.value !== "cursor" && state.phase !== "waiting") this.pattern.ask();
+  }
+
+  /** Which holes there are, and how they look. */
+  holes(fates) {
+    const words = LEGEND.filter(([name]) => name === "answered" || fates[name] || name === "lost")
+      .map(([name, sentence]) => `${name}|${sentence}${name !== "answered" && fates[name] ? ` ${count(fates[name])}` : ""}`);
+    if (words.join() === this.shownHoles) return;
+    this.shownHoles = words.join();
+    this.legend.replaceChildren(...words.map((one) => {
+      const [name, sentence] = one.split("|");
+      return make("li", {}, make("i", { class: `swatch ${name}` }), sentence);
+    }));
+  }
+
+  connected(there) {
+    this.fault.hidden = there;
+    this.root.classList.toggle("cut", !there);
+  }
+
+  /** The pointer is over a position, or over none. */
+  point(at) {
+    if (this.pinned) return;
+    this.cursor = at;
+    this.tell();
+    if (at && this.pattern.choice.value === "cursor") this.pattern.ask();
+  }
+
+  /** Keep the cursor here and show the pattern; once more to let it go. */
+  pin(at) {
+    const same = this.pinned && this.cursor?.join() === at.join();
+    this.pinned = !same;
+    this.cursor = at;
+    this.tell();
+    if (!same) this.pattern.follow();
+  }
+
+  unpin() {
+    [this.pinned, this.cursor] = [false, null];
+    this.tell();
+  }
+
+  tell() {
+    this.cards.forEach((card) => card.tell(this.cursor));
+  }
+
+  relimit() {
+    this.full = this.limits.value === "full";
+    this.cards.forEach((card) => { card.stale = true; card.relimit(); });
+  }
+
+  redraw() {
+    this.cards.forEach((card) => { card.dirty = true; });
+    this.pattern.dirty = true;
+  }
+
+  loop() {
+    if (this.gone) return;
+    this.cards.forEach((card) => card.draw());
+    this.pattern.draw();
+    requestAnimationFrame(() => this.loop());
+  }
+
+  close() {
+    this.gone = true;
+    this.dark.removeEventListener("change", this.themed);
+    this.link.close?.();
+  }
+}
+
+/** Put the page into an element. */
+export function mount(root, link, options = {}) {
+  return new Page(root, link, options);
+}
+
+const own = typeof document === "undefined" ? null : document.querySelector("body.parscope-page > #live");
+if (own) {
+  const plain = new URLSearchParams(window.location.search).get("paint") === "plain";
+  window.parscope = mount(own, socketLink(), { plain });
+}
+
+export default {
+  render({ model, el }) {
+    const root = document.createElement("div");
+    root.className = "parscope-live";
+    el.append(root);
+    const page = mount(root, widgetLink(model));
+    return () => page.close();
+  },
+};

@@ -1,0 +1,365 @@
+"""The page in a real browser: what a person sees and can do, with the pointer and with keys alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from parscope.core.stream import Fate
+from parscope.serve.live.contract import VirtualDetector
+from parscope.serve.live.hub import Hub
+from parscope.serve.live.server import PageServer
+from tests.serve.browser import chromium
+from tests.serve.scene import DEADLINE_NS, OUTPUTS, RULE, SCAN, Desk, Scene, kept, pattern, scene
+
+HOLES = {(10, 20): Fate.LOST, (10, 21): Fate.DAMAGED, (10, 22): Fate.SKIPPED}
+FACE, LINE = 97, 64
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as made:
+        yield made
+
+
+class Shown:
+    """A page of a scan of which 32 lines are there."""
+
+    def __init__(self, browser: Any, query: str = "", token: bool = True, **options: Any) -> None:
+        self.desk, self.faults = Desk(), []
+        self._scene = scene()
+        self.scene: Scene = self._scene.__enter__()
+        self.server = PageServer(Hub(self.scene.board, self.desk, kept, DEADLINE_NS), port=0)
+        self.server.__enter__()
+        self.scene.begin()
+        self.scene.lines(0, 32, HOLES)
+        self.context = browser.new_context(**{"viewport": WIDE} | options)
+        self.page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda told: self.faults.append(told.text) if told.type == "error" else None)
+        self.page.on("request", lambda asked: self.faults.extend(re.findall(r"^https?://(?!127)\S+", asked.url)))
+        self.page.goto(self.server.url.replace("/#", f"/{query}#") if token else self.server.url.split("#")[0])
+        self.wait("parscope.latest?.done === 32 * 64 && parscope.cards.every((card) => card.limits && !card.dirty)")
+
+    def wait(self, condition: str) -> None:
+        """Until it is so: Playwright's own wait would have to switch the page's security off."""
+        end = time.monotonic() + 20
+        while not self.page.evaluate(f"Boolean({condition})"):
+            assert time.monotonic() < end, condition
+            self.page.wait_for_timeout(20)
+
+    def picture(self, selector: str) -> np.ndarray[Any, Any]:
+        """What is drawn on a canvas."""
+        url = self.page.locator(selector).evaluate("(canvas) => canvas.toDataURL()")
+        return matplotlib.image.imread(io.BytesIO(base64.b64decode(url.split(",")[1])), format="png")[:, :, :3]
+
+    def close(self) -> None:
+        self.context.close()
+        self.server.__exit__(None, None, None)
+        self._scene.__exit__(None, None, None)
+
+
+@pytest.fixture
+def shown(browser: Any) -> Iterator[Shown]:
+    made = Shown(browser)
+    yield made
+    made.close()
+    assert made.faults == []
+
+
+def canvas(name: str) -> str:
+    return f"[data-map='{name}'] canvas[tabindex]"
+
+
+def at(picture: np.ndarray[Any, Any], y: float, x: float) -> np.ndarray[Any, Any]:
+    """Colours of the dots of a position."""
+    rows, columns = picture.shape[:2]
+    wide = columns / SCAN[1]
+    return picture[int(y * rows / SCAN[0]) + 1 : int((y + 1) * rows / SCAN[0]), int(x * wide) + 1 : int((x + 1) * wide)]
+
+
+def test_every_output_is_a_map_with_its_name_unit_and_numbers(shown: Shown) -> None:
+    titles = shown.page.locator(".map h3").all_inner_texts()
+    assert titles[:3] == ["Centre of mass, q_y (px)", "Centre of mass, q_x (px)", "Bright field (counts)"]
+    assert "Strain e_xx (%)" in titles and "Rotation (°)" in titles
+    assert titles[-2:] == ["Direction of deflection", "Integrated CoM (px·step)"]
+    assert len(titles) == len(OUTPUTS) + 2 and "Variance of the pattern (counts²)" in titles
+    low, middle, high = shown.page.locator("[data-map='strain.e_xx'] .ticks span").all_inner_texts()
+    strain = np.abs(100 * shown.scene.values[:32, :, 5])
+    assert (low, middle) == (f"−{high}", "0")
+    assert float(high) == pytest.approx(np.percentile(strain, 99), rel=0.03)
+    centre = float(shown.page.locator("[data-map='com.y'] .ticks span").nth(1).inner_text())
+    assert centre == pytest.approx(np.median(shown.scene.values[:32, :, 0]), abs=0.02)
+
+
+def test_values_have_the_colours_of_their_bar_and_holes_those_of_nothing_else(shown: Shown) -> None:
+    shown.page.locator("[data-map='strain.e_xx'] .enlarge").click()
+    shown.wait("parscope.cards.every((card) => !card.dirty)")
+    picture = shown.picture(canvas("strain.e_xx"))
+    from matplotlib import colormaps
+
+    low, high = shown.page.evaluate("parscope.cards.find((card) => card.shown.name === 'strain.e_xx').limits")
+    for y, x in ((0, 0), (21, 19), (31, 63)):
+        part = np.clip((100 * shown.scene.values[y, x, 5] - low) / (high - low), 0, 1)
+        expected = colormaps["RdBu_r"](int(part * 255 + 0.5))[:3]
+        np.testing.assert_allclose(
+            at(picture, y, x).reshape(-1, 3), np.tile(expected, (at(picture, y, x).size // 3, 1)), atol=0.006
+        )
+    greys = {(grey / 255,) * 3 for grey in (FACE, LINE)}
+    patterns = []
+    for y, x in HOLES:
+        dots = at(picture, y, x)
+        assert {tuple(round(float(v), 4) for v in dot) for dot in dots.reshape(-1, 3)} <= {
+            tuple(round(v, 4) for v in grey) for grey in greys
+        }
+        patterns.append((dots[:, :, 0] < 0.3).tobytes())
+    assert len(set(patterns)) == 3
+    assert at(picture, 40, 30).min() > 0.7
+
+
+def test_both_painters_paint_the_same_picture(browser: Any) -> None:
+    pictures = []
+    for query in ("", "?paint=plain"):
+        made = Shown(browser, query)
+        assert made.page.evaluate("parscope.painter.constructor.name") == ("PlainPainter" if query else "GlPainter")
+        pictures.append([made.picture(canvas(name)) for name in ("strain.e_xx", "bf.counts", "com.angle")])
+        made.close()
+    for one, other in zip(*pictures, strict=True):
+        assert (np.abs(one - other).max(axis=2) > 0.01).mean() < 2e-3
+
+
+def test_lines_that_come_later_appear_and_a_new_series_starts_empty(shown: Shown) -> None:
+    before = shown.picture(canvas("bf.counts"))
+    shown.scene.lines(32, 48)
+    shown.wait("parscope.latest.phase === 'finished'")
+    shown.wait("parscope.cards.every((card) => !card.dirty)")
+    assert np.abs(at(before, 40, 30) - at(shown.picture(canvas("bf.counts")), 40, 30)).max() > 0.2
+    assert shown.page.locator(".phase").inner_text() == "Finished · series 12"
+    shown.scene.begin(13)
+    shown.wait("parscope.latest.series === 13")
+    assert shown.page.locator(".phase").inner_text() == "Waiting for a series · series 13"
+    assert shown.page.title() == "Waiting for a series · series 13 · parscope live"
+
+
+def test_one_cursor_goes_over_all_maps_and_keys_move_it(shown: Shown) -> None:
+    field = shown.page.locator(canvas("bf.counts"))
+    field.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Shift+ArrowUp"):
+        shown.page.keyboard.press(key)
+    y, x = SCAN[0] // 2 - 11, SCAN[1] // 2 + 2
+    shown.wait(f"parscope.pattern.title.textContent === 'y {y}, x {x}'")
+    values = shown.page.locator(".map .value").all_inner_texts()
+    assert all(text.startswith(f"y {y}, x {x}: ") for text in values)
+    strain = 100 * shown.scene.values[y, x, 5]
+    assert float(values[5].split(": ")[1].split("\u202f")[0].replace("−", "-")) == pytest.approx(strain, abs=0.006)
+    assert values[5].endswith("%")
+    down, right = (float(shown.scene.values[y, x, n] - np.median(shown.scene.values[:32, :, n])) for n in (0, 1))
+    angle = float(values[-2].split(": ")[1].split("\u202f")[0].replace("−", "-"))
+    assert angle == pytest.approx(np.degrees(np.arctan2(down, right)), abs=4)
+    assert values[-1].endswith("px·step")
+    shown.page.keyboard.press("Escape")
+    assert shown.page.locator(".map .value").first.inner_text().strip() == ""
+
+
+def test_a_click_on_a_hole_says_what_became_of_it(shown: Shown) -> None:
+    box = shown.page.locator(canvas("com.x")).bounding_box()
+    place = {"x": 20.5 / SCAN[1] * box["width"], "y": 10.5 / SCAN[0] * box["height"]}
+    shown.page.locator(canvas("com.x")).click(position=place)
+    assert shown.page.locator("[data-map='adf.counts'] .value").inner_text() == "y 10, x 20: lost: never came"
+
+
+def test_the_pattern_under_the_cursor_is_that_of_the_position(shown: Shown) -> None:
+    box = shown.page.locator(canvas("com.x")).bounding_box()
+    for y, x, told in ((5, 7, "y 5, x 7"), (30, 7, "The pattern of y 30, x 7 is not kept")):
+        place = {"x": (x + 0.5) / SCAN[1] * box["width"], "y": (y + 0.5) / SCAN[0] * box["height"]}
+        shown.page.locator(canvas("com.x")).click(position=place)
+        shown.wait(f"parscope.pattern.title.textContent === '{told}'")
+    counts = shown.page.evaluate("Array.from(parscope.pattern.counts, (v) => Number.isFinite(v) ? v : -1)")
+    expected = pattern(5, 7).astype(int)
+    expected[40, 7] = -1
+    assert counts == expected.ravel().tolist()
+    shown.page.get_by_label("Which pattern").select_option("mean")
+    shown.wait("parscope.pattern.title.textContent === 'Mean of 1 patterns'")
+    shown.page.get_by_label("log scale").uncheck()
+    assert float(shown.page.locator(".pattern .ticks span").last.inner_text()) == pattern(31, 63)[:40].max()
+
+
+def test_limits_are_moved_by_keys_and_pointer_and_go_back(shown: Shown) -> None:
+    high = shown.page.get_by_role("slider", name="Upper limit of Annular dark field")
+    first = float(high.get_attribute("aria-valuenow"))
+    high.focus()
+    shown.page.keyboard.press("ArrowLeft")
+    second = float(high.get_attribute("aria-valuenow"))
+    assert second < first
+    box = high.bounding_box()
+    shown.page.mouse.move(box["x"] + 5, box["y"] + 5)
+    shown.page.mouse.down()
+    shown.page.mouse.move(box["x"] - 45, box["y"] + 5, steps=3)
+    shown.page.mouse.up()
+    assert float(high.get_attribute("aria-valuenow")) < second
+    shown.page.get_by_role("button", name="auto").click()
+    assert float(high.get_attribute("aria-valuenow")) == first
+    shown.page.get_by_label("Colours span").select_option("full")
+    assert float(high.get_attribute("aria-valuenow")) == pytest.approx(shown.scene.values[:32, :, 3].max(), rel=1e-6)
+
+
+def test_a_ring_that_is_drawn_reaches_the_desk(shown: Shown) -> None:
+    shown.wait("parscope.pattern.surface")
+    assert shown.page.get_by_role("button", name="Use these").is_disabled()
+    shown.page.get_by_label("Draw a ring").check()
+    place = shown.page.locator(".pattern .stage canvas")
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    dot = box["width"] / 48
+    middle = box["x"] + 24 * dot, box["y"] + 24 * dot
+    shown.page.mouse.move(*middle)
+    shown.page.mouse.down()
+    shown.page.mouse.move(middle[0] + 12 * dot, middle[1], steps=4)
+    shown.page.mouse.up()
+    shown.page.get_by_label("x of vd1 in px").fill("20")
+    shown.page.get_by_role("button", name="Use these").click()
+    shown.wait("parscope.pattern.detectors.told.textContent === '1 in use from the next series on.'")
+    (ring,) = shown.desk.detectors
+    assert ring.name == "vd1" and (ring.y, ring.x) == (pytest.approx(23.5, abs=0.1), 20.0)
+    assert (ring.inner, ring.outer) == (pytest.approx(6, abs=0.2), pytest.approx(12, abs=0.2))
+    shown.page.get_by_label("outer of vd1 in px").fill("5")
+    shown.page.get_by_role("button", name="Use these").click()
+    shown.wait("parscope.pattern.detectors.told.textContent.startsWith('vd1: has no area')")
+    assert "409" in shown.faults.pop()
+    shown.page.get_by_label("Remove vd1").click()
+    shown.page.get_by_role("button", name="Use these").click()
+    shown.wait("parscope.pattern.detectors.told.textContent === '0 in use from the next series on.'")
+    assert shown.desk.detectors == ()
+
+
+def test_detectors_can_be_made_without_a_pointer(shown: Shown) -> None:
+    shown.wait("parscope.pattern.surface")
+    shown.page.get_by_role("button", name="Add by numbers").press("Enter")
+    shown.page.get_by_role("button", name="Use these").press("Enter")
+    shown.wait("parscope.pattern.detectors.told.textContent.startsWith('1 in use')")
+    assert shown.desk.detectors == (VirtualDetector("vd1", 23.5, 23.5, 0.0, 6.0),)
+
+
+def test_to_arm_takes_two_deliberate_steps_and_cannot_be_overlooked(shown: Shown) -> None:
+    shown.page.get_by_role("button", name="Arm rules …").press("Enter")
+    question = shown.page.get_by_role("dialog")
+    assert RULE in question.inner_text()
+    assert question.get_by_role("button", name="Arm").is_disabled()
+    shown.page.keyboard.press("Escape")
+    assert not question.is_visible() and not shown.desk.armed
+    shown.page.get_by_role("button", name="Arm rules …").click()
+    question.get_by_role("checkbox").check()
+    question.get_by_role("button", name="Arm").click()
+    shown.page.get_by_role("alert").filter(has_text="ARMED").wait_for()
+    assert shown.desk.armed
+    assert shown.page.title().startswith("ARMED · ")
+    assert shown.page.locator(".mode").inner_text() == "Armed: rules act on the instrument."
+    shown.page.get_by_role("button", name="Disarm now").click()
+    shown.wait("!parscope.latest.armed")
+    assert not shown.desk.armed and shown.page.locator(".alarm").is_hidden()
+
+
+def test_start_and_stop(shown: Shown) -> None:
+    shown.page.get_by_role("button", name="Stop").click()
+    shown.wait("parscope.latest.running === false")
+    assert not shown.desk.running and shown.page.get_by_role("button", name="Stop").is_disabled()
+    assert shown.page.locator(".control .told").inner_text() == "Stopped; the recording goes on."
+    shown.page.get_by_role("button", name="Start").click()
+    shown.wait("parscope.latest.running === true")
+
+
+def test_latency_and_losses_are_told(shown: Shown) -> None:
+    assert shown.page.locator(".missed").inner_text().startswith("10 of 2,045 answers (0.49 %) were later than 200")
+    assert shown.page.locator(".histogram .late").count() >= 1
+    assert shown.page.locator(".histogram .due").text_content() == "deadline 200\u202fµs"
+    assert shown.page.locator("[data-counter=lost]").inner_text() == "lost\n1"
+    assert "bad" in shown.page.locator("[data-counter=damaged]").get_attribute("class")
+    assert (
+        shown.page.locator(".legend").inner_text().replace("\n", " ")
+        == "not measured yet 1,024 no value skipped 1 lost 1 damaged 1"
+    )
+    assert "lost 1" in shown.page.locator(".signs").inner_text().replace("\n", " ")
+
+
+def test_the_journal_is_told_newest_first(shown: Shown) -> None:
+    shown.desk.entries += [
+        {"position": [3, n], "rule": RULE, "outcome": "would have sent", "latency_us": 41.0} for n in (4, 5)
+    ]
+    shown.wait("parscope.rules.body.rows.length === 2")
+    assert shown.page.locator(".journal tbody tr").first.inner_text().split("\t") == [
+        "3, 5",
+        RULE,
+        "would have sent",
+        "41\u202fµs",
+    ]
+    assert "fired 2 times" in shown.page.locator(".rules").inner_text()
+
+
+def test_without_the_token_a_page_watches_only(browser: Any) -> None:
+    made = Shown(browser, token=False)
+    buttons = [made.page.get_by_role("button", name=name) for name in ("Start", "Stop", "Arm rules …", "Use these")]
+    assert all(button.is_disabled() for button in buttons)
+    assert made.page.locator(".control .told").inner_text() == "Watching only"
+    made.close()
+    assert made.faults == []
+
+
+def test_the_token_leaves_the_address_and_outlives_a_reload(shown: Shown) -> None:
+    assert shown.server.token not in shown.page.url
+    shown.page.reload()
+    shown.wait("parscope.latest")
+    assert shown.page.get_by_role("button", name="Stop").is_enabled()
+
+
+def test_a_server_that_goes_and_comes_back_is_noticed(browser: Any) -> None:
+    made = Shown(browser)
+    made.server.stop()
+    made.page.locator(".offline").wait_for(state="visible")
+    assert made.page.locator(".offline").inner_text() == "No connection. What you see may be old; trying again …"
+    again = PageServer(Hub(made.scene.board, made.desk), port=made.server.port, token=made.server.token)
+    with again:
+        made.page.locator(".offline").wait_for(state="hidden")
+        made.scene.lines(32, 33)
+        made.wait("parscope.latest.done === 33 * 64")
+    made.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_nothing_is_cut_off(browser: Any, scheme: str, size: dict[str, int], tmp_path: Path) -> None:
+    made = Shown(browser, viewport=size, color_scheme=scheme)
+    made.page.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert made.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    cut = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth).map((e) => e.textContent)"
+    assert (
+        made.page.locator(".parscope-live :is(h1, h2, h3, button, p, .ticks, dd, dt, .signs li)").evaluate_all(cut)
+        == []
+    )
+    ground = made.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (int(re.findall(r"\d+", ground)[0]) > 128) == (scheme == "light")
+    made.close()
+
+
+def test_every_control_has_a_name_and_is_reached_by_tab(shown: Shown) -> None:
+    reached = set()
+    shown.page.locator("body").press("Tab")
+    for _ in range(80):
+        name = shown.page.evaluate(
+            "((one) => one.getAttribute('aria-label') || one.labels?.[0]?.textContent || one.textContent)"
+            "(document.activeElement)"
+        )
+        assert name.strip()
+        reached.add(name.strip())
+        shown.page.keyboard.press("Tab")
+    assert {"Stop", "Arm rules …", "Upper limit of Strain e_xx", "Enlarge Rotation", "Which pattern"} <= reached
+    assert any(name.startswith("Map of Bright field") for name in reached)

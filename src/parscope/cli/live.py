@@ -206,7 +206,20 @@ def _stopping(session: Session) -> Iterator[None]:
 
 def _page(stack: ExitStack, session: Session, port: int) -> str:
     """Serve the page of the session; tells its address."""
-    raise OptionError("the page is not there yet", "--port", f"leave it out ({port})")
+    from parscope.serve.live.desk import Remote
+    from parscope.serve.live.hub import Hub
+    from parscope.serve.live.patterns import RingPatterns
+    from parscope.serve.live.server import PageServer
+    from parscope.serve.live.tail import JournalTail
+
+    orders = session.orders
+    journal = None if orders.journal is None else JournalTail(orders.journal)
+    patterns = RingPatterns(session.board, session.ring.name)
+    stack.callback(patterns.close)
+    remote = Remote(session.board, session.desk, journal)
+    server = PageServer(Hub(session.board, remote, patterns, orders.policy.deadline), port)
+    stack.enter_context(server)
+    return server.url
 
 
 def _note(line: str) -> None:

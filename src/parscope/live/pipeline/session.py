@@ -72,6 +72,8 @@ class Session:
         Messages, live.
     standing : str
         What the system granted the frame loop.
+    desk : Connection
+        By which the frame loop is commanded; see `parscope.live.pipeline.commands.Commands`.
     finished : list of Finished
         Series that are over.
     faults : list of ParscopeError
@@ -95,18 +97,22 @@ class Session:
         scan = orders.policy.scan
         self.ring = Ring.create(orders.buffer)
         self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
+        self.desk: Connection
         self._loop: _Worker | None = None
         self._recorder: _Worker | None = None
 
     def __enter__(self) -> Self:
         """Start: the recorder first, so that it misses nothing."""
+        names = self.ring.name, self.board.name
+        self.desk, theirs = mp.get_context("spawn").Pipe()
         try:
             with _one_thread():
                 if self.orders.record and self.orders.folder is not None:
                     _writable(self.orders.folder)
-                    self._recorder = _Worker(record, (self.orders, self.ring.name, self.board.name))
+                    self._recorder = _Worker(record, (self.orders, names))
                     self._recorder.wait_until_ready()
-                self._loop = _Worker(answer, (self.orders, self.ring.name, self.board.name))
+                self._loop = _Worker(answer, (self.orders, names, theirs))
+                theirs.close()
                 self.standing = self._loop.wait_until_ready()
         except BaseException:
             self.close()
@@ -163,18 +169,6 @@ class Session:
     def stop(self) -> None:
         """Let the frame loop end after the pattern at hand, and the recorder when it has written what came."""
         self.board.stop()
-
-    def command(self, name: str) -> None:
-        """Tell the frame loop to do something.
-
-        Parameters
-        ----------
-        name : str
-            ``arm`` or ``disarm``.
-        """
-        if self._loop is not None and self._loop.running:
-            self._loop.pipe.send(name)
-            self.board.ring_bell()
 
     def close(self) -> None:
         """End everything; may be called twice."""

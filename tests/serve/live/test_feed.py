@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -239,3 +240,19 @@ def test_the_integrated_deflection_follows_with_the_fates_it_was_made_of() -> No
         for part in (y, x):
             part[2, 3] = np.nan
         np.testing.assert_allclose(made, icom(*without_plane(y, x)), rtol=1e-4, atol=1e-4)
+
+
+def test_large_scans_are_computed_beside() -> None:
+    scan = (512, 300)
+    with scene(scan) as shown:
+        hub, feed = watched(shown)
+        shown.begin()
+        shown.lines(0, 512)
+        feed.news()
+        first = state(feed, hub)["latency"]
+        end = time.monotonic() + 30
+        while not (state(feed, hub)["latency"]["fates"]["answered"] and hub.integrated.changes.since(0).size):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert first["patterns"] in (0, 512 * 300)
+        assert state(feed, hub)["latency"]["fates"]["answered"] == 512 * 300

@@ -202,7 +202,7 @@ def test_a_journal_is_followed_as_it_grows(tmp_path: Path) -> None:
     decision = {"t": "decision", "name": "r1", "y": 2, "x": 3, "emitted": 0, "decided": 9000, "received": 1000}
     decision |= {"fault": "", "outcome": "limited", "armed": True}
     with path.open("w") as file:
-        file.write(rules + "\nbroken\n" + json.dumps(decision)[:30])
+        file.write(rules + "\nbroken\n3\n" + json.dumps({"t": "decision"}) + "\n" + json.dumps(decision)[:30])
         file.flush()
         tail.follow()
         assert tail.rules()[0]["fired"] == 0

@@ -24,6 +24,7 @@ _FAULTS = {
 _OWN = ("none", "bslz4", "lz4")
 _FRAMED = ("bslz4", "bszstd", "lz4")
 _LIBRARY_ALSO = ("bszstd", "trpx")
+_OF_LIBRARY = (*_FRAMED, "trpx")
 # Wide copies may write this many words behind the last sample.
 _BEHIND = 8
 _LARGEST = 1 << 30
@@ -78,6 +79,7 @@ class Decompressor:
         self._bytes = self._words.view(np.uint8)
         self._flat = self._bytes[: self._size]
         self._frame = self._flat.view(self._dtype).reshape(shape)
+        self._memory = self._flat.data
         self._room = bslz4.room()
         self._library = None if own else library()
         if self._library is None:
@@ -85,8 +87,6 @@ class Decompressor:
                 # numba compiles for memory that may be written, and once more for memory that may not
                 bslz4.unpack_bslz4(np.frombuffer(nothing, np.uint8), 0, 0, self._words, (0, 1), self._room)
                 lz4.unpack_lz4(np.frombuffer(nothing, np.uint8), 0, 0, self._bytes, 0)
-        self._known: Payload | None = None
-        self._ordered = self._plain = False
 
     def decode(self, message: Buffer, payload: Payload) -> NDArray[Any]:
         """Take one pattern out of its message.
@@ -101,8 +101,8 @@ class Decompressor:
         Returns
         -------
         ndarray, shape (q_y, q_x)
-            Counts, in the byte order of this machine, contiguous. It may be the same array at every call, and may be
-            read only: copy what must outlive the next one.
+            Counts, in the byte order of this machine, contiguous and writable. The same array at every call: copy
+            what must outlive the next one.
 
         Raises
         ------
@@ -112,26 +112,13 @@ class Decompressor:
         MissingExtraError
             If the compression is one of those that only DECTRIS's library knows, and that is not installed.
         """
-        if payload is not self._known:
-            self._check(payload)
-        if self._plain and self._library is not None:
-            # as it comes, without a copy
-            samples = self._by_library(self._library, message, payload)
-            if len(samples) != self._size:
-                raise _odd(payload, _FAULTS[lz4.SIZE])
-            return np.ndarray(self._shape, self._dtype, samples)
+        plain = payload.stored == self._dtype.str
+        if payload.shape != self._shape or not (plain or payload.dtype == self._dtype.name):
+            raise _odd(payload, f"{payload.dtype} {payload.shape} in a series of {self._dtype.name} {self._shape}")
         self._unpack(message, payload)
-        if self._ordered:
+        if payload.by_columns or not plain:
             self._order(payload)
         return self._frame
-
-    def _check(self, payload: Payload) -> None:
-        """See that it is of this series; a scanner gives the same object again if nothing but its place changes."""
-        if payload.shape != self._shape or payload.dtype != self._dtype.name:
-            raise _odd(payload, f"{payload.dtype} {payload.shape} in a series of {self._dtype.name} {self._shape}")
-        self._ordered = payload.by_columns or not np.dtype(payload.stored).isnative
-        self._plain = not self._ordered and payload.algorithm in (*_FRAMED, *_LIBRARY_ALSO)
-        self._known = payload
 
     def _unpack(self, message: Buffer, payload: Payload) -> None:
         """Fill the bytes of the frame."""
@@ -140,7 +127,7 @@ class Decompressor:
         algorithm = payload.algorithm
         if algorithm == "none":
             self._copy(memoryview(message)[payload.offset : payload.offset + payload.length], payload)
-        elif self._library is not None and algorithm in (*_FRAMED, *_LIBRARY_ALSO):
+        elif self._library is not None and algorithm in _OF_LIBRARY:
             self._copy(self._by_library(self._library, message, payload), payload)
         elif algorithm in _OWN:
             self._by_numba(np.frombuffer(message, np.uint8), payload)
@@ -153,7 +140,7 @@ class Decompressor:
         """Take over bytes that are as many as they must be."""
         if len(samples) != self._size:
             raise _odd(payload, _FAULTS[lz4.SIZE])
-        self._flat[:] = np.frombuffer(samples, np.uint8)
+        self._memory[:] = samples
 
     def _by_library(self, unpack: Unpack, message: Buffer, payload: Payload) -> bytes:
         """Decompress with DECTRIS's library, which allocates what the samples say: so that is looked at before."""

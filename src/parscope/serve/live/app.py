@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from parscope.core.errors import MissingExtraError, ParscopeError
@@ -48,10 +49,13 @@ def make_app(hub: Hub, token: str, hosts: frozenset[str]) -> Any:
         await socket.accept()
         feed = Feed(hub)
         tasks = [asyncio.create_task(_tell(socket, feed)), asyncio.create_task(_hear(socket, feed))]
-        _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            with suppress(WebSocketDisconnect):
+                task.result()
 
     @app.post("/control/{verb}")
     async def control(verb: str, request: Request) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,19 +13,21 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
 from parscope.core.stream import Fate, Series
-from parscope.live.pipeline.board import Bank, Board
+from parscope.live.pipeline.board import STAMPS, Bank, Board
 from parscope.live.pipeline.latency import report_of
 from parscope.live.wire.messages import appendix
 from parscope.serve.live.changes import Changes
 from parscope.serve.live.contract import Control, Patterns
 from parscope.serve.live.integrated import Integrated
+from parscope.serve.live.later import Later
 from parscope.serve.live.looks import maps_of, pair_of, tables
 from parscope.serve.live.mean import MeanPattern
 
 PERIOD = 1 / 30
 """Shortest time between two updates, [s]."""
 
-_STATE_PERIOD, _SHARE = 0.25, 0.1
+_STATE_PERIOD = 0.25
+_RATE_OVER = 6  # statements
 _JOURNAL = 30
 
 
@@ -71,8 +74,10 @@ class Hub:
         outputs = self._board.layout.outputs
         self.changes = Changes(self.scan_shape, len(outputs))
         self.integrated = Integrated(self.scan_shape, pair_of(outputs), self._clock)
+        nothing = report_of(np.zeros((0, len(STAMPS)), np.int64), np.zeros(0, np.uint8), self._deadline)
+        self._account = Later(nothing, self._bank.fate.size)
         self._mean = MeanPattern()
-        self._counted = (self._clock(), self._board.counters["received"])
+        self._counted = deque([(self._clock(), self._board.counters["received"])], maxlen=_RATE_OVER)
 
     def tick(self) -> None:
         """Look again, if it is time."""
@@ -88,8 +93,7 @@ class Hub:
         if now >= self._due:
             self.state = {**self._progress(now), **self._commands()}
             self.state_version += 1
-            # The account of a large scan takes a while; at most a tenth of the time goes into it.
-            self._due = now + max(_STATE_PERIOD, (self._clock() - now) / _SHARE)
+            self._due = now + _STATE_PERIOD
 
     @property
     def parts(self) -> tuple[tuple[int, Changes], ...]:
@@ -134,6 +138,8 @@ class Hub:
         fate = self.changes.fate
         counts = {kind.name.lower(): int((fate == kind).sum()) for kind in Fate}
         done = fate.size - counts["waiting"]
+        # In a thread of its own for a large scan: of arrays that are written meanwhile, which moves counts by a few.
+        self._account.ask(report_of, self._bank.stamps, self._bank.fate, self._deadline)
         ended = self.generation > 0 and (done == fate.size or counters["finished"] == self.generation)
         return {
             "phase": "finished" if ended else "acquiring" if done else "waiting",
@@ -143,12 +149,13 @@ class Hub:
             "rate": self._rate(now, counters["received"]),
             "counters": counters,
             "fates": counts,
-            "latency": report_of(self._bank.stamps, self._bank.fate, self._deadline).as_json(),
+            "latency": self._account.answer.as_json(),
         }
 
     def _rate(self, now: float, received: int) -> float:
-        """Patterns per second since the last statement."""
-        (before, count), self._counted = self._counted, (now, received)
+        """Patterns per second over the last statements."""
+        before, count = self._counted[0]
+        self._counted.append((now, received))
         return max(received - count, 0) / (now - before) if now > before else 0.0
 
     def _commands(self) -> dict[str, Any]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parscope.live.kernels.integrate import icom, without_plane
 from parscope.serve.live.changes import Changes
+from parscope.serve.live.later import Later
 
-_PERIOD, _SHARE = 0.5, 0.1
+_PERIOD = 0.5
+
+_Made = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
 class Integrated:
@@ -30,24 +34,32 @@ class Integrated:
     ) -> None:
         self.changes = Changes(scan_shape, 1)
         self._pair, self._clock = pair, clock
-        self._next, self._seen = -np.inf, 0
+        nothing = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.uint8)
+        self._later: Later[_Made] = Later(nothing, scan_shape[0] * scan_shape[1])
+        self._next, self._seen, self._taken = -np.inf, 0, 0
 
     def follow(self, source: Changes) -> None:
-        """Make it anew, if something has changed and it is time: at most a tenth of the time goes into it.
+        """Make it anew, if something has changed and it is time.
 
         Parameters
         ----------
         source : Changes
             Of the maps it follows from.
         """
-        start = self._clock()
-        if self._pair is None or start < self._next or not source.since(self._seen).size:
-            return
-        self._seen = source.version
-        name, y, x = self._pair
-        com_y, com_x = (source.values[:, :, column].astype(np.float64) for column in (y, x))
-        if name == "com":
-            com_y, com_x = without_plane(com_y, com_x)
-        made = icom(com_y, com_x).astype(np.float32)
-        self.changes.look(made.reshape(-1, 1), source.fate.ravel())
-        self._next = start + max(_PERIOD, (self._clock() - start) / _SHARE)
+        now, later = self._clock(), self._later
+        if self._pair is not None and not later.busy and now >= self._next and source.since(self._seen).size:
+            self._seen, self._next = source.version, now + _PERIOD
+            name, y, x = self._pair
+            later.ask(_made, name, source.values[:, :, [y, x]].astype(np.float64), source.fate.copy())
+        if later.number > self._taken:
+            self._taken = later.number
+            made, fate = later.answer
+            self.changes.look(made.reshape(-1, 1), fate.ravel())
+
+
+def _made(name: str, pair: NDArray[np.float64], fate: NDArray[np.uint8]) -> _Made:
+    """The map; a centre of mass needs its plane taken away, deflections have none."""
+    com_y, com_x = pair[:, :, 0], pair[:, :, 1]
+    if name == "com":
+        com_y, com_x = without_plane(com_y, com_x)
+    return icom(com_y, com_x).astype(np.float32), fate

@@ -51,8 +51,9 @@ def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``name``, ``title``, ``unit`` as shown, ``scale`` to it, ``look`` (name of the colours), ``kind`` (``value`` or
-        ``angle``), ``centre`` (``zero`` or ``median`` for values on both sides of it, else None), and ``columns``: the
-        outputs it is made of. The column after the last output is the integrated deflection.
+        ``angle``), ``centre`` (``zero`` or ``median`` for values on both sides of it, else None), ``axes`` of
+        directions, and ``columns``: the outputs it is made of. The column after the
+        last output is the integrated deflection.
 
     Examples
     --------
@@ -68,8 +69,17 @@ def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     unit = outputs[y].unit
     return [
         *shown,
-        _spec(f"{name}.angle", "direction of deflection", "°", "cyclic", [y, x], kind="angle", centre=_centre(name)),
-        _spec("icom", "integrated deflection", f"{unit} × step", "sequential", [len(outputs)]),
+        _spec(
+            f"{name}.angle",
+            "direction of deflection",
+            "°",
+            "cyclic",
+            [y, x],
+            kind="angle",
+            centre=_centre(name),
+            axes="scan" if name == "dpc" else "detector",
+        ),
+        _spec("icom", "integrated CoM", f"{unit}·step", "sequential", [len(outputs)]),
     ]
 
 

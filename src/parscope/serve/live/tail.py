@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,13 @@ class JournalTail:
         return list(self._last)[-number:][::-1] if number > 0 else []
 
     def _take(self, line: bytes) -> None:
-        """Take a record; a line that was cut short when a process died is none."""
-        try:
-            record = json.loads(line)
-        except ValueError:
-            return
-        kind = record.get("t") if isinstance(record, dict) else None
+        """Take a line; one that was cut short when a process died says nothing."""
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            self._record(json.loads(line))
+
+    def _record(self, record: dict[str, Any]) -> None:
+        """Take a record."""
+        kind = record.get("t")
         if kind == "rules":
             self._rules, self.armed = record["rules"], False
             self._fired, self._held = Counter(), Counter()

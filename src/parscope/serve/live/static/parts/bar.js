@@ -79,7 +79,7 @@ export class Bar {
 
 /** A wheel: the colour of every direction, as it is seen on the map. */
 export class Wheel {
-  constructor({ table, title }) {
+  constructor({ table, title, axes }) {
     const side = 128, canvas = make("canvas", { class: "wheel", width: side, height: side, role: "img" });
     canvas.setAttribute("aria-label", `Colours of ${title}: 0 degrees to the right, 90 degrees down`);
     const context = canvas.getContext("2d"), image = context.createImageData(side, side);
@@ -94,7 +94,7 @@ export class Wheel {
       }
     }
     context.putImageData(image, 0, 0);
-    const words = make("p", {}, "Colour: where it points, as seen on the detector. 0° is to the right (+x), 90° down (+y).");
+    const words = make("p", {}, `Colour: where it points in the axes of the ${axes}. 0° is to the right (+x), 90° down (+y).`);
     this.element = make("div", { class: "bar wheelbar" }, canvas, words);
   }
 

@@ -36,7 +36,7 @@ export class MapCard {
     const [dy, dx] = this.step ?? [1, 1];
     this.canvas.style.aspectRatio = `${this.columns * dx} / ${this.rows * dy}`;
     this.context = this.canvas.getContext("2d");
-    this.bar = this.cyclic ? new Wheel({ table: this.table, title }) : new Bar({
+    this.bar = this.cyclic ? new Wheel({ table: this.table, title, axes: this.shown.axes }) : new Bar({
       table: this.table, unit, title, centred: Boolean(this.shown.centre),
       change: (low, high) => { [this.limits, this.byHand, this.dirty] = [[low, high], true, true]; this.label(); },
       reset: () => { [this.byHand, this.stale, this.dirty] = [false, true, true]; this.relimit(); },
@@ -136,7 +136,7 @@ export class MapCard {
     if (!at) return say(this.value, "\u00a0");
     const place = at[0] * this.columns + at[1];
     const code = this.surface.codes[place];
-    const span = this.limits ? (this.limits[1] - this.limits[0]) / 10 : undefined;
+    const span = this.limits ? this.limits[1] - this.limits[0] : undefined;
     const words = code === ANSWERED
       ? withUnit(digits(this.surface.values[place], span), this.shown.unit) : WORDS[code];
     return say(this.value, `y ${at[0]}, x ${at[1]}: ${words}`);

@@ -27,7 +27,7 @@ export class PatternPanel {
     } });
     this.context = this.canvas.getContext("2d");
     this.barPlace = make("div");
-    this.element = make("section", { class: "panel pattern", "aria-label": "Pattern" }, make("h2", {}, "Pattern"),
+    this.element = make("section", { class: "panel pattern", "aria-label": "Pattern" }, make("h2", {}, "Pattern (counts)"),
       make("div", { class: "choices" }, this.choice, make("label", {}, log, "log scale")), this.title,
       make("div", { class: "stage" }, this.canvas), this.value, this.barPlace, this.detectors.element);
     new ResizeObserver(() => { this.dirty = true; }).observe(this.canvas);

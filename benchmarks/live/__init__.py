@@ -1,1 +1,1 @@
-"""Benchmarks of the live stream."""
+"""Latency and throughput of the live pipeline, sender and receiver on one machine."""

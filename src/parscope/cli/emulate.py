@@ -40,26 +40,38 @@ class _Told:
 @app.command()
 def emulate(  # noqa: PLR0913 - every option of a command line is an argument
     detector: Annotated[str, typer.Argument(help=f"Which detector: {', '.join(DETECTORS)}.")] = "arina",
-    file: Annotated[Path | None, typer.Option(help="Scan whose patterns are shown [simulated disks].")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Scan whose patterns are shown; simulated ones if not given.")
+    ] = None,
     rate: Annotated[float, typer.Option(help="Images per second; 0 for as fast as possible.")] = 5000.0,
-    scan: Annotated[str | None, typer.Option(help="Scan positions, YxX [as in the file].")] = None,
+    scan: Annotated[str | None, typer.Option(help="Scan positions, YxX; those of the file if not given.")] = None,
     scan_shape: Annotated[str | None, typer.Option(help="Scan positions of the file, where it does not say.")] = None,
-    trigger: Annotated[str | None, typer.Option(help="External pulses per second, or hand [at the rate].")] = None,
+    trigger: Annotated[
+        str | None, typer.Option(help="External pulses per second, or hand; as the images if not given.")
+    ] = None,
     rest_port: Annotated[int, typer.Option(help="Port of the interface SIMPLON; 0 for any.")] = 8080,
     stream_port: Annotated[int, typer.Option(help="Port of stream V2; 0 for any.")] = 31001,
     v1_port: Annotated[int, typer.Option(help="Port of stream V1; 0 for any.")] = 9999,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
     fault: Annotated[
-        list[str] | None, typer.Option(help="Fault of the stream, as drop=0.001; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Fault, as drop=0.001; may be repeated: drop, duplicate, reorder, stale, truncate, corrupt, nodata, "
+            "jitter, no_start, no_end, two_clients."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = 7,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Parameter, as detector/roi_mode=merge2x2.")] = None,
     files: Annotated[Path | None, typer.Option(help="Folder in which the filewriter may write.")] = None,
     log: Annotated[Path | None, typer.Option(help="File for a line of JSON per series and kind of fault.")] = None,
     start: Annotated[int, typer.Option(help="Series to start without a command, as soon as a client is there.")] = 0,
-    queue: Annotated[int, typer.Option(help="Messages that wait for a client at most.")] = 10_000,
+    queue: Annotated[int, typer.Option(help="Messages that wait for a client at most; more are lost.")] = 10_000,
+    wait: Annotated[bool, typer.Option("--wait", help="Lose none: wait for a client whose queue is full.")] = False,
 ) -> None:
-    """Behave as a DECTRIS detector: SIMPLON over HTTP, streams V1 and V2, faults on request; until Ctrl-C."""
+    """Behave as a DECTRIS detector, with faults on request, until Ctrl-C.
+
+    Its interface SIMPLON is served over HTTP, its streams V1 and V2 over ZeroMQ.
+    """
     from parscope.live.emulator import Emulator, Faults, Scene
 
     if detector not in DETECTORS:
@@ -84,6 +96,7 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
         log=log,
         preset=dict(_parameter(text) for text in set_ or ()),
         most=queue,
+        patient=wait,
     )
     with emulator:
         _greet(emulator)

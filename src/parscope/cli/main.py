@@ -23,6 +23,8 @@ VERBS = {
     "simulate": "Simulate a scan whose truth is known.",
     "emulate": "Behave as a DECTRIS detector, with faults on request, until Ctrl-C.",
     "demo": "Simulate a strained crystal, map its strain and compare with the truth.",
+    "live": "Analyse a detector's stream pattern by pattern while the probe scans, record it, act on it.",
+    "tee": "Give a detector's stream to several programs, each of which gets all of it.",
     "collect": "Collect every file that appears in a folder, until Ctrl-C, with all of its metadata.",
     "find": "Find records of the catalog by any of their metadata.",
     "show": "Show a record: what its file says, where it is, its versions, what it was made from, what people said.",

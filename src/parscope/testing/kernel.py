@@ -85,7 +85,8 @@ def example_patterns() -> NDArray[np.uint8]:
         lattice=(16.0, 16.0, -90.0, 79.0),
         max_q=40.0,
     )
-    patterns = np.minimum(np.asarray(simulate(design).frames.data[:]), 254).astype(np.uint8).reshape(-1, 96, 96)
+    counts = np.minimum(np.asarray(simulate(design).frames.data[:]), 254).reshape(-1, 96, 96)
+    patterns: NDArray[np.uint8] = counts.astype(np.uint8)
     patterns[:, 2, 3], patterns[:, 90, 1] = 250, 255
     patterns.flags.writeable = False
     return patterns

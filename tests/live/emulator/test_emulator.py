@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, OptionError
 from parscope.live.emulator import Emulator, Faults, Scene
-from parscope.live.wire.messages import decode, read_start
-from tests.live.emulator.listening import listening, series, watched
+from parscope.live.wire.messages import appendix, decode, read_start
+from parscope.live.wire.v1 import translate
+from tests.live.emulator.listening import listening, read, series, watched
 
 
 def test_a_series_arrives_whole_in_order_and_as_it_was(scene: Scene, array: NDArray[np.uint8], tmp_path: Path) -> None:
@@ -182,6 +183,19 @@ def test_what_a_slow_client_has_no_room_for_is_dropped_and_counted() -> None:
     assert sorted([*found, *(n for n in lost if n >= 0)]) == list(range(2000))
 
 
+def test_a_patient_one_waits_for_a_client_and_for_its_room() -> None:
+    noise = np.random.default_rng(0).integers(0, 250, (4, 4, 192, 192)).astype(np.uint8)
+    emulator = Emulator(Scene(array=noise), rate=0, most=5, patient=True, preset={"detector/ntrigger": 2000})
+    with emulator as detector, zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.set(zmq.RCVHWM, 1)
+        socket.connect(detector.stream)
+        series = detector.start()
+        found = [socket.recv() for _ in range(2002)]
+        report = detector.machine.wait_for(series, 60)
+    assert (report.sent, report.faults) == (2000, {})
+    assert [decode(message).get("image_id") for message in found] == [None, *range(2000), None]
+
+
 def test_what_cannot_start_says_why(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"), Emulator(Scene(path=tmp_path / "none.h5")):
         pass
@@ -198,3 +212,41 @@ def test_what_cannot_start_says_why(scene: Scene, tmp_path: Path) -> None:
             Emulator(scene, ports=(int(first.address.rsplit(":")[-1]), 0, 0)),
         ):
             pass
+
+
+@pytest.mark.parametrize("compression", ["bslz4", "lz4", "none"])
+def test_the_older_stream_says_the_same(scene: Scene, array: NDArray[np.uint8], compression: str) -> None:
+    preset = {"stream/format": "legacy", "stream/header_detail": "all", "detector/compression": compression}
+    with watched(Emulator(scene, rate=2000, preset=preset), legacy=True) as (detector, client):
+        report = detector.run()
+        client.await_messages(32)
+        detector.dcu.write("stream", "image_appendix", {"run": 5})
+        detector.dcu.write("stream", "header_detail", "none")
+        detector.run()
+        client.await_messages(64)
+    assert (report.sent, [len(parts) for parts in client.parts]) == (30, [5] + [4] * 30 + [1, 1] + [5] * 30 + [1])
+    translated = [translate(parts) for parts in client.parts[:32]]
+    assert translated[0] is not None
+    told = read_start(translated[0])
+    assert (told.number, told.images, told.shape, told.mask is not None) == (1, 30, (32, 24), True)
+    assert appendix(told)["scan_shape"] == [5, 6]
+    assert told.metadata["frame_time"] == 0.0005
+    images = [decode(message or b"") for message in translated[1:31]]
+    assert [image["image_id"] for image in images] == list(range(30))
+    assert {image["stop_time"][0] - image["start_time"][0] for image in images} == {499_900}
+    np.testing.assert_array_equal([image["data"]["threshold_1"] for image in images], array.reshape(30, 32, 24))
+    assert [json.loads(client.parts[place][0])["htype"] for place in (31, 32)] == ["dseries_end-1.0", "dheader-1.0"]
+    assert json.loads(client.parts[40][4])["run"] == 5
+
+
+def test_faults_of_the_older_stream_are_where_the_log_says(scene: Scene) -> None:
+    preset = {"stream/format": "legacy", "detector/ntrigger": 600}
+    with watched(Emulator(scene, rate=0, faults=ALL, preset=preset), legacy=True) as (detector, client):
+        report = detector.run()
+        client.await_messages(report.sent + 2)
+    images = [read(translate(parts) or b"") for parts in client.parts[1:-1]]
+    own = [image for image in images if image["series_id"] == 1]
+    assert [image["image_id"] for image in images if image["series_id"] == 0] == list(report.faults["stale"])
+    assert set(range(600)) - {image["image_id"] for image in own} == set(report.faults["drop"])
+    damaged = {image["image_id"] for image in own if "damaged" in image}
+    assert damaged == {*report.faults["truncate"], *report.faults["corrupt"]}

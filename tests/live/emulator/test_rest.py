@@ -175,6 +175,8 @@ def test_triggers_by_command_take_their_images_and_end_the_series(
 def test_a_trigger_may_bring_its_counting_time(remote: Remote, emulator: tuple[Emulator, Client]) -> None:
     remote.config(trigger_mode="inte", ntrigger=2)
     number = remote.order("arm")["sequence id"]
+    for value in ("long", 0, True):
+        assert f"{value!r} is no number above zero" in remote.put("detector/api/1.8.0/command/trigger", value).text
     remote.order("trigger", 0.002)
     remote.order("trigger")
     emulator[0].machine.wait_for(number, 60)
@@ -195,7 +197,8 @@ def test_pulses_by_hand_take_an_image_or_a_line(remote: Remote, emulator: tuple[
         assert f"trigger_mode is {mode}" in answer.text
         detector.pulse()
         remote.await_state("ready")
-        detector.pulse(pulses - 1)
+        assert "'1' is no whole number above zero" in remote.put("detector/api/1.8.0/command/pulse", "1").text
+        remote.order("pulse", pulses - 1)
         assert detector.machine.wait_for(number, 60).images == images * pulses
         while not any(m["type"] == "end" for m in series(client, number)):
             client.await_messages(len(client.parts) + 1)

@@ -155,6 +155,12 @@ def test_what_is_sent_stays_within_its_limits() -> None:
     assert json.loads(made.message(decisions[3]))["values"] == {"x.a": None, "b.counts": 9}
 
 
+def test_a_message_carries_what_the_condition_names_unless_told_otherwise() -> None:
+    made = decider("when (b > 1 or x.a > 1) and not x.a > 9: send udp://h:1", "when b > 1: send x.a to udp://h:1")
+    told = [json.loads(made.message(d))["values"] for d in made.decide(0, np.array([2.0, 5.0]), 0, 0)]
+    assert told == [{"b.counts": 5, "x.a": 2}, {"x.a": 2}]
+
+
 def test_the_watchdog_gets_the_safe_action_of_every_rule_that_has_one() -> None:
     made = decider("when x.a > 1: send udp://h:1", "stop: when b > 1: send udp://h:1 else send x.a to udp://h:2")
     made.decide(5, np.zeros(2), 0, 0)

@@ -72,6 +72,16 @@ def test_more_than_may_wait_is_dropped_and_told(file: Path) -> None:
     assert list(read(file)) == [{"t": "dropped", "lines": 3}, *({"t": "decision", "number": n} for n in (0, 1))]
 
 
+def test_much_at_once_is_written_in_parts_and_all_of_it_at_the_end(file: Path) -> None:
+    journal = Journal(file, pause=600)
+    for number in range(1700):
+        journal.add({"t": "decision", "number": number})
+    journal._write()
+    assert 0 < len(list(read(file))) < 1700
+    journal.close()
+    assert [record["number"] for record in read(file)] == list(range(1700))
+
+
 def test_a_full_disk_is_told_once_there_is_room(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write, full = os.write, True
 
@@ -82,11 +92,15 @@ def test_a_full_disk_is_told_once_there_is_room(file: Path, monkeypatch: pytest.
             return write(descriptor, data[:10])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    journal = Journal(file, pause=600)
+    journal, other = Journal(file, pause=600), Journal(file.with_name("other.jsonl"), pause=600)
     journal.add({"t": "decision", "number": 0})
     monkeypatch.setattr(os, "write", cut_short)
     journal._write()
     assert (journal.dropped, journal.fault) == (1, "No space left on device")
+    for number in range(2000):  # nor does it wait for room when it is closed
+        other.add({"t": "decision", "number": number})
+    other.close()
+    assert other.dropped == 2000
     full = False
     journal.add({"t": "decision", "number": 1})
     journal._write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ from bluesky import RunEngine
 from bluesky.plans import fly
 from bluesky.utils import FailedStatus
 
+from parscope.core.errors import MissingExtraError
 from parscope.core.stream import Fate
 from parscope.live.kernels import Output
 from parscope.live.sinks.bluesky import LiveScan
@@ -70,6 +72,12 @@ def test_a_plan_flies_a_scan_and_gets_its_maps_line_by_line(engine: Any) -> None
     np.testing.assert_array_equal(events[1]["stem-com-y"], [3, np.nan, 5])
     np.testing.assert_array_equal(events[1]["stem-fate"], [Fate.ANSWERED, Fate.LOST, Fate.ANSWERED])
     assert documents[-1][1]["exit_status"] == "success"
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ophyd_async.core", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'parscope\[bluesky\]'"):
+        LiveScan("stem", Scan()).kickoff()
 
 
 def test_a_scan_that_does_not_begin_fails_the_plan(engine: Any) -> None:

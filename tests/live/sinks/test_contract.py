@@ -12,9 +12,9 @@ import pytest
 import zmq
 
 from parscope.core import registry
-from parscope.core.contracts import Sink
 from parscope.core.errors import MissingExtraError, OptionError, OutputError
 from parscope.live.sinks.address import host_and_port, make_sink
+from parscope.testing import check_sink
 
 MESSAGE = json.dumps({"rule": "hot", "action": "act", "series": 1, "position": 2, "values": {"a": 1}}).encode()
 
@@ -43,18 +43,32 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("scheme", registry.names("parscope.sinks"))
 def test_every_sink_keeps_the_contract(scheme: str) -> None:
     made = make_sink(address(scheme))
-    assert isinstance(made, Sink)
     assert made.name == scheme
-    made.close()  # was never open
-    with pytest.raises(OutputError, match="is not open"):
-        made.send(MESSAGE)
-    for _ in range(2):  # it may be opened again
-        made.open()
-        made.send(MESSAGE)
-        made.close()
-        made.close()
-    with pytest.raises(OutputError, match="is not open"):
-        made.send(MESSAGE)
+    check_sink(made)
+
+
+class Deaf:
+    """Takes what it is given even if it is closed."""
+
+    name, dropped = "deaf", 0
+
+    def open(self) -> None:
+        """Nothing."""
+
+    def send(self, message: bytes) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_a_sink_that_does_not_keep_it_is_told() -> None:
+    with pytest.raises(AssertionError, match="a sink that is not open raises OutputError"):
+        check_sink(Deaf())
+    named = Deaf()
+    named.name = "Deaf sink"
+    with pytest.raises(AssertionError, match="its name is a word in lower case"):
+        check_sink(named)
 
 
 @pytest.mark.parametrize(

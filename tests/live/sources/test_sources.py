@@ -15,7 +15,9 @@ from parscope.core.registry import load, names
 from parscope.core.stream import Series
 from parscope.live.sources.address import Wishes, make_source
 from parscope.live.wire.encode import end_message, image_message, start_message
+from parscope.live.wire.errors import MessageError
 from parscope.live.wire.messages import appendix, decode, read_start
+from parscope.live.wire.v1 import end_parts, image_parts, start_parts
 
 ADDRESSES = {
     "tcp": "tcp://localhost:31001",
@@ -143,6 +145,46 @@ def test_a_detector_s_messages_come_as_they_are(low_latency: bool) -> None:
     for message in sent:
         push.send(message)
     assert [bytes(source.receive(10) or b"") for _ in sent] == sent
+    source.close()
+    push.close(0)
+    context.term()
+
+
+@pytest.mark.parametrize("low_latency", [False, True])
+def test_stream_v1_comes_out_as_v2(low_latency: bool) -> None:
+    series = Series(3, "", 2, (8, 8), "uint16", ("threshold_1",))
+    patterns = np.random.default_rng(1).poisson(4, (2, 8, 8)).astype(np.uint16)
+    context = zmq.Context()
+    push = context.socket(zmq.PUSH)
+    port = push.bind_to_random_port("tcp://127.0.0.1")
+    source = make_source(f"v1://127.0.0.1:{port}", Wishes(low_latency=low_latency))
+    source.open()
+    push.send_multipart(start_parts(series))
+    for number, one in enumerate(patterns):
+        push.send_multipart(image_parts(series, number, one))
+    push.send_multipart([b'{"htype": "dimage-1.0", "series": 3}', b"cut"])
+    push.send_multipart(end_parts(series))
+    got = [bytes(source.receive(10) or b"") for _ in range(5)]
+    source.close()
+    push.close(0)
+    context.term()
+    assert read_start(got[0]).shape == (8, 8)
+    images = [decode(message) for message in got[1:3]]
+    assert np.array_equal([one["data"]["threshold_1"] for one in images], patterns)
+    with pytest.raises(MessageError):
+        decode(got[3])
+    assert decode(got[4])["type"] == "end"
+
+
+def test_stream_v2_on_the_port_of_v1_is_told() -> None:
+    context = zmq.Context()
+    push = context.socket(zmq.PUSH)
+    port = push.bind_to_random_port("tcp://127.0.0.1")
+    source = make_source(f"v1://127.0.0.1:{port}", Wishes())
+    source.open()
+    push.send(end_message(Series(3, "a", 2, (8, 8), "uint8", ("threshold_1",))))
+    with pytest.raises(InputError, match="speaks stream V2 here; leave out --v1"):
+        source.receive(10)
     source.close()
     push.close(0)
     context.term()

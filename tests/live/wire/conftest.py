@@ -25,7 +25,7 @@ def patterns() -> Patterns:
 
     def make(shape: tuple[int, int], dtype: str) -> NDArray[Any]:
         rng = np.random.default_rng(shape[0] * 1000 + shape[1])
-        frame = rng.poisson(0.2 + 30 * np.exp(-np.linspace(-3, 3, shape[1]) ** 2), shape)
+        frame = rng.poisson(0.2 + 30 * np.exp(-(np.linspace(-3, 3, shape[1]) ** 2)), shape)
         frame[: shape[0] // 3] = 0
         frame[-1] = np.arange(shape[1]) % 5
         frame = frame.astype(dtype)

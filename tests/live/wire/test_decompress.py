@@ -185,6 +185,16 @@ def test_bytes_that_say_their_size() -> None:
             unpack(struct.pack(">Q", size) + packed.data[8:], algorithm, 4)
 
 
+@OWN
+@pytest.mark.parametrize(("offset", "length"), [(-4, 600), (0, 10**9), (10**6, 4)])
+def test_samples_that_are_not_in_the_message(patterns, offset, length, own) -> None:
+    packed = pack(patterns((24, 20), "uint16"))
+    with pytest.raises(MessageError, match="not in this message"):
+        Decompressor((24, 20), "uint16", own).decode(
+            packed.data, replace(payload(packed), offset=offset, length=length)
+        )
+
+
 def test_one_block_of_lz4_by_the_book() -> None:
     # a literal, a match of a period of one, one of a period of three, and the last literals
     data = np.frombuffer(b"\x11a\x01\x00" + b"\x30xyz\x03\x00" + b"\x20XY", np.uint8)

@@ -11,6 +11,8 @@ from parscope.live.emulator.machine import Machine
 from parscope.live.emulator.modules import now
 from parscope.live.emulator.parameters import Parameter
 
+_MOST = 1e9
+
 
 class Dcu:
     """What an address of the interface stands for.
@@ -106,7 +108,8 @@ class Dcu:
         module, name : str
             As in the address: ``detector``, ``arm``.
         value : float, optional
-            Counting time of one trigger, for ``trigger`` in the mode ``inte``, [s].
+            Counting time of one trigger, for ``trigger`` in the mode ``inte``, [s]; number of pulses, for ``pulse``,
+            which no real detector has.
 
         Returns
         -------
@@ -120,21 +123,20 @@ class Dcu:
         OptionError
             If the state does not allow it.
         """
-        action = self._commands(module)[name]
-        answer: dict[str, int] | None = action(value) if name == "trigger" else action()
-        return answer
+        return self._commands(module, value)[name]()
 
-    def _commands(self, module: str) -> dict[str, Callable[..., dict[str, int] | None]]:
-        """Commands of a module."""
+    def _commands(self, module: str, value: Any = None) -> dict[str, Callable[[], dict[str, int] | None]]:
+        """Commands of a module, for what came with one of them."""
         machine = self.machine
-        known: dict[str, dict[str, Callable[..., dict[str, int] | None]]] = {
+        known: dict[str, dict[str, Callable[[], dict[str, int] | None]]] = {
             "detector": {
                 "initialize": machine.initialize,
                 "arm": machine.arm,
-                "trigger": machine.trigger,
+                "trigger": lambda: machine.trigger(_number(value, "trigger", int, float)),
                 "disarm": machine.disarm,
                 "cancel": machine.disarm,
                 "abort": machine.abort,
+                "pulse": lambda: machine.pulse(_number(value, "pulse", int)),
                 "status_update": lambda: None,
                 "hv_reset": lambda: None,
             },
@@ -166,7 +168,9 @@ class Dcu:
             "stream": {
                 "state": lambda: acts("stream"),
                 "error": list,
-                "dropped": lambda: int(machine.camera.status()["dropped"]),
+                "dropped": lambda: machine.camera.status()["dropped"],
+                # No real detector tells this; two clients that take half of the images each are found by it.
+                "clients": lambda: machine.camera.status()["clients"],
             },
             "filewriter": {
                 "state": lambda: acts("filewriter"),
@@ -183,3 +187,10 @@ class Dcu:
         """Delete the files that this detector wrote."""
         while self.machine.files:
             Path(self.machine.folder, self.machine.files.pop()).unlink(missing_ok=True)
+
+
+def _number(value: Any, command: str, *kinds: type) -> Any:
+    """A number above zero that came with a command, None if none came."""
+    if value is not None and (type(value) not in kinds or not 0 < value < _MOST):
+        raise OptionError(f"{value!r} is no {'number' if float in kinds else 'whole number'} above zero", command)
+    return value

@@ -56,6 +56,15 @@ class Emulator:
         Parameters after switching on that differ: ``{"stream/format": "legacy"}``.
     most : int, default 10000
         Messages that wait for a client at most.
+    patient : bool, default False
+        Whether a client whose queue is full is waited for, which no detector does: what comes then is lost otherwise.
+
+    Raises
+    ------
+    OptionError
+        If the rate or the folder cannot be; on entry also if a port is taken, or a preset is no parameter.
+    InputError
+        On entry, if the patterns cannot be opened.
 
     Examples
     --------
@@ -78,14 +87,19 @@ class Emulator:
     log: Path | None = None
     preset: Mapping[str, Any] = field(default_factory=dict)
     most: int = 10_000
+    patient: bool = False
 
-    def __enter__(self) -> Self:
-        """Start the process that sends, and the HTTP interface."""
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
         if not (0 <= self.rate <= 1e6):
             raise OptionError(f"{self.rate} is not within 0 and 1e6 per second", "rate")
         if self.files is not None and not self.files.is_dir():
             raise OptionError("there is no such folder", str(self.files), "make it, or choose another")
-        setup = Setup(self.scene, self.faults, self.seed, self.host, (self.ports[1], self.ports[2]), self.most)
+
+    def __enter__(self) -> Self:
+        """Start the process that sends, and the HTTP interface."""
+        ports = (self.ports[1], self.ports[2])
+        setup = Setup(self.scene, self.faults, self.seed, self.host, ports, self.most, self.patient)
         self._sender = Sender(setup)
         try:
             self._log: IO[str] | None = self.log.open("a", encoding="utf-8") if self.log else None
@@ -145,6 +159,11 @@ class Emulator:
     def status(self) -> Mapping[str, int]:
         """What is counted while it runs: ``sent``, ``dropped``, ``clients``."""
         return self._sender.status()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process that sends: for whoever gives it a processor of its own."""
+        return self._sender.pid
 
     def wait_for_clients(self, clients: int = 1, seconds: float = 60.0) -> None:
         """Wait until clients are connected to the streams.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from parscope.core.errors import OptionError
 from parscope.live.emulator.job import Job, Report
@@ -28,7 +28,7 @@ class Camera(Protocol):
     def stop(self, *, at_once: bool) -> None:
         """End the series: after the image at hand, or at once and without a message of its end."""
 
-    def status(self) -> Mapping[str, Any]:
+    def status(self) -> Mapping[str, int]:
         """Numbers that are read while it runs: ``dropped``, ``clients``, ``sent``."""
 
 
@@ -140,13 +140,13 @@ class Machine:
         self._until(lambda: self.state != "acquire" or self.series != number)
         return {"sequence id": number}
 
-    def pulse(self, pulses: int = 1) -> None:
+    def pulse(self, pulses: int | None = None) -> None:
         """Give external pulses by hand, as a scan engine does, without waiting for the images.
 
         Parameters
         ----------
-        pulses : int, default 1
-            How many, one right after the other.
+        pulses : int, optional
+            How many, one right after the other; one if not given.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class Machine:
             mode = self.modules.values["detector"]["trigger_mode"]
             if mode.startswith("int") or (self.pace.pulse is None or self.pace.pulse >= 0):
                 raise OptionError("pulses are not given by hand", "pulse", "set exte or exts, and --trigger hand")
-            self._release(pulses, -1)
+            self._release(1 if pulses is None else pulses, -1)
 
     def disarm(self) -> dict[str, int]:
         """End the series after the image at hand; ``cancel`` is the same.

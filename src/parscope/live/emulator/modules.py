@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from parscope.core.errors import OptionError
 from parscope.live.emulator.job import Filing, Imaging, Job, Timing
 from parscope.live.emulator.parameters import FILEWRITER, MONITOR, STREAM, Parameter, detector_parameters, follow
 
@@ -42,6 +43,11 @@ class Modules:
         Depth of the images of the source, [bit].
     preset : mapping
         Values after switching on that differ from those of the factory: ``detector/ntrigger``, ...
+
+    Raises
+    ------
+    OptionError
+        If there is no such parameter, or it does not take the value.
     """
 
     def __init__(self, pattern: tuple[int, int], bits: int, preset: Mapping[str, Any]) -> None:
@@ -62,6 +68,8 @@ class Modules:
             self.values[module] = {name: parameter.value for name, parameter in parameters.items()}
         for place, value in self.preset.items():
             module, _, name = place.partition("/")
+            if name not in self.parameters.get(module, {}):
+                raise OptionError(f"there is no {place}", "--set", "name it as detector/roi_mode")
             self._put(module, name, self.parameters[module][name].accept(name, value))
 
     def describe(self, module: str, name: str) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""The messages of a series in stream V2, made before it starts and sent again and again with other numbers in them."""
+"""The messages of a series, made before it starts and sent again and again with other numbers in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from parscope.core.stream import Series
 from parscope.live.emulator.faults import Variant
@@ -12,6 +14,9 @@ from parscope.live.emulator.frames import Views
 from parscope.live.emulator.job import Imaging, Job
 from parscope.live.wire.encode import end_message, image_message, patch, start_message
 from parscope.live.wire.pack import Packed, pack
+from parscope.live.wire.v1 import CHANNEL, end_parts, image_parts, start_parts
+
+Message = TypeVar("Message")
 
 _HEADER = 12
 _SAME = (
@@ -113,7 +118,8 @@ def damaged(part: Packed, variant: int) -> bytes:
     bytes
     """
     if variant == Variant.TRUNCATED or part.algorithm == "none":
-        return part.data[: len(part.data) // 2]
+        # What frames the blocks stays whole, so that something of it can be sent in any stream.
+        return part.data[: min(len(part.data) - 1, max(_HEADER + 4, len(part.data) // 2))]
     content = bytearray(part.data)
     length = int.from_bytes(content[_HEADER : _HEADER + 4], "big")
     if part.algorithm == "lz4":
@@ -125,8 +131,8 @@ def damaged(part: Packed, variant: int) -> bytes:
     return bytes(content)
 
 
-class Roll2:
-    """Messages of stream V2, one for every pattern, in which the numbers of an image are replaced.
+class Roll(ABC, Generic[Message]):
+    """The messages of one series after the other.
 
     Parameters
     ----------
@@ -137,8 +143,8 @@ class Roll2:
     def __init__(self, views: Views) -> None:
         self.views = views
         self._made: tuple[Any, ...] = ()
-        self._whole: dict[int, bytearray] = {}
-        self._faulty: dict[tuple[int, int], bytearray] = {}
+        self._whole: dict[int, Message] = {}
+        self._faulty: dict[tuple[int, int], Message] = {}
 
     def load(self, job: Job) -> None:
         """Make all messages of a series, or take those of the one before, if the patterns look the same.
@@ -154,28 +160,62 @@ class Roll2:
             If a pattern cannot be read.
         """
         self.job, self.series = job, make_series(job, self.views)
-        appendix = job.header["image_appendix"]
-        self._extra = {"sent_ns": 0, **(appendix if isinstance(appendix, dict) else {"image_appendix": appendix})}
-        if self._made != (made := (job.imaging, repr(appendix))):
+        self.appendix = job.header["image_appendix"]
+        if self._made != (made := (job.imaging, repr(self.appendix))):
             self._made, self._whole = made, {}
         self._faulty = {}
-        for slot in self._slots():
+        # What a scan shows of a grid that is wider than it is made when it comes to be needed.
+        for slot in range(min(job.timing.total, self.views.count)):
             if slot not in self._whole:
                 self._whole[slot] = self._message(slot, Variant.WHOLE)
             self._brand(self._whole[slot], job.series)
 
-    def _slots(self) -> Iterator[int]:
-        """Patterns that the series shows."""
-        total, (y, x) = self.job.timing.total, self.views.grid
-        # A scan that is narrower than the grid skips columns of it: those are made when they come to be needed.
-        return iter(range(self.views.count if total >= y * x else min(total, self.views.count)))
+    def _find(self, row: Sequence[int]) -> Message:
+        """The message for an image with its variant and slot."""
+        variant, slot = row[1], row[2]
+        found = self._faulty.get((variant, slot)) if variant else self._whole.get(slot)
+        if found is None:
+            found = self._message(slot, variant)
+            self._brand(found, self._number(variant))
+            self._faulty[variant, slot] = found
+            if not variant:
+                self._whole[slot] = found
+        return found
+
+    def _number(self, variant: int) -> int:
+        """Of the series that a message names."""
+        return max(0, self.job.series - 1) if variant == Variant.STALE else self.job.series
+
+    @property
+    def _header(self) -> Any:
+        """What a client has set for the start."""
+        return self.job.header["header_appendix"] or None
+
+    @abstractmethod
+    def _message(self, slot: int, variant: int) -> Message:
+        """Make a message."""
+
+    @abstractmethod
+    def _brand(self, message: Message, series: int) -> None:
+        """Make a message one of a series."""
+
+
+class Roll2(Roll[bytearray]):
+    """Messages of stream V2, in which the numbers of an image are replaced.
+
+    Parameters
+    ----------
+    views : Views
+        Patterns.
+    """
 
     def _message(self, slot: int, variant: int) -> bytearray:
+        appendix = self.appendix
+        extra = {"sent_ns": 0, **(appendix if isinstance(appendix, dict) else {"image_appendix": appendix})}
         channels = packed(self.views, self.job.imaging, slot, variant)
-        return bytearray(image_message(self.series, 0, channels, (0, 0), self._extra))
+        return bytearray(image_message(self.series, 0, channels, (0, 0), extra))
 
     def _brand(self, message: bytearray, series: int) -> None:
-        """Make a message one of a series."""
         patch(message, series=series)
         unique = f"{self.job.unique[:13]}{series:013d}"
         for key, text in ((_UNIQUE, unique), (_DATE, f"{self.job.header['date'][:26]}Z")):
@@ -189,7 +229,7 @@ class Roll2:
         -------
         bytes
         """
-        return start_message(self.series, self.job.header["header_appendix"] or None)
+        return start_message(self.series, self._header)
 
     def end(self) -> bytes:
         """The message at its end.
@@ -217,18 +257,78 @@ class Roll2:
         bytearray
             The message, valid until the next call.
         """
-        image, variant, slot = row[0], row[1], row[2]
-        message = self._whole.get(slot) if not variant else None
-        if message is None:
-            message = self._other(variant, slot)
-        patch(message, image=image, times=(start_ns, stop_ns), sent_ns=sent_ns)
+        message = self._find(row)
+        patch(message, image=row[0], times=(start_ns, stop_ns), sent_ns=sent_ns)
         return message
 
-    def _other(self, variant: int, slot: int) -> bytearray:
-        """A message that was not made before the series, kept for the next time."""
-        found = self._faulty.get((variant, slot))
-        if found is None:
-            found = self._faulty[variant, slot] = self._message(slot, variant)
-            before = max(0, self.job.series - 1)
-            self._brand(found, before if variant == Variant.STALE else self.job.series)
-        return found
+
+class Roll1(Roll[list[bytes]]):
+    """Messages of stream V1, of which the parts with the numbers of an image are replaced.
+
+    It has one channel. The time of sending goes along only where a client has set an ``image_appendix``, because some
+    receivers want messages of four parts.
+
+    Parameters
+    ----------
+    views : Views
+        Patterns.
+    """
+
+    def _message(self, slot: int, variant: int) -> list[bytes]:
+        first = next(iter(packed(self.views, self.job.imaging, slot, variant).values()))
+        parts = image_parts(self.series, 0, first)
+        return [json.loads(parts[0])["hash"].encode(), *parts[1:3]]
+
+    def _brand(self, message: list[bytes], series: int) -> None:
+        """Nothing of a series is in what is kept."""
+
+    def start(self) -> list[bytes]:
+        """The parts of the message at its start.
+
+        Returns
+        -------
+        list of bytes
+        """
+        if self.job.header["header_detail"] == "none":
+            return [
+                json.dumps({"htype": "dheader-1.0", "series": self.series.number, "header_detail": "none"}).encode()
+            ]
+        series = replace(self.series, channels=(CHANNEL,))
+        hidden = ("date", "header_appendix", "image_appendix", "header_detail")
+        config = {name: value for name, value in self.job.header.items() if name not in hidden}
+        return start_parts(series, config, self._header)
+
+    def end(self) -> list[bytes]:
+        """The parts of the message at its end.
+
+        Returns
+        -------
+        list of bytes
+        """
+        return end_parts(self.series)
+
+    def image(self, row: Sequence[int], start_ns: int, stop_ns: int, sent_ns: int) -> list[bytes]:
+        """One image.
+
+        Parameters
+        ----------
+        row : sequence of int
+            Its number, `Variant` and slot.
+        start_ns, stop_ns : int
+            Of its exposure, after the start of the series, [ns].
+        sent_ns : int
+            Monotonic clock of this machine, [ns].
+
+        Returns
+        -------
+        list of bytes
+            Its parts.
+        """
+        digest, form, data = self._find(row)
+        head = b'{"htype":"dimage-1.0","series":%d,"frame":%d,"hash":"%s"}' % (self._number(row[1]), row[0], digest)
+        times = b'{"htype":"dconfig-1.0","start_time":%d,"stop_time":%d,"real_time":%d}'
+        parts = [head, form, data, times % (start_ns, stop_ns, stop_ns - start_ns)]
+        if not self.appendix:
+            return parts
+        told = self.appendix if isinstance(self.appendix, dict) else {"image_appendix": self.appendix}
+        return [*parts, json.dumps({"sent_ns": sent_ns, **told}).encode()]

@@ -20,7 +20,7 @@ from parscope.live.emulator.frames import Scene
 from parscope.live.emulator.job import Job
 from parscope.live.emulator.machine import Machine
 from parscope.live.emulator.outlet import Outlet
-from parscope.live.emulator.roll import Roll2
+from parscope.live.emulator.roll import Roll1, Roll2
 from parscope.live.emulator.series import Shooter, Word
 
 _LOOK = 0.02
@@ -45,6 +45,8 @@ class Setup:
         Of stream V2 and V1; 0 for any that is free.
     most : int
         Messages that wait for a client at most.
+    patient : bool
+        Whether a client whose queue is full is waited for.
     """
 
     scene: Scene
@@ -53,6 +55,7 @@ class Setup:
     host: str
     ports: tuple[int, int]
     most: int
+    patient: bool
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,11 @@ class Sender:
             raise answer
         self.facts: Facts = answer
         self._listener: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid or 0
 
     def attach(self, machine: Machine) -> None:
         """Tell a state machine from now on what happens.
@@ -229,7 +237,7 @@ class _Studio:
     def __init__(self, setup: Setup, words: MutableSequence[int], pipe: Connection) -> None:
         self.setup, self.words, self.pipe = setup, words, pipe
         self.views = setup.scene.open()
-        self.rolls = {2: Roll2(self.views)}
+        self.rolls: dict[int, Roll1 | Roll2] = {1: Roll1(self.views), 2: Roll2(self.views)}
         self.context = zmq.Context()
         self.outlets: dict[int, Outlet] = {}
         for version, port in zip((2, 1), setup.ports, strict=True):
@@ -282,7 +290,7 @@ class _Studio:
             gc.collect()
             gc.disable()
             shooter = Shooter(job, self.views, roll, planner, self.words, lambda done: self._tell("waiting", done))
-            report = shooter.run(self.outlets.get(job.version))
+            report = shooter.run(self.outlets.get(job.version), self.setup.patient)
             if job.filing is not None:
                 missing = planner.marks.get("nodata", ())
                 report = replace(report, files=write_files(job, job.filing, self.views, report.images, missing))

@@ -20,7 +20,7 @@ from parscope.live.emulator.outlet import Outlet
 _KEPT = 4_000_000
 _NAP, _MARGIN = 1_500_000, 700_000
 _LATE = 50_000
-_PATIENCE = 2_000
+_PATIENCE, _LOOK = 2_000, 20
 _TURN = 0.0005
 _STRIDE = 64
 
@@ -39,7 +39,7 @@ class Word(IntEnum):
     CLIENTS = 5
 
 
-class Roll(Protocol):
+class Messages(Protocol):
     """The messages of a series; one or several parts each."""
 
     def start(self) -> Any:
@@ -61,8 +61,8 @@ class Shooter:
         The order.
     views : Views
         Patterns.
-    roll : Roll
-        Their messages.
+    roll : Messages
+        Of them.
     planner : Planner
         Faults.
     words : mutable sequence of int
@@ -75,7 +75,7 @@ class Shooter:
         self,
         job: Job,
         views: Views,
-        roll: Roll,
+        roll: Messages,
         planner: Planner,
         words: MutableSequence[int],
         tell: Callable[[int], None],
@@ -83,22 +83,25 @@ class Shooter:
         self.job, self.views, self.roll, self.planner, self.words, self.tell = job, views, roll, planner, words, tell
         self.outlet: Outlet | None = None
         self._send: Callable[..., Any] = _nowhere
-        self.late = 0
+        self.late, self._patient = 0, False
         self._parent = os.getppid()
         self._zero = self._first = self._last = 0
 
-    def run(self, outlet: Outlet | None) -> Report:
+    def run(self, outlet: Outlet | None, patient: bool = False) -> Report:
         """Send the start, the images as they are triggered, and the end.
 
         Parameters
         ----------
         outlet : Outlet, optional
             Where to; images are taken and sent nowhere without.
+        patient : bool, default False
+            Whether a client whose queue is full is waited for, rather than losing images.
 
         Returns
         -------
         Report
         """
+        self._patient = patient
         if outlet is not None:
             self.outlet = outlet
             self._send = outlet.socket.send if self.job.version == 2 else outlet.socket.send_multipart
@@ -208,16 +211,27 @@ class Shooter:
         try:
             self._send(message, zmq.NOBLOCK)
         except zmq.Again:
-            self.words[Word.DROPPED] += 1
-            self.planner.marks["overflow"].append(row[0])
-        else:
-            self.words[Word.SENT] += 1
+            if not (self._patient and self._room()):
+                self.words[Word.DROPPED] += 1
+                self.planner.marks["overflow"].append(row[0])
+                return
+            self._send(message, zmq.NOBLOCK)
+        self.words[Word.SENT] += 1
+
+    def _room(self) -> bool:
+        """Wait until a client has room for a message; False if the series is to end instead."""
+        while self.outlet is not None and not self.outlet.socket.poll(_LOOK, zmq.POLLOUT):
+            if self.words[Word.STOP] or os.getppid() != self._parent:
+                return False
+        return True
 
     def _edge(self, message: Any, whole: bool) -> None:
         """Send a start or end; if there is a client whose queue is full, it is waited for a while."""
         if self.outlet is None or not whole or self.planner.taken(-1):
             return
-        if self.outlet.clients():
+        if self._patient:
+            self._room()
+        elif self.outlet.clients():
             self.outlet.socket.poll(_PATIENCE, zmq.POLLOUT)
         try:
             self._send(message, zmq.NOBLOCK)

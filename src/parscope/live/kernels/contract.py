@@ -17,7 +17,7 @@ class Output:
     Parameters
     ----------
     name : str
-        Such as ``com_x`` or ``e_xx``.
+        Such as ``x`` or ``e_xx``, without a dot; in a plan that of the kernel stands before it: ``com.x``.
     unit : str
         ``px``, ``counts``, ``rad``, ``1``, ...
     label : str
@@ -58,12 +58,17 @@ class Detector:
 class Kernel(Protocol):
     """Turns one pattern into a few numbers; one file of `live.kernels` each, found by name through the registry."""
 
-    name: str
-    """As given to ``--analyse``."""
+    @property
+    def name(self) -> str:
+        """As given to ``--analyse``; without a dot."""
 
-    function: Callable[..., None]
-    """``function(frame, *state, out)`` at the top level of a module: writes ``out``, ndarray of float64, one number
-    per output, NaN where there is none. It keeps nothing from one pattern to the next."""
+    @property
+    def function(self) -> Callable[..., None]:
+        """``function(frame, *state, out)`` at the top level of a module.
+
+        It writes ``out``, ndarray of float64, one number per output, NaN where there is none, and keeps nothing from
+        one pattern to the next. The state may hold room to work in: each thread has one of its own.
+        """
 
     @property
     def outputs(self) -> tuple[Output, ...]:

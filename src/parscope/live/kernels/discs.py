@@ -212,8 +212,12 @@ def direct_disk(detector: Detector, examples: NDArray[Any]) -> DirectDisk:
     """
     mean, valid = mean_pattern(detector, examples)
     try:
-        probe, at = first_probe(mean, valid, 1 / len(examples))
-    except NoLatticeError:
+        # Where not a single electron came, the fit divides by nothing: what it then finds is refused below.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            probe, at = first_probe(mean, valid, 1 / len(examples))
+    except (NoLatticeError, ValueError, np.linalg.LinAlgError):
+        return _spot(mean)
+    if not (np.isfinite([*at, probe.radius, probe.edge]).all() and mean[_pixel(mean.shape, at)] > 0):
         return _spot(mean)
     return DirectDisk((float(at[0]), float(at[1])), probe.radius + _EDGES * probe.edge)
 
@@ -285,6 +289,11 @@ def _pair(values: list[float]) -> Pair | None:
 def _farthest(shape: tuple[int, int], centre: Pair) -> float:
     """Radius of the largest circle about `centre` that is all on the detector, [px]."""
     return float(min(min(c, n - 1 - c) for c, n in zip(centre, shape, strict=True)))
+
+
+def _pixel(shape: tuple[int, ...], at: Array) -> tuple[int, ...]:
+    """The pixel of a position, or the nearest one on the detector."""
+    return tuple(int(np.clip(np.rint(a), 0, n - 1)) for a, n in zip(at, shape, strict=True))
 
 
 def _spot(mean: Array) -> DirectDisk:

@@ -140,7 +140,8 @@ def _known(com_y: Array, com_x: Array, mask: Mask | None) -> Mask:
 def _integrated(com_y: Array, com_x: Array, known: Mask) -> Array:
     """Least squares over steps between neighbours; steps at holes as the answer before has them."""
     step_y, sure_y = _steps(com_y, known)
-    step_x, sure_x = (a.T for a in _steps(com_x.T, known.T))
+    turned_x, turned_sure = _steps(com_x.T, known.T)
+    step_x, sure_x = turned_x.T, turned_sure.T
     image = _poisson(step_y, step_x)
     if not (sure_y.all() and sure_x.all()):
         for _ in range(_ROUNDS):

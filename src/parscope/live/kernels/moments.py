@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,10 @@ class Wanted:
 class Shared:
     """What all kernels of the pass have in common; alone each makes a pass of its own, with the same bits."""
 
-    function: ClassVar[Callable[..., None]] = staticmethod(measure)
+    @property
+    def function(self) -> Callable[..., None]:
+        """What is run; see `measure`."""
+        return measure
 
     def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
         """What is wanted from the pass.

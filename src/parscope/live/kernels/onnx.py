@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +140,10 @@ class OnnxKernel:
     name: str = "onnx"
     examples: int = 0
 
-    function: ClassVar[Callable[..., None]] = staticmethod(infer)
+    @property
+    def function(self) -> Callable[..., None]:
+        """What is run; see `infer`."""
+        return infer
 
     @classmethod
     def of(cls, path: Path, names: tuple[str, ...] = (), units: tuple[str, ...] = ()) -> OnnxKernel:

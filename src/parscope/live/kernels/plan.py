@@ -14,6 +14,7 @@ from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
 from parscope.live.kernels.contract import Detector, Kernel
 from parscope.live.kernels.moments import Shared, native, prepare
+from parscope.live.kernels.sweep import measure
 
 Array = NDArray[np.float64]
 
@@ -83,7 +84,7 @@ class Plan:
             start = stop
         if wanted:
             state = prepare(self.detector, wanted, places)
-            steps.insert(0, (Shared.function, state, slice(0, start)))
+            steps.insert(0, (measure, state, slice(0, start)))
         return steps
 
     def place(self, name: str) -> int:

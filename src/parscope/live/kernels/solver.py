@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,10 @@ class SolverKernel:
     name: str = "solver"
     examples: int = 0
 
-    function: ClassVar[Callable[..., None]] = staticmethod(solve)
+    @property
+    def function(self) -> Callable[..., None]:
+        """What is run; see `solve`."""
+        return solve
 
     @property
     def outputs(self) -> tuple[Output, ...]:

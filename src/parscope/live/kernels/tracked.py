@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,10 @@ class TrackedStrain:
     examples: int = EXAMPLES
     outputs: tuple[Output, ...] = STRAINS
 
-    function: ClassVar[Callable[..., None]] = staticmethod(track)
+    @property
+    def function(self) -> Callable[..., None]:
+        """What is run; see `track`."""
+        return track
 
     def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
         """Prepare the state; see `Kernel.setup`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -62,7 +62,10 @@ class Variance:
     examples: int = 0
     outputs: tuple[Output, ...] = (Output("counts2", "counts^2", "variance of the pattern"),)
 
-    function: ClassVar[Callable[..., None]] = staticmethod(spread)
+    @property
+    def function(self) -> Callable[..., None]:
+        """What is run; see `spread`."""
+        return spread
 
     def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
         """Prepare the state; see `Kernel.setup`."""

@@ -48,6 +48,8 @@ class Policy:
         Never sleep while waiting.
     series : int, default 0
         End after so many; 0 for never.
+    keep : bool, default False
+        Whether the reference lattice and the disks that were found in one series serve for the following ones.
     """
 
     scan: tuple[int, int] | None = None
@@ -56,6 +58,7 @@ class Policy:
     channel: str | None = None
     busy: bool = False
     series: int = 0
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Answers:
         self.tell = tell
         self.course: Course | None = None
         self.finished = 0
-        self._workshop = Workshop(analyser)
+        self._workshop = Workshop(analyser, policy.keep)
         self._waiting: list[_Waiting] = []
         self._cells = board.cells
         self._number = self._strange = -1
@@ -147,7 +150,7 @@ class Answers:
         self.course = Course(bank, self._cells)
         self._cells[_SERIES] += 1
 
-    def image(self, message: memoryview, head: Head) -> None:
+    def image(self, message: memoryview, head: Head, received: int) -> int:
         """Answer a pattern, or say what became of it.
 
         Parameters
@@ -156,26 +159,46 @@ class Answers:
             As it came.
         head : Head
             What it says.
+        received : int
+            When it came, [ns].
+
+        Returns
+        -------
+        int
+            Its scan position; -1 if it has none.
         """
         course = self.course
         if course is None or head.series != self._number:
             self._stray(head.series)
-            return
+            return -1
         position = course.place(head.image)
-        if position < 0:
-            return
-        reader = self.reader
-        _PLACE.pack_into(self._memory, self._places_at + 8 * position, reader.position)
-        if self.policy.newest and b"image" in reader.peek(32):
-            self._fates[position] = _PASSED
-            self._cells[_SKIPPED] += 1
+        if position >= 0:
+            self._deal(message, head, position, received)
+        return position
+
+    def keep(self, position: int, place: int) -> None:
+        """Note where in the ring the message of a position lies.
+
+        Parameters
+        ----------
+        position : int
+            Scan position.
+        place : int
+            Position in the ring.
+        """
+        _PLACE.pack_into(self._memory, self._places_at + 8 * position, place)
+
+    def _deal(self, message: memoryview, head: Head, position: int, received: int) -> None:
+        """Pass a pattern over, decode it, or answer it."""
+        if self.policy.newest and b"image" in self.reader.peek(32):
+            self._pass(position)
             return
         try:
             frame = self._decode(message, self._payload(head))
         except MessageError as error:
             self._break(position, error)
             return
-        times = (reader.received, self.clock(), max(head.stop_ns, 0))
+        times = (received, self.clock(), max(head.stop_ns, 0))
         if self._ready:
             self._answer(frame, position, head.image, times)
         else:
@@ -296,7 +319,7 @@ class Answers:
             self._run = analysis.run
 
     def _pass(self, position: int) -> None:
-        """A pattern of a series that cannot be analysed."""
+        """A pattern that is not analysed."""
         self._fates[position] = _PASSED
         self._cells[_SKIPPED] += 1
 

@@ -49,7 +49,7 @@ STAMPS = ("received", "decoded", "decided", "emitted", "exposed")
 """Times of a position, [ns]: on the clock of this machine, but for the last one, the end of the exposure on that of
 the detector; 0 where there is none."""
 
-_BEAT, _GENERATION, _PLACE, _STOP = 8, 9, 10, 11  # cells of the first page
+_BEAT, _GENERATION, _PLACE, _STOP, _BELL = 8, 9, 10, 11, 12  # cells of the first page
 _COUNTER_CELLS = 32
 
 _T = TypeVar("_T", bound=np.generic)
@@ -390,6 +390,15 @@ class Board:
     def stopping(self) -> bool:
         """Whether the frame loop has been asked to end."""
         return bool(self.cells[_STOP])
+
+    def ring_bell(self) -> None:
+        """Tell the frame loop that a command waits for it."""
+        self.cells[_BELL] += 1
+
+    @property
+    def bell(self) -> int:
+        """How often the bell has rung."""
+        return self.cells[_BELL]
 
     def close(self) -> None:
         """Let go of it; whoever made it deletes it. May be called twice."""

@@ -24,6 +24,10 @@ _HIGH_WATER, _STALLS = cell_of("ring_high_water"), cell_of("stalls")
 _AT_ONCE = 64  # messages taken between two analyses
 _SPINS = 2000  # turns without work after which the loop sleeps, unless it never does
 _NAP = 0.005  # s
+_SHARE = 0.3  # of the time until the next pattern is due that is slept away
+_LONG = 100_000  # ns until the next pattern is due below which nothing is slept away
+_SPIN = 2e-4  # s
+_SILENT = 20_000_000  # ns without a message after which the loop takes it easy
 _QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
 
 
@@ -61,6 +65,7 @@ class Engine:
         self._held: memoryview | None = None
         self._idle = 0
         self._last = clock()
+        self._period = 0
 
     @classmethod
     def of(  # noqa: PLR0913 - the parts of an engine
@@ -122,7 +127,8 @@ class Engine:
         try:
             while not self.over:
                 count += 1
-                if not self.turn() or not count & 1023:
+                self.turn()
+                if not count & 15:
                     self._look()
                     between()
         finally:
@@ -136,15 +142,25 @@ class Engine:
         bool
             Whether there was anything to do.
         """
-        busy = self._drain(0.0)
-        busy |= self._next()
-        if busy:
+        waited = self._idle > 0 and not self.reader.waiting and self._held is None and not self.answers.held_up
+        if (self._answer_first(self._patience()) if waited else self._drain()) | self._next():
             self._idle = 0
             return True
         self._idle += 1
-        if self._idle > _SPINS and not self.answers.policy.busy:
-            self._drain(_NAP)
         return False
+
+    def _patience(self) -> float:
+        """How long to wait for the next message; leaves the processor for a part of that time.
+
+        A thread of real-time priority that never sleeps is stopped by the system for a twentieth of every second.
+        """
+        now, busy = self.clock(), self.answers.policy.busy
+        left = self._last + self._period - now
+        if self._idle == 1 and left > _LONG:
+            time.sleep(_SHARE * 1e-9 * left)
+        elif busy and now - self._last > _SILENT:
+            time.sleep(5e-5)
+        return _SPIN if busy else _NAP if self._idle > _SPINS else 0.0
 
     def close(self) -> None:
         """End what has begun, and let go of the ring; may be called twice."""
@@ -153,22 +169,49 @@ class Engine:
         self.ring.finish()
         self.reader.close()
 
-    def _drain(self, wait: float) -> bool:
+    def _answer_first(self, wait: float) -> bool:
+        """Answer a message that the loop has waited for, before it goes into the ring."""
+        try:
+            message = self.source.receive(wait)
+        except EOFError:
+            self.over = True
+            return False
+        if message is None:
+            return False
+        received = self._arrived()
+        if not self.ring.fits(len(message)):
+            self._held = message
+            return self._drain()
+        self._cells[_RECEIVED] += 1
+        position = self._handle(message, received)
+        place = self.ring.put(message, received)
+        self.reader.take()
+        if position >= 0:
+            self.answers.keep(position, place)
+        return True
+
+    def _arrived(self) -> int:
+        """Time of a message that has come."""
+        now = self.clock()
+        self._period += (min(now - self._last, _SILENT) - self._period) >> 4
+        self._last = now
+        return now
+
+    def _drain(self) -> bool:
         """Move messages from the source into the ring."""
-        receive, put, clock = self.source.receive, self.ring.put, self.clock
+        receive, put = self.source.receive, self.ring.put
         message = self._held
         count = 0
         try:
             while count < _AT_ONCE:
                 if message is None:
-                    message = receive(wait)
+                    message = receive(0.0)
                     if message is None:
                         break
-                    self._last = clock()
+                    self._arrived()
                 if put(message, self._last) < 0:
                     break
                 message = None
-                wait = 0.0
                 count += 1
         except EOFError:
             self.over = not self.reader.waiting and not self.answers.held_up
@@ -186,18 +229,26 @@ class Engine:
         message = self.reader.take()
         if message is None:
             return False
+        position = self._handle(message, self.reader.received)
+        if position >= 0:
+            answers.keep(position, self.reader.position)
+        return True
+
+    def _handle(self, message: memoryview, received: int) -> int:
+        """Deal with one message; tells the scan position of a pattern, -1 of anything else."""
+        answers = self.answers
         try:
             head = self._scanner.scan(message)
             if head.kind == "image":
-                answers.image(message, head)
-            elif head.kind == "start":
+                return answers.image(message, head, received)
+            if head.kind == "start":
                 answers.begin(read_start(message))
             elif head.kind == "end" and answers.is_of(head.series):
                 self._finish()
         except MessageError as error:
             self._cells[_DAMAGED] += 1
             answers.complain(error)
-        return True
+        return -1
 
     def _finish(self) -> None:
         """End a series, and perhaps the work."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from parscope.core.errors import InputError, OutputError
 
 _PREFIX = "parscope-live"
+# All pages are mapped at once: to map one later, when it is first touched, takes as long as to decode a pattern.
+_AT_ONCE = {"flags": mmap.MAP_SHARED | mmap.MAP_POPULATE} if sys.platform == "linux" else {}
 _NAME = re.compile(rf"{_PREFIX}-(\d+)-\w+")
 
 
@@ -59,7 +61,7 @@ class Segment:
         path = folder() / name
         try:
             with path.open("r+b") as file:
-                self._map = mmap.mmap(file.fileno(), 0)
+                self._map = mmap.mmap(file.fileno(), 0, **_AT_ONCE)
         except (FileNotFoundError, ValueError):
             raise InputError("there is no shared memory of this name", name, "is the session still running?") from None
         self.buffer = memoryview(self._map)

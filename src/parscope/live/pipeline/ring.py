@@ -164,6 +164,21 @@ class Ring:
         cell[_COUNT] = self._number
         return head
 
+    def fits(self, length: int) -> bool:
+        """Whether there is room for a message, wherever in the ring it will lie.
+
+        Parameters
+        ----------
+        length : int
+            Of the message.
+
+        Returns
+        -------
+        bool
+        """
+        end = self._head + 2 * (40 + length)
+        return end - self._floor <= self.size or self._room(end)
+
     def _fill_up(self, place: int, left: int) -> None:
         """Skip the rest of the ring."""
         self._cell[_RESERVED] = self._head + left

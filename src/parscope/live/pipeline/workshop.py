@@ -17,12 +17,14 @@ class Workshop:
     """One analysis at a time, made in a thread of its own so that the source is emptied meanwhile.
 
     An analysis that needed no examples serves again for a series of the same detector; one that did is made anew, since
-    the next series may show another crystal.
+    the next series may show another crystal, unless it is to be kept.
 
     Parameters
     ----------
     analyser : Analyser
         Makes it.
+    keep : bool, default False
+        Whether what was made of the examples of one series serves for all of the same detector.
 
     Attributes
     ----------
@@ -32,8 +34,9 @@ class Workshop:
         Why there will be none.
     """
 
-    def __init__(self, analyser: Analyser) -> None:
+    def __init__(self, analyser: Analyser, keep: bool = False) -> None:
         self.analyser = analyser
+        self._again = keep or not analyser.examples
         self.analysis: Analysis | None = None
         self.fault: ParscopeError | None = None
         self._detector: Detector | None = None
@@ -50,7 +53,7 @@ class Workshop:
             Of its patterns.
         """
         self.join()
-        if self.analysis is not None and not self.analyser.examples and same_patterns(self._detector, detector):
+        if self.analysis is not None and self._again and same_patterns(self._detector, detector):
             return
         self.analysis, self.fault, self._detector = None, None, detector
         self._examples = []

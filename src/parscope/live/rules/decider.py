@@ -58,8 +58,8 @@ class Decider:
     3. the sink has had as many actions as its limits allow: `Outcome.LIMITED`;
     4. otherwise the action: `Outcome.ACT`.
 
-    **Armed by hand.** Nothing is sent before `arm` is called; until then decisions are what would have been sent.
-    Intervals and limits are counted apart for what is sent and what would have been.
+    **Armed by hand.** Nothing is sent before `arm` is called; until then decisions are what would have been sent. It
+    stays armed from series to series. Intervals and limits are counted apart for what is sent and what would have been.
 
     Parameters
     ----------

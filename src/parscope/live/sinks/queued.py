@@ -11,15 +11,15 @@ from parscope.core.errors import OutputError, ParscopeError
 LONGEST = 1000
 """Messages that may wait, [1]."""
 
-_PAUSE = 0.002  # seconds between two looks for messages
+_PAUSE = 0.01  # seconds between two looks for messages
 _GRACE = 5.0  # seconds that the last messages have to leave
 
 
 class QueuedSink(ABC):
     """A sink that takes messages from the loop at once, and hands them on from a thread, in order.
 
-    The thread looks for messages every 2 ms instead of being woken: waking it would cost the loop more than the queue
-    does.
+    The thread looks for messages a hundred times a second instead of being woken: waking it would cost the loop more
+    than the queue does.
 
     Parameters
     ----------

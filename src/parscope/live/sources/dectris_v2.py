@@ -29,7 +29,7 @@ class DectrisV2Source:
 
     def __init__(self, address: str, wishes: Wishes) -> None:
         place = Address.parse(address)
-        self._pull: ZmtpPull | ZmqPull = ZmtpPull(place) if wishes.low_latency else ZmqPull(place)
+        self._pull: ZmtpPull | ZmqPull = ZmtpPull(place, busy=True) if wishes.low_latency else ZmqPull(place)
         self._known = False
 
     def open(self) -> None:

@@ -30,6 +30,8 @@ class ZmtpPull:
     ----------
     address : Address
         Of the PUSH socket.
+    busy : bool, default False
+        Whether to look again and again while waiting, rather than to sleep until the system wakes the thread.
 
     Attributes
     ----------
@@ -39,8 +41,8 @@ class ZmtpPull:
         How often the connection broke and was made again.
     """
 
-    def __init__(self, address: Address) -> None:
-        self.address = address
+    def __init__(self, address: Address, busy: bool = False) -> None:
+        self.address, self._busy = address, busy
         self.more = False
         self.reconnects = 0
         self._socket: socket.socket | None = None
@@ -175,18 +177,31 @@ class ZmtpPull:
             self._buffer[: end - begin] = self._buffer[begin:end]
             self._begin, self._end = 0, end - begin
             end -= begin
-        try:
-            count = self._socket.recv_into(self._view[end:])
-        except BlockingIOError:
-            return wait > 0 and bool(self._poll.poll(wait * 1e3))
-        except OSError:
-            count = 0
+        count = self._read(self._socket, self._view[end:], wait)
         if count == 0:
             self.close()
             self._retry_at = time.monotonic()
-            return False
-        self._end = end + count
-        return True
+        self._end = end + max(count, 0)
+        return count > 0
+
+    def _read(self, source: socket.socket, room: memoryview, wait: float) -> int:
+        """Bytes that were read within a time; -1 if there were none, 0 if the other end has left."""
+        receive = source.recv_into
+        end = 0.0
+        while True:
+            try:
+                return receive(room)
+            except BlockingIOError:
+                if wait <= 0:
+                    return -1
+                if not self._busy and not self._poll.poll(wait * 1e3):
+                    return -1
+                now = time.monotonic()
+                end = end or now + wait
+                if now > end:
+                    return -1
+            except OSError:
+                return 0
 
     def _reconnect(self, wait: float) -> bool:
         """Try to connect again from time to time."""

@@ -22,6 +22,8 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = 0, 1, 2, 3, 4, 5, 6, 
 
 # Length of what ends with a break, and the value of the break itself.
 OPEN = -1
+# What stands for every number beyond 63 bits: longer than any message, and no number that is read.
+HUGE = (1 << 63) - 1
 # Items that may be open within another.
 DEPTH = 32
 # What is still to come: so many items, an open array, an open map before a key, and before a value.
@@ -37,7 +39,7 @@ def _wide(at: int, end: int, major: int, info: int) -> tuple[int, int, int]:
     if major == SIMPLE:
         return major, 0, RESERVED if info == 24 and load1(at) < 32 else at + width
     if width == 8 and load1(at) > 127:
-        return major, 0, NUMBER
+        return major, HUGE, at + width
     value = 0
     for i in range(width):
         value = (value << 8) | load1(at + i)
@@ -198,7 +200,9 @@ def text(at: int, end: int) -> tuple[int, int, int]:
 def unsigned(at: int, end: int) -> tuple[int, int]:
     """A number from zero up, and the address behind it."""
     major, value, at = head(at, end)
-    return value, KIND if at >= 0 and major != UNSIGNED else at
+    if at >= 0 and major != UNSIGNED:
+        return value, KIND
+    return value, NUMBER if at >= 0 and value == HUGE else at
 
 
 @nb.njit(**KERNEL)

@@ -15,44 +15,35 @@ from numpy.typing import NDArray
 
 from parscope.live.wire._cbor import (
     ARRAY,
-    BYTES,
-    DEPTH,
     DUPLICATE,
-    IMAGE,
     KIND,
-    LONG,
-    MANY,
     MAP,
     MISSING,
     NUMBER,
-    OPEN,
-    TAG,
     TRAILING,
-    TRUNCATED,
     head,
     more,
-    opening,
     skip,
     text,
     unsigned,
 )
-from parscope.live.wire._memory import KERNEL, address, load1, load8, store1, store8
+from parscope.live.wire._channels import channels, place
+from parscope.live.wire._memory import KERNEL, address, load1, load8, store8
+from parscope.live.wire._table import (
+    CHANGED,
+    CHANNELS,
+    NUMBER_OF_IMAGE,
+    SEEN,
+    SENT,
+    SERIES,
+    STACK,
+    START,
+    STOP,
+    TYPE,
+    WHERE,
+)
 
-# Rows of the table, of 8 bytes each. Those up to `LENGTH` are what a message of one channel is read from.
-TYPE, SERIES, NUMBER_OF_IMAGE, START, STOP, SENT, CHANNELS, OFFSET, LENGTH = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# Of every channel, from its `OFFSET` on: the two numbers of this name, shape, tags, element; then the next one.
-ROWS, ORDER, SAMPLES, ELEMENT, FIELDS = 2, 4, 5, 6, 7
-CHANNELS_AT_MOST = 16
-WHERE = OFFSET + FIELDS * CHANNELS_AT_MOST
-SEEN, CHANGED, STACK = WHERE + 1, WHERE + 2, WHERE + 3
-# Of every channel, two names, its own and that of its compression: a byte for the length, then bytes.
-NAMES = STACK + DEPTH
-NAME_AT_MOST = 63
-TABLE = NAMES + CHANNELS_AT_MOST * 2 * 8
-
-PATTERN = 2
-ROW_MAJOR, COLUMN_MAJOR, COMPRESSED = 40, 1040, 56500
-UNCOMPRESSED = -1
+_PATTERN = 2
 _NANO = 1_000_000_000
 _LARGE = 9_000_000_000
 _WORD = 15
@@ -95,7 +86,7 @@ def _key(at: int, length: int) -> int:
 
 @nb.njit(**KERNEL)
 def _ratio(number: int, base: int) -> int:
-    """A ratio in seconds as nanoseconds, rounded down; -1 where it has no such number."""
+    """A ratio in seconds, to within a nanosecond; -1 where it has no such number."""
     if base == _NANO:
         return number
     if base == 0 or number // base > _LARGE:
@@ -154,156 +145,6 @@ def _user(at: int, end: int, table: int) -> int:
 
 
 @nb.njit(**KERNEL)
-def _note(table: int, row: int, value: int) -> None:
-    """Write what usually stays the same; remember if it does not."""
-    if load8(table + 8 * row) != value:
-        store8(table + 8 * row, value)
-        store8(table + 8 * CHANGED, 1)
-
-
-@nb.njit(**KERNEL)
-def _same(at: int, length: int, name: int) -> bool:
-    """Whether these bytes are those of a name in the table."""
-    same = length == load1(name)
-    i = 0
-    while same and i < length:
-        same = load1(at + i) == load1(name + 1 + i)
-        i += 1
-    return same
-
-
-@nb.njit(**KERNEL)
-def _name(at: int, length: int, name: int, table: int) -> bool:
-    """Write a name that usually stays the same; False if it is too long."""
-    if length > NAME_AT_MOST:
-        return False
-    if not _same(at, length, name):
-        store8(table + 8 * CHANGED, 1)
-        store1(name, length)
-        for i in range(length):
-            store1(name + 1 + i, load1(at + i))
-    return True
-
-
-@nb.njit(**KERNEL)
-def _place(channel: int) -> int:
-    """Row of the table where a channel begins."""
-    return OFFSET + FIELDS * channel
-
-
-@nb.njit(**KERNEL)
-def _called(table: int, channel: int, which: int) -> int:
-    """Address of the name of a channel (0), or of its compression (1)."""
-    return table + 8 * NAMES + 64 * (2 * channel + which)
-
-
-@nb.njit(**KERNEL)
-def _bytes(at: int, end: int, table: int, channel: int) -> int:
-    """A string of bytes in one piece: where the samples are."""
-    major, length, at = head(at, end)
-    if at < 0 or major != BYTES or length == OPEN:
-        return at if at < 0 else KIND
-    if length > end - at:
-        return TRUNCATED
-    row = table + 8 * _place(channel)
-    store8(row, at)
-    store8(row + 8, length)
-    return at + length
-
-
-@nb.njit(**KERNEL)
-def _packed(at: int, end: int, table: int, channel: int) -> int:
-    """A compressed string: algorithm, bytes of an element, bytes."""
-    at = opening(at, end, ARRAY, 3)
-    if at < 0:
-        return at
-    start, length, at = text(at, end)
-    if at < 0:
-        return at
-    if not _name(start, length, _called(table, channel, 1), table):
-        return LONG
-    element, at = unsigned(at, end)
-    if at < 0:
-        return at
-    _note(table, _place(channel) + ELEMENT, element)
-    return _bytes(at, end, table, channel)
-
-
-@nb.njit(**KERNEL)
-def _samples(at: int, end: int, table: int, channel: int) -> int:
-    """A typed array: the tag of its samples, then its bytes, compressed or not."""
-    major, samples, at = head(at, end)
-    if at < 0 or major != TAG:
-        return at if at < 0 else IMAGE
-    _note(table, _place(channel) + SAMPLES, samples)
-    major, tag, inside = head(at, end)
-    if inside < 0:
-        return inside
-    if major == TAG and tag == COMPRESSED:
-        return _packed(inside, end, table, channel)
-    _note(table, _place(channel) + ELEMENT, UNCOMPRESSED)
-    return _bytes(at, end, table, channel)
-
-
-@nb.njit(**KERNEL)
-def _image(at: int, end: int, table: int, channel: int) -> int:
-    """An array of two dimensions: its tag, its shape, its samples."""
-    major, order, at = head(at, end)
-    if at < 0 or major != TAG or (order != ROW_MAJOR and order != COLUMN_MAJOR):
-        return at if at < 0 else IMAGE
-    _note(table, _place(channel) + ORDER, order)
-    at = opening(at, end, ARRAY, 2)
-    if at >= 0:
-        at = opening(at, end, ARRAY, 2)
-    for side in range(2):
-        if at >= 0:
-            length, at = unsigned(at, end)
-            _note(table, _place(channel) + ROWS + side, length)
-    return at if at < 0 else _samples(at, end, table, channel)
-
-
-@nb.njit(**KERNEL)
-def _twice(at: int, length: int, table: int, channel: int) -> bool:
-    """Whether a channel before has this name."""
-    twice = False
-    for i in range(channel):
-        twice = twice or _same(at, length, _called(table, i, 0))
-    return twice
-
-
-@nb.njit(**KERNEL)
-def _channel(at: int, end: int, table: int, channel: int) -> int:
-    """The name of one channel, and its image."""
-    if channel == CHANNELS_AT_MOST:
-        return MANY
-    start, length, at = text(at, end)
-    if at < 0:
-        return at
-    if _twice(start, length, table, channel):
-        return DUPLICATE
-    if not _name(start, length, _called(table, channel, 0), table):
-        return LONG
-    return _image(at, end, table, channel)
-
-
-@nb.njit(**KERNEL)
-def _channels(at: int, end: int, table: int) -> int:
-    """All channels of an image."""
-    major, count, at = head(at, end)
-    if at < 0 or major != MAP:
-        return at if at < 0 else KIND
-    channel = 0
-    count, at = more(at, end, count)
-    while at >= 0 and count != 0:
-        at = _channel(at, end, table, channel)
-        if at >= 0:
-            channel += 1
-            count, at = more(at, end, count - (count > 0))
-    store8(table + 8 * CHANNELS, channel)
-    return at
-
-
-@nb.njit(**KERNEL)
 def _type(at: int, end: int, table: int) -> int:
     """What kind of message it is; 0 for one that is not known."""
     start, length, at = text(at, end)
@@ -321,7 +162,7 @@ def _field(at: int, end: int, key: int, table: int) -> int:
     if key == TYPE:
         return _type(at, end, table)
     if key == _DATA:
-        return _channels(at, end, table)
+        return channels(at, end, table)
     if key == _USER:
         return _user(at, end, table)
     if key in (START, STOP):
@@ -366,7 +207,7 @@ def _pairs(at: int, end: int, table: int) -> int:
 def _complete(table: int) -> bool:
     """Whether a message has what its kind needs."""
     kind, series = load8(table + 8 * TYPE), load8(table + 8 * SERIES)
-    if kind == PATTERN:
+    if kind == _PATTERN:
         return load8(table + 8 * NUMBER_OF_IMAGE) >= 0 and load8(table + 8 * CHANNELS) > 0 and series >= 0
     return kind == 0 or series >= 0
 
@@ -395,7 +236,7 @@ def walk(data: NDArray[np.uint8], table: NDArray[np.int64]) -> int:
     table[WHERE] = first
     code = _pairs(first, first + data.size, rows)
     for channel in range(table[CHANNELS]):
-        table[_place(channel)] -= first
+        table[place(channel)] -= first
     table[WHERE] -= first
     if code < 0:
         return code

@@ -24,6 +24,7 @@ _FAULTS = {
 _OWN = ("none", "bslz4", "lz4")
 _FRAMED = ("bslz4", "bszstd", "lz4")
 _LIBRARY_ALSO = ("bszstd", "trpx")
+_OF_LIBRARY = (*_FRAMED, "trpx")
 # Wide copies may write this many words behind the last sample.
 _BEHIND = 8
 _LARGEST = 1 << 30
@@ -49,6 +50,8 @@ def library() -> Unpack | None:
 class Decompressor:
     """Turns payloads into patterns of one shape and type, one after the other: for one thread.
 
+    Making one compiles what it needs, or loads that from disk: make it before the first message comes.
+
     Parameters
     ----------
     shape : tuple of int
@@ -65,7 +68,7 @@ class Decompressor:
     >>> from parscope.live.wire.scan import scan
     >>> series = Series(3, "a", 16, (8, 8), "uint16", ("threshold_1",))
     >>> message = image_message(series, 5, {"threshold_1": np.full((8, 8), 7, np.uint16)})
-    >>> Decompressor((8, 8), "uint16").decode(message, scan(message).channels[0]).sum()
+    >>> int(Decompressor((8, 8), "uint16").decode(message, scan(message).channels[0]).sum())
     448
     """
 
@@ -76,8 +79,14 @@ class Decompressor:
         self._bytes = self._words.view(np.uint8)
         self._flat = self._bytes[: self._size]
         self._frame = self._flat.view(self._dtype).reshape(shape)
+        self._memory = self._flat.data
         self._room = bslz4.room()
         self._library = None if own else library()
+        if self._library is None:
+            for nothing in (b"\0", bytearray(1)):
+                # numba compiles for memory that may be written, and once more for memory that may not
+                bslz4.unpack_bslz4(np.frombuffer(nothing, np.uint8), 0, 0, self._words, (0, 1), self._room)
+                lz4.unpack_lz4(np.frombuffer(nothing, np.uint8), 0, 0, self._bytes, 0)
 
     def decode(self, message: Buffer, payload: Payload) -> NDArray[Any]:
         """Take one pattern out of its message.
@@ -103,19 +112,22 @@ class Decompressor:
         MissingExtraError
             If the compression is one of those that only DECTRIS's library knows, and that is not installed.
         """
-        if payload.shape != self._shape or payload.dtype != self._dtype.name:
+        plain = payload.stored == self._dtype.str
+        if payload.shape != self._shape or not (plain or payload.dtype == self._dtype.name):
             raise _odd(payload, f"{payload.dtype} {payload.shape} in a series of {self._dtype.name} {self._shape}")
         self._unpack(message, payload)
-        if payload.by_columns or not np.dtype(payload.stored).isnative:
+        if payload.by_columns or not plain:
             self._order(payload)
         return self._frame
 
     def _unpack(self, message: Buffer, payload: Payload) -> None:
         """Fill the bytes of the frame."""
+        if payload.offset < 0 or payload.length < 0 or payload.offset + payload.length > len(message):
+            raise _odd(payload, "not in this message")
         algorithm = payload.algorithm
         if algorithm == "none":
             self._copy(memoryview(message)[payload.offset : payload.offset + payload.length], payload)
-        elif self._library is not None and algorithm in (*_FRAMED, *_LIBRARY_ALSO):
+        elif self._library is not None and algorithm in _OF_LIBRARY:
             self._copy(self._by_library(self._library, message, payload), payload)
         elif algorithm in _OWN:
             self._by_numba(np.frombuffer(message, np.uint8), payload)
@@ -128,7 +140,7 @@ class Decompressor:
         """Take over bytes that are as many as they must be."""
         if len(samples) != self._size:
             raise _odd(payload, _FAULTS[lz4.SIZE])
-        self._flat[:] = np.frombuffer(samples, np.uint8)
+        self._memory[:] = samples
 
     def _by_library(self, unpack: Unpack, message: Buffer, payload: Payload) -> bytes:
         """Decompress with DECTRIS's library, which allocates what the samples say: so that is looked at before."""

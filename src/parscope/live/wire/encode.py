@@ -200,6 +200,7 @@ def image_message(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from parscope.live.wire.scan import scan
     >>> series = Series(3, "a", 16, (4, 6), "uint16", ("threshold_1",))
     >>> message = image_message(series, 5, {"threshold_1": np.zeros((4, 6), np.uint16)}, (100, 300))
@@ -220,15 +221,19 @@ def image_message(
         + _header(5, len(channels))
         + data
     )
-    patch(message, image=image, series=series.number, times=times)
-    if user_data and "sent_ns" in user_data:
-        patch(message, sent_ns=user_data["sent_ns"])
+    patch(message, image=image, series=series.number, times=times, sent_ns=_sent(user_data))
     return bytes(message)
+
+
+def _sent(user_data: Mapping[str, Any] | None) -> int | None:
+    """The time of sending, if there is one."""
+    sent = (user_data or {}).get("sent_ns")
+    return sent if isinstance(sent, int) and 0 <= sent < 1 << 63 else None
 
 
 def _user(user_data: Mapping[str, Any] | None) -> bytes:
     """Data of the user, the time of sending first."""
-    if not user_data or "sent_ns" not in user_data:
+    if user_data is None or _sent(user_data) is None:
         return bytes(codec().dumps(user_data))
     rest = {key: value for key, value in user_data.items() if key != "sent_ns"}
     pairs = b"".join(_text(key) + bytes(codec().dumps(value)) for key, value in rest.items())

@@ -17,6 +17,7 @@ from parscope.live.wire.scan import SAMPLES, Buffer
 
 _WHERE, _ADVICE = "message", "is this a DECTRIS detector with the stream's format set to cbor?"
 _DEPTH = 32
+_LONGEST_SIDE = 65535
 _ROWS, _COLUMNS, _COMPRESSED = 40, 1040, 56500
 _TYPES = ("uint8", "uint16", "uint32")
 # Tags that the library gives a meaning of Python's: dates, large and decimal numbers, references, patterns, addresses.
@@ -110,13 +111,17 @@ def read_start(message: Buffer) -> Series:
     """
     content = decode(message)
     for name, kind in (("type", str), *((name, str) for name in _TEXTS[1:]), *((name, int) for name in _NUMBERS)):
-        if not isinstance(content.get(name), kind):
+        if type(content.get(name)) is not kind:
             raise MessageError(f"the start of a series does not say its {name}", _WHERE, "set header_detail to basic")
     if content["type"] != "start" or content["image_dtype"] not in _TYPES:
         raise MessageError(
             f"no start of a series of counts: {content['type']} {content['image_dtype']}", _WHERE, _ADVICE
         )
     shape = (content["image_size_y"], content["image_size_x"])
+    if not all(0 < side <= _LONGEST_SIDE for side in shape) or content["number_of_images"] < 0:
+        raise MessageError(
+            f"a series of {content['number_of_images']} patterns of {shape[0]} x {shape[1]} pixels", _WHERE
+        )
     return Series(
         content["series_id"],
         str(content.get("series_unique_id", "")),

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.wire import _cbor, _walk
+from parscope.live.wire import _cbor, _table
+from parscope.live.wire._walk import walk
 from parscope.live.wire.errors import MessageError
 
 Buffer = bytes | bytearray | memoryview
@@ -63,8 +64,8 @@ _FAULTS = {
     _cbor.DUPLICATE: "a field of it, or a channel, stands twice",
     _cbor.TRAILING: "bytes follow its end",
     _cbor.MISSING: "it does not say which image of which series it is, or holds none",
-    _cbor.MANY: f"it has more than {_walk.CHANNELS_AT_MOST} channels",
-    _cbor.LONG: f"a name in it is longer than {_walk.NAME_AT_MOST} bytes",
+    _cbor.MANY: f"it has more than {_table.CHANNELS_AT_MOST} channels",
+    _cbor.LONG: f"a name in it is longer than {_table.NAME_AT_MOST} bytes",
     _cbor.CHUNKED: "a name in it is in pieces",
     _cbor.IMAGE: "a channel of it is no image of two dimensions and a known type",
 }
@@ -140,6 +141,8 @@ class Head:
 class Scanner:
     """Reads the heads of messages one after the other without allocating: for one thread.
 
+    Making one compiles what it needs, or loads that from disk: make it before the first message comes.
+
     Examples
     --------
     >>> from parscope.live.wire.encode import end_message
@@ -150,11 +153,13 @@ class Scanner:
     """
 
     def __init__(self) -> None:
-        self._table = np.zeros(_walk.TABLE, np.int64)
-        self._first = self._table[: _walk.LENGTH + 1]
-        self._names = self._table[_walk.NAMES :].view(np.uint8).reshape(_walk.CHANNELS_AT_MOST, 2, -1)
+        self._table = np.zeros(_table.TABLE, np.int64)
+        self._first = self._table[: _table.LENGTH + 1]
+        self._names = self._table[_table.NAMES :].view(np.uint8).reshape(_table.CHANNELS_AT_MOST, 2, -1)
         self._payloads: tuple[Payload, ...] = ()
         self._head = Head()
+        for empty in (b"\xa0", bytearray(b"\xa0")):
+            self.scan(empty)  # numba compiles for memory that may be written, and once more for memory that may not
 
     def scan(self, message: Buffer) -> Head:
         """Read the head of one message.
@@ -174,11 +179,11 @@ class Scanner:
         MessageError
             If the message is malformed, or is an image that cannot be found in it.
         """
-        code = _walk.walk(np.frombuffer(message, np.uint8), self._table) if len(message) else _cbor.TRUNCATED
+        code = walk(np.frombuffer(message, np.uint8), self._table) if len(message) else _cbor.TRUNCATED
         if code < 0:
             # what has been compared with the last message is half overwritten
             self._payloads = ()
-            raise MessageError(f"{_FAULTS[code]} (byte {self._table[_walk.WHERE]})", _WHERE, _ADVICE)
+            raise MessageError(f"{_FAULTS[code]} (byte {self._table[_table.WHERE]})", _WHERE, _ADVICE)
         head = self._head
         kind, head.series, head.image, head.start_ns, head.stop_ns, head.sent_ns, count, offset, length = (
             self._first.tolist()
@@ -196,17 +201,17 @@ class Scanner:
     def _place(self) -> None:
         """Say of every channel where it is."""
         for channel, payload in enumerate(self._payloads):
-            row = _walk.OFFSET + _walk.FIELDS * channel
+            row = _table.OFFSET + _table.FIELDS * channel
             payload.offset, payload.length = self._table[row : row + 2].tolist()
 
     def _payload(self, channel: int) -> Payload:
         """Describe one channel anew."""
-        row = _walk.OFFSET + _walk.FIELDS * channel
-        offset, length, rows, columns, order, samples, element = self._table[row : row + _walk.FIELDS].tolist()
+        row = _table.OFFSET + _table.FIELDS * channel
+        offset, length, rows, columns, order, samples, element = self._table[row : row + _table.FIELDS].tolist()
         if samples not in SAMPLES:
             raise self._odd(f"a channel of it has samples of an unknown type (tag {samples})")
         name, compression = self._names[channel]
-        algorithm = "none" if element == _walk.UNCOMPRESSED else self._text(compression)
+        algorithm = "none" if element == _table.UNCOMPRESSED else self._text(compression)
         return Payload(
             self._text(name),
             (rows, columns),
@@ -215,7 +220,7 @@ class Scanner:
             max(element, 0),
             offset,
             length,
-            order == _walk.COLUMN_MAJOR,
+            order == _table.COLUMN_MAJOR,
         )
 
     def _text(self, word: NDArray[np.uint8]) -> str:

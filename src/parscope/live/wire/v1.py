@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from parscope.core.errors import OptionError
 from parscope.core.stream import Series
 from parscope.live.wire import lz4
+from parscope.live.wire._codec import codec
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.pack import Packed, pack
@@ -80,7 +81,14 @@ def translate(parts: Sequence[Part]) -> bytes | None:
     >>> head.image, head.stop_ns, head.channels[0].shape
     (5, 300, (4, 6))
     """
-    head = _json(parts, 0)
+    try:
+        return _translated(_json(parts, 0), parts)
+    except (codec().CBORError, ValueError, RecursionError) as error:
+        raise MessageError(f"what it says has no place in V2: {' '.join(str(error).split())}", _WHERE) from error
+
+
+def _translated(head: Mapping[str, Any], parts: Sequence[Part]) -> bytes | None:
+    """One message, by its kind."""
     kind = str(head.get("htype", "")).partition("-")[0]
     if kind == "dheader":
         return _start(head, parts)
@@ -134,7 +142,10 @@ def _start(head: Mapping[str, Any], parts: Sequence[Part]) -> bytes:
     told = {_NAMES.get(name, name): value for name, value in config.items() if name != "threshold_energy"}
     told["threshold_energy"] = {CHANNEL: config.get("threshold_energy")}
     mask, user_data = _extras(parts[2:], shape)
-    dtype = f"uint{_number(config, 'bit_depth_image')}"
+    depth = _number(config, "bit_depth_image")
+    if depth not in (8, 16, 32):
+        raise MessageError(f"its samples have {depth} bits, not 8, 16 or 32", _WHERE, _ADVICE)
+    dtype = f"uint{depth}"
     return start_message(Series(_number(head, "series"), "", images, shape, dtype, (CHANNEL,), mask, told), user_data)
 
 

@@ -1,0 +1,251 @@
+"""The verb `live`: analyse a detector's stream while the probe scans, record it, and act on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from parscope.cli.catalog_option import CatalogOption, open_catalog
+from parscope.cli.errors import FAULT, say
+from parscope.cli.options import shape
+from parscope.cli.progress import progress_bar
+from parscope.core.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    from parscope.live.pipeline.session import Finished, Session
+    from parscope.live.pipeline.workers import Orders
+    from parscope.live.rules.file import RuleSet
+
+app = typer.Typer(add_completion=False)
+
+_TIME = re.compile(r"([\d.]+)\s*(s|ms|us|µs|ns)")
+_POLICIES = ("all", "newest")
+_SMALLEST, _LARGEST = 1, 1 << 16  # MB of the buffer
+
+
+@app.command()
+def live(  # noqa: PLR0913 - one argument an option, as typer wants it
+    address: Annotated[str, typer.Argument(help="tcp://DETECTOR:31001, replay:FILE or physics:128x128.")],
+    scan: Annotated[str | None, typer.Option(help="Scan positions, YxX, if the detector does not tell.")] = None,
+    analyse: Annotated[
+        str, typer.Option(help="What to compute: com, dpc, bf, adf, sum, variance, strain, ...; commas between.")
+    ] = "com,bf,adf",
+    record: Annotated[Path | None, typer.Option(help="Folder for the patterns, bit for bit, and the maps.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the maps alone.")] = None,
+    rule: Annotated[list[str] | None, typer.Option(help='"when strain.e_xx > 2 %: send udp://daq:9000"')] = None,
+    rules: Annotated[Path | None, typer.Option(help="File of rules and limits, .toml.")] = None,
+    arm: Annotated[bool, typer.Option("--arm", help="Let rules send from the beginning.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only note what rules would send.")] = False,
+    low_latency: Annotated[
+        bool, typer.Option("--low-latency", help="Never sleep, one core, real-time priority if permitted.")
+    ] = False,
+    core: Annotated[int | None, typer.Option(help="The core for --low-latency [the last one].")] = None,
+    v1: Annotated[bool, typer.Option("--v1", help="The detector sends stream V1 (legacy, port 9999).")] = False,
+    deadline: Annotated[str, typer.Option(help="Longest time from the arrival of a pattern to its answer.")] = "200us",
+    policy: Annotated[
+        str | None, typer.Option(help="all patterns in order, or newest first if behind [newest with rules].")
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Channel to analyse [the first].")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Use lattice and disks of the first series for all that follow.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="Show a page on this port.")] = None,
+    series: Annotated[int, typer.Option(min=0, help="End after so many series; 0: at Ctrl-C.")] = 0,
+    duration: Annotated[str | None, typer.Option(help="End after this time, as 90s.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Patterns per second of replay and physics; 0: all speed.")] = 0.0,
+    buffer: Annotated[int, typer.Option(min=_SMALLEST, max=_LARGEST, help="Memory for messages (MB).")] = 512,
+    catalog: CatalogOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
+) -> None:
+    """Analyse a stream pattern by pattern, until it ends or Ctrl-C; report the latency and every hole.
+
+    parscope live tcp://DCU:31001 --scan 256x256 --analyse com,bf,adf,strain --record out/
+    """
+    from parscope.live.pipeline.answers import Policy
+    from parscope.live.pipeline.workers import Orders
+    from parscope.live.sources.address import Wishes
+
+    ruled = _rules(rule, rules)
+    scan_shape = shape(scan, "--scan")
+    newest = _choice(policy) == "newest" if policy else ruled is not None
+    if ruled is None and (arm or dry_run):
+        raise OptionError("there are no rules", "--arm, --dry-run", "give --rule or --rules")
+    orders = Orders(
+        address="v1" + address.removeprefix("tcp") if v1 else address,
+        analyse=tuple(part.strip() for part in _split(analyse)),
+        wishes=Wishes(low_latency, scan_shape, rate, series or 1),
+        policy=Policy(scan_shape, newest, _time(deadline, "--deadline"), channel, low_latency, series, keep),
+        rules=ruled,
+        dry=dry_run,
+        armed=arm,
+        folder=record or out,
+        record=record is not None,
+        core=core,
+        buffer=buffer << 20,
+    )
+    limit = _time(duration, "--duration") / 1e9 if duration else None
+    session = _run(orders, limit, port)
+    if as_json:
+        print(json.dumps([_as_json(one) for one in session.finished]))
+    if record is not None and session.finished:
+        _collect(record, catalog)
+    if session.faults:
+        raise typer.Exit(FAULT)
+
+
+def _split(text: str) -> list[str]:
+    """Names of kernels; commas also stand between the numbers of their parameters."""
+    parts: list[str] = []
+    for part in text.split(","):
+        if parts and re.fullmatch(r"\s*[-\d.e+]+\s*", part):
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def _choice(policy: str) -> str:
+    """A policy that there is."""
+    if policy not in _POLICIES:
+        raise OptionError(f"there is no {policy!r}", "--policy", f"choose one of {', '.join(_POLICIES)}")
+    return policy
+
+
+def _time(text: str, option: str) -> int:
+    """A time in ns."""
+    from parscope.live.rules.text import duration
+
+    found = _TIME.fullmatch(text.strip())
+    if not found or found.group(1).count(".") > 1:
+        raise OptionError(f"{text!r} is no time", option, "write it as 200us, 1.5ms or 90s")
+    nanoseconds = duration(float(found.group(1)), found.group(2))
+    if nanoseconds <= 0:
+        raise OptionError(f"{text!r} is no time above zero", option, "write it as 200us, 1.5ms or 90s")
+    return nanoseconds
+
+
+def _rules(texts: list[str] | None, path: Path | None) -> RuleSet | None:
+    """Rules of the command line and of a file."""
+    from parscope.live.rules.file import RuleSet
+
+    if not texts and path is None:
+        return None
+    typed = RuleSet.of_texts(texts or [])
+    if path is None:
+        return typed
+    filed = RuleSet.of_file(path)
+    return RuleSet((*filed.rules, *typed.rules), filed.limits)
+
+
+def _run(orders: Orders, limit: float | None, port: int | None) -> Session:
+    """Run a session under a progress bar; a signal ends it kindly, a second one does not."""
+    from parscope.live.pipeline.session import Session
+
+    session = Session(orders, say)
+    with ExitStack() as stack:
+        stack.enter_context(_stopping(session))
+        stack.enter_context(session)
+        if session.standing:
+            _note(session.standing)
+        if port is not None:
+            _note(_page(stack, session, port))
+        show = stack.enter_context(progress_bar("Waiting for a series", "patterns"))
+        session.run(_watch(session, show, limit))
+    for one in session.finished:
+        _tell(one)
+    return session
+
+
+def _watch(session: Session, show: Callable[[str, int, int], None], limit: float | None) -> Callable[[], None]:
+    """What is done while the session runs: the bar, and its end."""
+    end = None if limit is None else time.monotonic() + limit
+    before = 0
+
+    def look() -> None:
+        nonlocal before
+        board = session.board
+        if end is not None and time.monotonic() > end:
+            session.stop()
+        if board.generation != before:
+            before = board.generation
+        if board.generation:
+            fate = board.bank.fate
+            show(f"Series {board.bank.head.get('series')}", int((fate > 0).sum()), len(fate))
+
+    return look
+
+
+@contextmanager
+def _stopping(session: Session) -> Iterator[None]:
+    """While the block runs, Ctrl-C and SIGTERM let the session end by itself."""
+    came: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        if came:
+            signal.default_int_handler(number, frame)
+        came.append(number)
+        session.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _page(stack: ExitStack, session: Session, port: int) -> str:
+    """Serve the page of the session; tells its address."""
+    raise OptionError("the page is not there yet", "--port", f"leave it out ({port})")
+
+
+def _note(line: str) -> None:
+    """Say something on standard error that is no fault."""
+    Console(stderr=True).print(Text(line), soft_wrap=True)
+
+
+def _tell(one: Finished) -> None:
+    """Print the report of a series."""
+    print(f"series {one.result.head['series']}")
+    for line in one.report.lines():
+        print(f"  {line}")
+    if one.recorded is not None:
+        print(f"  {one.recorded.written} of {one.recorded.images} patterns recorded: {one.recorded.masters[0]}")
+    if one.saved is not None:
+        print(f"  maps: {one.saved}")
+
+
+def _as_json(one: Finished) -> dict[str, Any]:
+    """The report of a series for a program."""
+    return {
+        "series": one.result.head["series"],
+        "scan_shape": one.result.head["scan_shape"],
+        "counters": dict(one.result.counters),
+        "report": one.report.as_json(),
+        "maps": str(one.saved) if one.saved else None,
+        "recorded": None if one.recorded is None else [str(master) for master in one.recorded.masters],
+        "written": None if one.recorded is None else one.recorded.written,
+    }
+
+
+def _collect(folder: Path, address: str | None) -> None:
+    """Take what was recorded into the catalog, if there is one."""
+    try:
+        opened = open_catalog(address, make=address is not None)
+    except InputError:
+        _note(f"there is no catalog to take it: parscope collect {folder} makes one")
+        return
+    from parscope.catalog.collect.collector import Collector
+
+    with opened:
+        Collector(opened, folder, 0.0).run(once=True)

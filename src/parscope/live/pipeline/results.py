@@ -1,0 +1,170 @@
+"""What stays of a series: its maps, what became of each position, and the report of latency, as one Zarr store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import OutputError
+from parscope.core.record import Provenance
+from parscope.core.stream import Fate
+from parscope.live.kernels.contract import Output
+from parscope.live.pipeline.board import STAMPS, Board
+from parscope.live.pipeline.latency import Report, report_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """One series as it was analysed.
+
+    Parameters
+    ----------
+    generation : int
+        Which series of the session, from 1.
+    head : mapping
+        What is known of it; see `parscope.live.pipeline.series.head_of`.
+    outputs : tuple of Output
+        What was computed.
+    values : ndarray of float32, shape (positions, outputs)
+        The numbers.
+    stamps : ndarray of int64, shape (positions, 5)
+        Times of `STAMPS`, [ns].
+    fate : ndarray of uint8, shape (positions,)
+        A `Fate` each.
+    counters : mapping of int
+        Of the session, when the series ended.
+    """
+
+    generation: int
+    head: Mapping[str, Any]
+    outputs: tuple[Output, ...]
+    values: NDArray[np.float32]
+    stamps: NDArray[np.int64]
+    fate: NDArray[np.uint8]
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, board: Board, generation: int) -> Result | None:
+        """Copy a series from the board.
+
+        Parameters
+        ----------
+        board : Board
+            Of the session.
+        generation : int
+            Which series, from 1.
+
+        Returns
+        -------
+        Result, optional
+            None if a later series has taken its place.
+        """
+        if board.generation - generation > 1:
+            return None
+        bank = board.of(generation)
+        made = cls(
+            generation,
+            bank.head,
+            board.layout.outputs,
+            bank.values.copy(),
+            bank.stamps.copy(),
+            bank.fate.copy(),
+            dict(board.counters),
+        )
+        return None if board.generation - generation > 1 else made
+
+    def report(self, deadline: int) -> Report:
+        """Account for it.
+
+        Parameters
+        ----------
+        deadline : int
+            Longest time from arrival to answer, [ns].
+
+        Returns
+        -------
+        Report
+        """
+        return report_of(self.stamps, self.fate, deadline)
+
+
+def dataset(result: Result, report: Report, provenance: Provenance, standing: str = "") -> Any:
+    """Maps with names, units and axes.
+
+    Parameters
+    ----------
+    result : Result
+        The series.
+    report : Report
+        Of its latency.
+    provenance : Provenance
+        Where the patterns are, and how they were analysed.
+    standing : str, optional
+        What the system granted the frame loop.
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    import xarray as xr
+
+    shape = tuple(result.head["scan_shape"])
+    made: dict[str, Any] = {}
+    for column, output in enumerate(result.outputs):
+        told = {"units": output.unit, "long_name": output.label}
+        made[output.name] = (("y", "x"), result.values[:, column].reshape(shape), told)
+    meanings = " ".join(one.name.lower() for one in Fate)
+    flags = {"long_name": "what became of the pattern", "flag_values": [int(one) for one in Fate]}
+    made["fate"] = (("y", "x"), result.fate.reshape(shape), {**flags, "flag_meanings": meanings})
+    stamps = result.stamps.reshape(*shape, len(STAMPS))
+    made["stamps"] = (("y", "x", "stamp"), stamps, {"units": "ns", "long_name": "time of each step; 0 for none"})
+    attributes = {
+        "title": f"live analysis of series {result.head['series']}",
+        "latency": json.dumps(report.as_json()),
+        "counters": json.dumps(dict(result.counters)),
+        "realtime": standing,
+        "series": json.dumps({key: value for key, value in result.head.items() if key != "scan_shape"}),
+        **provenance.attributes(),
+    }
+    axes = {name: (name, np.arange(n), {"units": "px"}) for name, n in zip(("y", "x"), shape, strict=True)}
+    return xr.Dataset(made, {**axes, "stamp": list(STAMPS)}, attributes)
+
+
+def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:
+    """Write the maps as ``STEM_live.zarr`` and the report as ``STEM_report.txt``.
+
+    Parameters
+    ----------
+    stem : Path
+        Folder and beginning of the names.
+    made : xarray.Dataset
+        As `dataset` makes it.
+    lines : sequence of str
+        The report for a person.
+
+    Returns
+    -------
+    Path
+        The store.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = stem.with_name(f"{stem.name}_live.zarr")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stem.with_name(f"{stem.name}_report.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        made.to_zarr(path, mode="w-", zarr_format=2, consolidated=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror or error})", str(path), "free some space, or choose another disk"
+        ) from error
+    return path

@@ -1,0 +1,317 @@
+"""A session from beginning to end: starts the processes, saves each series when it is over, and stops all cleanly."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import parscope
+from parscope.core.errors import OutputError, ParscopeError
+from parscope.core.record import Provenance, fingerprint_of
+from parscope.live.pipeline.analysis import analyser_of
+from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.latency import Report
+from parscope.live.pipeline.realtime import ONE_THREAD
+from parscope.live.pipeline.recorder import Recorded, stem_of
+from parscope.live.pipeline.results import Result, dataset, save
+from parscope.live.pipeline.ring import Ring
+from parscope.live.pipeline.workers import Orders, answer, record
+
+_POSITIONS = 1 << 20  # of the board, where nobody tells the shape of the scan
+_PATTERN = (1024, 1024)  # the largest that is shown
+_LOOK = 0.02  # s
+_STARTING = 120.0  # s that a process may take until it is ready
+_STOPPING = 60.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A series that is over.
+
+    Parameters
+    ----------
+    result : Result
+        Its numbers.
+    report : Report
+        Of its latency.
+    saved : Path, optional
+        The store with its maps.
+    recorded : Recorded, optional
+        What became of its recording.
+    """
+
+    result: Result
+    report: Report
+    saved: Path | None
+    recorded: Recorded | None
+
+
+class Session:
+    """Processes that analyse and record a stream; a context manager, which ends them.
+
+    Parameters
+    ----------
+    orders : Orders
+        What to do.
+    tell : callable, optional
+        Is told, in a sentence, what a person should know.
+
+    Attributes
+    ----------
+    board : Board
+        Results, live.
+    ring : Ring
+        Messages, live.
+    standing : str
+        What the system granted the frame loop.
+    finished : list of Finished
+        Series that are over.
+    faults : list of ParscopeError
+        What went wrong without ending the session: the recording, the saving.
+
+    Raises
+    ------
+    ParscopeError
+        If the source cannot be opened, or the analysis is none.
+    """
+
+    def __init__(self, orders: Orders, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.orders, self.tell = orders, tell
+        self.standing = ""
+        self.finished: list[Finished] = []
+        self.faults: list[ParscopeError] = []
+        self._waiting: dict[int, Result] = {}
+        self._recorded: dict[int, Recorded] = {}
+        self._seen = 0
+        outputs = analyser_of(orders.analyse).outputs
+        scan = orders.policy.scan
+        self.ring = Ring.create(orders.buffer)
+        self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
+        self._loop: _Worker | None = None
+        self._recorder: _Worker | None = None
+
+    def __enter__(self) -> Self:
+        """Start: the recorder first, so that it misses nothing."""
+        try:
+            with _one_thread():
+                if self.orders.record and self.orders.folder is not None:
+                    _writable(self.orders.folder)
+                    self._recorder = _Worker(record, (self.orders, self.ring.name, self.board.name))
+                    self._recorder.wait_until_ready()
+                self._loop = _Worker(answer, (self.orders, self.ring.name, self.board.name))
+                self.standing = self._loop.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        self.close()
+
+    def run(self, look: Callable[[], None] = lambda: None) -> None:
+        """Wait until all is over: the source has ended, or `stop` was called.
+
+        Parameters
+        ----------
+        look : callable, optional
+            Called about 50 times a second.
+
+        Raises
+        ------
+        ParscopeError
+            What ended the frame loop, if it did not end by itself.
+        """
+        while self.turn():
+            look()
+            time.sleep(_LOOK)
+
+    def turn(self) -> bool:
+        """See what has happened since; to be called often.
+
+        Returns
+        -------
+        bool
+            Whether the session goes on.
+
+        Raises
+        ------
+        ParscopeError
+            What ended the frame loop.
+        """
+        going = False
+        for worker in (self._loop, self._recorder):
+            if worker is not None:
+                for what, told in worker.news():
+                    self._hear(what, told)
+                going |= worker.running
+        self._collect()
+        if not going and self._loop is not None and self._loop.fault is not None:
+            raise self._loop.fault
+        return going
+
+    def stop(self) -> None:
+        """Let the frame loop end after the pattern at hand, and the recorder when it has written what came."""
+        self.board.stop()
+
+    def command(self, name: str) -> None:
+        """Tell the frame loop to do something.
+
+        Parameters
+        ----------
+        name : str
+            ``arm`` or ``disarm``.
+        """
+        if self._loop is not None and self._loop.running:
+            self._loop.pipe.send(name)
+            self.board.ring_bell()
+
+    def close(self) -> None:
+        """End everything; may be called twice."""
+        self.stop()
+        for worker in (self._loop, self._recorder):
+            if worker is not None:
+                worker.end()
+                self.ring.finish()
+        self._loop = self._recorder = None
+        self.ring.close()
+        self.board.close()
+
+    def _hear(self, what: str, told: Any) -> None:
+        """Deal with one piece of news."""
+        if what == "note":
+            self.tell(told)
+        elif what == "recorded":
+            self._recorded[told.generation] = told
+        elif what == "fault" and told is not getattr(self._loop, "fault", None):
+            self.faults.append(told)
+            self.tell(str(told))
+
+    def _collect(self) -> None:
+        """Take series that are over from the board, and save those of which the recording is complete."""
+        over = self.board.counters["finished"]
+        while self._seen < over:
+            self._seen += 1
+            result = Result.of(self.board, self._seen)
+            if result is None:
+                self.tell(f"the maps of series {self._seen} of this session are lost: the next ones came too soon")
+            else:
+                self._waiting[self._seen] = result
+        recording = self._recorder is not None and self._recorder.running
+        for generation in sorted(self._waiting):
+            if generation in self._recorded or not recording:
+                self._save(self._waiting.pop(generation), self._recorded.get(generation))
+
+    def _save(self, result: Result, recorded: Recorded | None) -> None:
+        """Write the maps and the report of a series."""
+        report = result.report(self.orders.policy.deadline)
+        saved = None
+        if self.orders.folder is not None:
+            stem = stem_of(self.orders.folder, self.orders.name, result.generation, result.head["series"])
+            made = dataset(result, report, self._provenance(recorded), self.standing)
+            try:
+                saved = save(stem, made, report.lines())
+            except OutputError as error:
+                self._hear("fault", error)
+        self.finished.append(Finished(result, report, saved, recorded))
+
+    def _provenance(self, recorded: Recorded | None) -> Provenance:
+        """Where the patterns are, and how they were analysed."""
+        policy = self.orders.policy
+        settings = {
+            "address": self.orders.address,
+            "analyse": list(self.orders.analyse),
+            "policy": "newest" if policy.newest else "all",
+            "deadline_ns": policy.deadline,
+            "rules": [] if self.orders.rules is None else [rule.text for rule in self.orders.rules.rules],
+        }
+        source = str(recorded.masters[0]) if recorded else self.orders.address
+        return Provenance(source, fingerprint_of(source) if recorded else "", parscope.__version__, settings)
+
+
+class _Worker:
+    """A process with a pipe to it."""
+
+    def __init__(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        context = mp.get_context("spawn")
+        self.pipe: Connection
+        self.pipe, theirs = context.Pipe()
+        self.fault: ParscopeError | None = None
+        self.running = True
+        self._process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def wait_until_ready(self) -> str:
+        """What it says when it is ready."""
+        if not self.pipe.poll(_STARTING):
+            raise ParscopeError("did not start in time", self._process.name, "is the machine overloaded?")
+        for what, told in self.news():
+            if what == "ready":
+                return str(told)
+        raise self.fault or ParscopeError("ended before it began", self._process.name)
+
+    def news(self) -> list[tuple[str, Any]]:
+        """What it has told since; a process that died without a word leaves a fault."""
+        heard: list[tuple[str, Any]] = []
+        try:
+            while self.running and self.pipe.poll(0):
+                heard.append(self.pipe.recv())
+                what, told = heard[-1]
+                if what in ("done", "fault"):
+                    self.running = False
+                    self.fault = told if what == "fault" else None
+                if what == "ready":
+                    break
+        except (EOFError, OSError):
+            self._process.join(5)
+            self.running = False
+            code = self._process.exitcode
+            self.fault = ParscopeError(f"a process of the session died (exit code {code})", self._process.name)
+            heard.append(("fault", self.fault))
+        return heard
+
+    def end(self) -> None:
+        """Wait until it has ended, and end it if it does not."""
+        self._process.join(_STOPPING if self.running else 5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self.running = False
+        self.pipe.close()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that are started here have libraries without threads of their own."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written before anything begins."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".parscope-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", str(folder), "choose another folder") from None

@@ -1,0 +1,188 @@
+"""The processes of a session: the frame loop, and the recorder. Both are told and tell through a pipe."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from parscope.core.errors import ParscopeError
+from parscope.live.pipeline.analysis import analyser_of, warm
+from parscope.live.pipeline.answers import Policy
+from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.engine import Engine
+from parscope.live.pipeline.realtime import Watchdog, release, take
+from parscope.live.pipeline.recorder import Recorder, stem_of
+from parscope.live.pipeline.ring import Reader, Ring
+from parscope.live.rules.actuator import Actuator
+from parscope.live.rules.file import RuleSet, act
+from parscope.live.sources.address import Wishes, make_source
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a session is to do; it crosses the border of processes.
+
+    Parameters
+    ----------
+    address : str
+        Of the source.
+    analyse : tuple of str
+        Kernels by name.
+    wishes : Wishes
+        How the source is read.
+    policy : Policy
+        How patterns are treated.
+    rules : RuleSet, optional
+        What to act by.
+    dry : bool, default False
+        Whether rules can never be armed.
+    armed : bool, default False
+        Whether rules are armed from the beginning.
+    folder : Path, optional
+        Where files go; nothing is saved without.
+    record : bool, default False
+        Whether patterns are recorded.
+    name : str
+        Beginning of the names of files.
+    core : int, optional
+        The core of the frame loop in low-latency mode. Default: the last one.
+    buffer : int, default 512 MB
+        Size of the ring, [bytes].
+    """
+
+    address: str
+    analyse: tuple[str, ...]
+    wishes: Wishes = field(default_factory=Wishes)
+    policy: Policy = field(default_factory=Policy)
+    rules: RuleSet | None = None
+    dry: bool = False
+    armed: bool = False
+    folder: Path | None = None
+    record: bool = False
+    name: str = field(default_factory=lambda: time.strftime("%Y%m%d-%H%M%S"))
+    core: int | None = None
+    buffer: int = 512 << 20
+
+    @property
+    def journal(self) -> Path | None:
+        """Where decisions are noted."""
+        return None if self.folder is None or self.rules is None else self.folder / f"{self.name}_decisions.jsonl"
+
+
+def answer(orders: Orders, ring_name: str, board_name: str, pipe: Connection) -> None:
+    """Run the frame loop, as the whole life of a process.
+
+    Parameters
+    ----------
+    orders : Orders
+        What to do.
+    ring_name, board_name : str
+        Of the memory of the session.
+    pipe : Connection
+        Gets pairs: ``ready`` with a sentence, ``note`` with a sentence, ``fault`` with an error, ``done``; gives the
+        names of commands when the board's bell rings.
+    """
+    _leave_signals()
+    ring, board = Ring.attach(ring_name), Board.attach(board_name)
+    try:
+        _answer(orders, ring, board, pipe)
+        pipe.send(("done", ""))
+    except ParscopeError as error:
+        pipe.send(("fault", error))
+    finally:
+        ring.finish()
+
+
+def _answer(orders: Orders, ring: Ring, board: Board, pipe: Connection) -> None:
+    """Put the frame loop together, and run it."""
+    analyser = analyser_of(orders.analyse)
+    source = make_source(orders.address, orders.wishes)
+    actuator = None if orders.rules is None else act(orders.rules, analyser.outputs, orders.journal, orders.dry)
+    watchdog = Watchdog(lambda: board.beaten, actuator.safe) if actuator is not None else None
+    try:
+        warm(analyser)
+        source.open()
+        if actuator is not None and orders.armed:
+            actuator.arm()
+
+        def tell(line: str) -> None:
+            pipe.send(("note", line))
+
+        engine = Engine.of(source, ring, board, analyser, orders.policy, actuator, tell=tell)
+        if watchdog is not None:
+            watchdog.start()
+        standing = take(orders.core).sentence if orders.policy.busy else ""
+        pipe.send(("ready", standing))
+        engine.run(_listener(board, pipe, actuator))
+    finally:
+        release()
+        if watchdog is not None:
+            watchdog.stop()
+        if actuator is not None:
+            actuator.close()
+        source.close()
+
+
+def _listener(board: Board, pipe: Connection, actuator: Actuator | None) -> Callable[[], None]:
+    """What the loop calls between patterns: does what a person commands."""
+    heard = 0
+
+    def listen() -> None:
+        nonlocal heard
+        while heard < board.bell:
+            heard += 1
+            command = pipe.recv()
+            if actuator is not None and command in ("arm", "disarm"):
+                getattr(actuator, command)()
+
+    return listen
+
+
+def record(orders: Orders, ring_name: str, board_name: str, pipe: Connection) -> None:
+    """Record, as the whole life of a process.
+
+    Parameters
+    ----------
+    orders : Orders
+        What to do.
+    ring_name, board_name : str
+        Of the memory of the session.
+    pipe : Connection
+        Gets pairs: ``ready``, ``recorded`` with a `Recorded`, ``fault`` with an error, ``done``.
+    """
+    _leave_signals()
+    folder = orders.folder
+    if folder is None:
+        return
+    told = 0
+
+    def stem(generation: int, series: int) -> Path:
+        return stem_of(folder, orders.name, generation, series)
+
+    def relay() -> bool:
+        nonlocal told
+        for done in recorder.done[told:]:
+            pipe.send(("recorded", done))
+        told = len(recorder.done)
+        return False
+
+    recorder = Recorder(Reader(ring_name, lossless=True), stem, orders.policy.scan, Board.attach(board_name))
+    pipe.send(("ready", ""))
+    fault: Any = None
+    try:
+        recorder.run(relay)
+    except ParscopeError as error:
+        fault = error
+    relay()
+    pipe.send(("done", "") if fault is None else ("fault", fault))
+
+
+def _leave_signals() -> None:
+    """Ctrl-C on a terminal reaches all processes; the session ends them in its order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -36,6 +36,8 @@ CAPACITY = 1024
 SIZE = 64 + CAPACITY
 """Bytes of the whole, [1]."""
 
+# How long a writer that was halted in the middle of a message is waited for, [s].
+_PATIENCE = 2.0
 _FOLDER = Path("/dev/shm")  # where POSIX shared memory is on Linux
 _MAGIC = b"PARSCOPE"
 _HEAD = struct.Struct("=8sII")
@@ -154,12 +156,13 @@ def read_last(name: str) -> tuple[int, bytes]:
     except OSError as error:
         raise OutputError(f"cannot be read: {error.strerror}", f"shm://{name}") from None
     with whole, mmap.mmap(whole.fileno(), SIZE, access=mmap.ACCESS_READ) as memory:
-        for _ in range(1000):
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
             (sequence,) = struct.unpack_from("=Q", memory, 16)
             _, length, crc = _STATE.unpack_from(memory, 24)
             message = memory[64 : 64 + min(length, CAPACITY)]
             same = struct.unpack_from("=Q", memory, 16) == (sequence,)
             if same and sequence % 2 == 0 and zlib.crc32(message) == crc:
                 return sequence // 2, message
-            time.sleep(1e-5)
+            time.sleep(1e-4)
     raise OutputError("is half written", f"shm://{name}", "the program that wrote it has died: start it again")

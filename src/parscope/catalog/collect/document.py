@@ -22,7 +22,7 @@ class Extract:
     document : dict
         JSON-able.
     reader : str
-        Which reader and which library, with its version, wrote it: ``digitalmicrograph: ncempy 1.16``.
+        Which reader and which library, with its version, wrote it: ``tiff: tifffile 2024.1``.
     error : str or None
         Why no reader could read the file.
     parts : tuple of str

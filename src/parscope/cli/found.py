@@ -16,6 +16,7 @@ from parscope.catalog.people.tree import leaf, printable
 from parscope.catalog.query.ast import EVERYTHING, And, Exists, Expression, Term
 from parscope.catalog.query.spell import spell
 from parscope.catalog.query.text import parse
+from parscope.catalog.store.documents import portable
 from parscope.cli.columns import show
 from parscope.core.errors import QueryError
 
@@ -169,7 +170,7 @@ def _json(catalog: Catalog, selection: Selection, _: Any) -> None:
     """One JSON object a line."""
     for record in records(catalog, selection):
         own = {"uid": record.uid, "number": record.number, "error": record.error}
-        print(json.dumps(own | {"document": record.document}))
+        print(json.dumps(own | {"document": portable(record.document)}, allow_nan=False))
 
 
 def _count(catalog: Catalog, selection: Selection, _: Any) -> None:

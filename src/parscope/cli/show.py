@@ -40,12 +40,20 @@ def show(
     if thumbnail:
         _write(thumbnail, png, told["uid"])
     if as_json:
-        documents = {"document": json.loads(told["document"]), "lineage": graph.as_json()}
-        documents["versions"] = [row | {"document": json.loads(row["document"])} for row in told["versions"]]
-        print(json.dumps(told | documents, indent=1))
+        print(_as_json(told, graph))
         return
     for line in _lines(told, graph, whole):
         print(line)
+
+
+def _as_json(told: dict[str, Any], graph: Lineage) -> str:
+    """All of it, for a program."""
+    from parscope.catalog.store.documents import decode, portable
+
+    whole = told | {"document": decode(told["document"]), "lineage": graph.as_json()}
+    for part, key in (("versions", "document"), ("annotations", "value"), ("links", "parameters")):
+        whole[part] = [row | {key: json.loads(row[key])} for row in told[part]]
+    return json.dumps(portable(whole), indent=1, allow_nan=False)
 
 
 def _write(file: Path, png: bytes | None, uid: str) -> None:

@@ -23,6 +23,7 @@ from parscope.catalog.collect.steps import carry_out
 from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_set, place_of, sweep
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.core.errors import CatalogError, InputError
 
 SETTLE = 3.0
@@ -195,7 +196,7 @@ class Collector:
     def _work(self, extractor: Extractor) -> bool:
         """Let files settle, and take some of them into the catalog; whether there was any."""
         with self.catalog.reading() as connection:
-            due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
+            due = journal.resting(connection, self.folder, now() - round(self.settle * 1e6))
             busy = bool(due) or claims.is_free(connection, self.folder)
         if not busy:
             return False
@@ -214,18 +215,18 @@ class Collector:
     def _queued(self, patient: bool) -> bool:
         """Whether a file that has settled is not in the catalog; if patient, also one that waits for another file."""
         with self.catalog.reading() as connection:
-            due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
+            due = journal.resting(connection, self.folder, now() - round(self.settle * 1e6))
             return bool(due) or claims.is_left(connection, self.folder, patient=patient)
 
     def _settle(self, connection: Connection, due: list[Entry], found: list[Found | None]) -> None:
         """Let on what rests; what changed meanwhile begins anew."""
-        for entry, now in zip(due, found, strict=True):
-            if now is None:
+        for entry, one in zip(due, found, strict=True):
+            if one is None:
                 journal.lose(connection, [entry.name])
-            elif (now.size, now.mtime_ns) == (entry.size, entry.mtime_ns):
+            elif (one.size, one.mtime_ns) == (entry.size, entry.mtime_ns):
                 journal.advance(connection, entry, SETTLED)
             else:
-                journal.see(connection, self.folder, [now])
+                journal.see(connection, self.folder, [one])
 
     def _tell(self) -> None:
         if time.monotonic() - self._told > _BREATH:

@@ -18,6 +18,7 @@ from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import COMMITTED, EXTRACTED, HASHED, QUARANTINED, SETTLED, Entry
 from parscope.catalog.collect.sweep import examine
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import journal as table
 from parscope.core.errors import CatalogError
 from parscope.core.record import fingerprint
@@ -52,7 +53,7 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
         before, at_hand = at_hand, _step(catalog, extractor, at_hand)
         if at_hand is before:
             with catalog.writing() as connection:
-                claims.postpone(connection, before, journal.now() + _PAUSE)
+                claims.postpone(connection, before, now() + _PAUSE)
             return False
     return True
 

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import exists, func, select, update
 
 from parscope.catalog.collect.digest import digest
-from parscope.catalog.collect.journal import now
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.collect.sweep import examine
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import file, record
 
 _PAGE = 200

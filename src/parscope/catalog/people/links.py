@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, delete, insert, literal, select
 
+from parscope.catalog.store.notices import mark
 from parscope.catalog.store.tables import link
 from parscope.core.errors import InputError
 
@@ -68,6 +69,21 @@ def derive(connection: Connection, target: int, source: int, making: Making, kin
         raise InputError("a record cannot be derived from itself, not even through others", kind)
     row = {"source": source, "target": target, "kind": kind, "program": making.program, "parameters": parameters}
     connection.execute(insert(link).values(row | {"who": making.who, "created": making.when}))
+    tied(connection, source, target)
+
+
+def tied(connection: Connection, source: int, target: int) -> None:
+    """Have all records looked at for which a new link makes a difference.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    source, target : int
+        Ends of the link, as numbers of the rows.
+    """
+    mark(connection, connection.scalars(reached(source, link.c.target, link.c.source)))
+    mark(connection, connection.scalars(reached(target, link.c.source, link.c.target)))
 
 
 def descends(connection: Connection, record: int, ancestor: int) -> bool:

@@ -12,10 +12,10 @@ from parscope.catalog.people.annotations import annotate, withdraw
 from parscope.catalog.people.labels import COLLECTIONS, TAGS
 from parscope.catalog.people.links import Making, derive, part
 from parscope.catalog.people.names import checked, login
-from parscope.catalog.people.notices import notice
 from parscope.catalog.store import write
 from parscope.catalog.store.catalog import Catalog
-from parscope.catalog.store.records import load, resolve
+from parscope.catalog.store.clock import now
+from parscope.catalog.store.records import resolve
 from parscope.core.errors import InputError
 
 
@@ -78,7 +78,7 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
     --------
     ``note(catalog, "3fa9", Note(tags=("good",), values={"sample.name": "PZT"}))``
     """
-    by = checked(who or login(), "who"), write.now()
+    by = checked(who or login(), "who"), now()
     program = checked(said.program, "program") if said.program else ""
     with catalog.writing() as connection:
         record = resolve(connection, uid)
@@ -93,7 +93,6 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
             making = Making(program, said.parameters, *by)
             derive(connection, record, resolve(connection, source), making)
         write.reindex(connection, record)
-        notice(connection, record, load(connection, record).number)
 
 
 def _label(connection: Connection, record: int, said: Note, by: tuple[str, int]) -> None:

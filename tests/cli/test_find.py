@@ -142,6 +142,10 @@ def test_a_note_is_shown_and_found_and_taken_back() -> None:
     told("note", two, "--untag", "good", "--unset", "sample", "--leave", "Paper 3", "--not-from", one)
     assert told("show", two).endswith("annotations\n" + told("show", two).partition("annotations\n")[2])
     assert not {"tags", "collections", "derived from"} & set(told("show", two).splitlines())
+    for line in ("  tag good  (", "  annotation sample  (", "  collection Paper 3  (", f"  derived from {one[:8]}  ("):
+        assert line in told("show", two).partition("taken back\n")[2]
+    card = json.loads(told("show", two, "--json"))
+    assert [row["said"]["value"] for row in card["retractions"] if row["what"] == "annotation"] == ["PZT"]
 
 
 @pytest.mark.usefixtures("file")

@@ -51,7 +51,12 @@ def _as_json(told: dict[str, Any], graph: Lineage) -> str:
     from parscope.catalog.store.documents import decode, portable
 
     whole = told | {"document": decode(told["document"]), "lineage": graph.as_json()}
-    for part, key in (("versions", "document"), ("annotations", "value"), ("links", "parameters")):
+    for part, key in (
+        ("versions", "document"),
+        ("annotations", "value"),
+        ("links", "parameters"),
+        ("retractions", "said"),
+    ):
         whole[part] = [row | {key: json.loads(row[key])} for row in told[part]]
     return json.dumps(portable(whole), indent=1, allow_nan=False)
 
@@ -79,6 +84,7 @@ def _lines(told: dict[str, Any], graph: Lineage, whole: bool) -> Iterator[str]:
     yield from _section("tags", (f"{row['name']}  {_by(row)}" for row in told["tags"]))
     yield from _section("collections", (f"{row['collection']}  {_by(row)}" for row in told["collections"]))
     yield from _section("annotations", _annotations(told))
+    yield from _section("taken back", _retractions(told))
 
 
 def _section(title: str, rows: Iterator[str] | list[str]) -> Iterator[str]:
@@ -106,6 +112,16 @@ def _annotations(told: dict[str, Any]) -> Iterator[str]:
     for row in told["annotations"]:
         if row["withdrawn"] is None:
             yield f"{row['key']} = {printable(row['value'])}  {_by(row)}"
+
+
+def _retractions(told: dict[str, Any]) -> Iterator[str]:
+    """What people took back."""
+    from parscope.catalog.people.links import DERIVED
+    from parscope.catalog.people.tree import printable
+
+    for row in told["retractions"]:
+        name = row["name"][:8] if row["what"] == DERIVED else row["name"]
+        yield f"{row['what']} {printable(name)}  {_by(row)}, said {_by(json.loads(row['said']))}"
 
 
 def _by(row: dict[str, Any]) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, delete, insert, literal, select
 
+from parscope.catalog.people.retractions import By, retract
 from parscope.catalog.store.notices import mark
-from parscope.catalog.store.tables import link
+from parscope.catalog.store.tables import link, record
 from parscope.core.errors import InputError
 
 DERIVED = "derived from"
@@ -125,8 +126,8 @@ def reached(record: int, here: Column[int], there: Column[int]) -> Select[int]:
     return select(found.c.id)
 
 
-def part(connection: Connection, target: int, source: int) -> bool:
-    """Take back that a record was derived from another.
+def part(connection: Connection, target: int, source: int, by: By) -> bool:
+    """Take back that a record was derived from another; that it was said stays in its history.
 
     Parameters
     ----------
@@ -134,14 +135,20 @@ def part(connection: Connection, target: int, source: int) -> bool:
         In a write transaction.
     target, source : int
         Numbers of the rows.
+    by : By
+        Who takes it back.
 
     Returns
     -------
     bool
         Whether that was noted.
     """
+    uid = connection.execute(select(record.c.uid).where(record.c.id == source)).scalar_one()
     ours = (link.c.target == target) & (link.c.source == source) & (link.c.kind == DERIVED)
-    return connection.execute(delete(link).where(ours)).rowcount > 0
+    gone = delete(link).where(ours).returning(link.c.program, link.c.parameters, link.c.who, link.c.created)
+    said = connection.execute(gone).mappings().first()
+    told = said and {**said, "parameters": json.loads(said["parameters"])}
+    return retract(connection, target, (DERIVED, uid), told, by)
 
 
 def _as_json(parameters: Mapping[str, Any]) -> str:

@@ -84,11 +84,11 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
         record = resolve(connection, uid)
         _label(connection, record, said, by)
         for key in said.withdraw:
-            _must(withdraw(connection, record, key, by[1]), f"annotation {key}")
+            _must(withdraw(connection, record, key, by), f"annotation {key}")
         for key, value in said.values.items():
             annotate(connection, record, key, value, by)
         for source in said.unlink:
-            _must(part(connection, record, resolve(connection, source)), f"derived from {source}")
+            _must(part(connection, record, resolve(connection, source), by), f"derived from {source}")
         for source in said.sources:
             making = Making(program, said.parameters, *by)
             derive(connection, record, resolve(connection, source), making)
@@ -99,9 +99,9 @@ def _label(connection: Connection, record: int, said: Note, by: tuple[str, int])
     """Tags and collections."""
     for labels, given, taken in ((TAGS, said.tags, said.untag), (COLLECTIONS, said.collections, said.leave)):
         for name in taken:
-            _must(labels.drop(connection, record, name), f"{labels.what} {name}")
+            _must(labels.drop(connection, record, name, by), f"{labels.what} {name}")
         for name in given:
-            labels.put(connection, record, name, *by)
+            labels.put(connection, record, name, by)
 
 
 def _must(done: bool, what: str) -> None:

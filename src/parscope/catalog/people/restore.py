@@ -25,6 +25,7 @@ _KEYS = {
     "annotations": ("key", "value", "who", "created"),
     "tags": ("name",),
     "collections": ("collection",),
+    "retractions": ("what", "name", "who", "created"),
 }
 _TIMES = frozenset({"created", "changed", "first", "last", "withdrawn"})
 _LATEST = 253_402_300_800_000_000  # microseconds until the year 10000, which nobody prints

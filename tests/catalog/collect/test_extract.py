@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from parscope.catalog.collect.extract import Extractor
+from parscope.core.errors import CatalogError
 from tests.catalog.collect.played_describer import play
 
 
@@ -59,6 +60,20 @@ def test_a_reader_that_goes_wrong_is_an_error_of_its_file_alone(extractor: Extra
         "file": {"bytes": 100, "suffix": ".play"},
     }
     assert extractor(good, folder, 100).document["vendor"]["answer"] == do
+
+
+def test_what_cannot_be_drawn_is_told_all_the_same(extractor: Extractor, folder: Path) -> None:
+    told = extractor(play(folder / "a.play", "daub", number=3), folder, 1)
+    assert (told.error, told.thumbnail, told.document["vendor"]["number"]) == (None, None, 3)
+    assert told.document["warnings"][0].startswith("It could not be drawn (ValueError: ")
+
+
+def test_a_process_that_cannot_be_started_is_not_the_fault_of_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Extractor() as extractor, pytest.raises(CatalogError, match="the process that reads files: cannot be started"):
+        extractor(play(folder / "a.play"), folder, 1)
 
 
 def test_the_answer_of_a_fork_is_not_taken_for_that_of_the_next_file(extractor: Extractor, folder: Path) -> None:

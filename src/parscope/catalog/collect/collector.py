@@ -24,7 +24,7 @@ from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_s
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
-from parscope.core.errors import CatalogError, InputError
+from parscope.core.errors import CatalogError, InputError, ParscopeError
 
 SETTLE = 3.0
 """How long size and time of a file must rest until it counts as finished, in s."""
@@ -66,6 +66,7 @@ class Collector:
     settle: float = SETTLE
     tell: Callable[[int, int], None] = lambda done, total: None
     passed: PassedOver = field(default_factory=PassedOver, init=False)
+    faults: list[Exception] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Find the folder, whatever it is called."""
@@ -108,7 +109,10 @@ class Collector:
             If the catalog cannot be written.
         OSError
             If the folder cannot be listed.
+        Exception
+            In the end, for a fault of parscope itself; its file is set aside, and all others are in.
         """
+        self.faults.clear()
         with Watch(self.folder, active=not once) as watch, Extractor() as extractor, _Heart(self.catalog, self._owner):
             try:
                 self.look()
@@ -120,12 +124,15 @@ class Collector:
                     if self._work(extractor):
                         moved = time.monotonic()
                     elif once and time.monotonic() > settled_by and not self._queued(time.monotonic() - moved < _CALM):
-                        return
+                        break
                     else:
                         watch.wait(_BREATH)
             finally:
                 with self.catalog.writing() as connection:
                     claims.release(connection, self._owner)
+        if self.faults:
+            self.faults[0].add_note(f"of {len(self.faults)} such faults, whose files are set aside: see --status")
+            raise self.faults[0]
 
     def look(self, start: Path | None = None) -> None:
         """Note what lies in the folder, and what does not any more.
@@ -208,7 +215,13 @@ class Collector:
         for entry in claimed:
             if self._stopped.is_set():
                 break
-            moved |= carry_out(self.catalog, extractor, entry)
+            try:
+                moved |= carry_out(self.catalog, extractor, entry)
+            except ParscopeError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - raised when all other files are in, see `run`
+                self.faults.append(fault)
+                moved = True
             self._tell()
         return moved
 

@@ -174,4 +174,15 @@ class Commit:
 def _lies_elsewhere(connection: Connection, old: Row[Any]) -> bool:
     """Whether the record of a file has other files with the content that this one had."""
     same = (file.c.record == old.record, file.c.hash == old.hash, file.c.present, file.c.path != old.path)
-    return any(to_path(path).exists() for path in connection.scalars(select(file.c.path).where(*same)))
+    return any(not _is_gone(to_path(path)) for path in connection.scalars(select(file.c.path).where(*same)))
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether a file is known not to be there; of one that may not be looked at nothing new is known."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -59,6 +59,9 @@ _SPELLINGS = {"e-": "e", "electron": "e", "electrons": "e", "px": "pixel", "pix"
 
 _SIGNS = {ord(sign): None for sign in "°%‰"}
 
+# What pint raises for words that are none, besides its own errors.
+_ODD = (ArithmeticError, AssertionError, AttributeError, TypeError, ValueError)
+
 _loading = Lock()
 
 
@@ -140,14 +143,7 @@ def _asked(word: str) -> Word | None:
         try:
             base = registry.get_base_units(registry.parse_units(word))[1]
             zero, one, two = (float(registry.convert(number, word, base)) for number in (0.0, 1.0, 2.0))
-        except (
-            pint.PintError,
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            TypeError,
-            ValueError,
-        ):  # for odd words
+        except (pint.PintError, *_ODD):
             return None
     powers = {_SYMBOLS.get(name): float(power) for name, power in registry.Quantity(1, base).unit_items()}
     if None in powers or not isclose(two - one, one - zero, rel_tol=1e-9):

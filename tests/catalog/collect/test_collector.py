@@ -7,33 +7,19 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Table, select, update
+from sqlalchemy import update
 
 from parscope.catalog.collect.collector import Collector
 from parscope.catalog.collect.status import count, quarantined
-from parscope.catalog.store import documents, write
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.tables import file, journal, link, record, sighting, thumbnail, version
 from parscope.core.errors import InputError
 from tests.catalog.collect.played_describer import play
+from tests.catalog.collect.rows import places, rows
 
 Collect = Callable[[], Collector]
-
-
-def rows(catalog: Catalog, table: Table, *columns: str) -> list[Any]:
-    """Rows of a table in a steady order; with one column its values."""
-    chosen = [table.c[name] for name in columns] or list(table.c)
-    with catalog.reading() as connection:
-        found = connection.execute(select(*chosen).order_by(*table.primary_key.columns)).all()
-    return [row[0] if len(columns) == 1 else tuple(row) for row in found]
-
-
-def places(catalog: Catalog) -> dict[str, tuple[int, bool]]:
-    """Of each file: its record, and whether it is there."""
-    return {Path(path).name: (of, there) for path, of, there in rows(catalog, file, "path", "record", "present")}
 
 
 def test_a_file_is_collected_once_with_all_that_is_known(catalog: Catalog, folder: Path, collected: Collect) -> None:
@@ -64,62 +50,6 @@ def test_a_file_that_cannot_be_read_is_collected_with_the_reason(
     assert [path.name for path, _ in wanting] == ["a.play", "b.play", "c.bin", "d"]
     assert wanting[0][1] == "this file: is of no use; throw it away"
     assert all(error for error in rows(catalog, record, "error"))
-
-
-def test_a_fault_of_parscope_is_raised_when_every_file_is_in(
-    catalog: Catalog, folder: Path, collected: Collect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def leaves(document: Any) -> Any:
-        if document.get("vendor", {}).get("number") == 1:
-            raise ZeroDivisionError("by nothing")
-        return plain(document)
-
-    plain = write.leaves
-    monkeypatch.setattr(write, "leaves", leaves)
-    for number in range(3):
-        play(folder / f"{number}.play", number=number)
-    with pytest.raises(ZeroDivisionError, match="by nothing"):
-        collected()
-    monkeypatch.undo()
-    assert rows(catalog, journal, "stage") == ["committed", "quarantined", "committed"]
-    reason = "parscope itself failed with ZeroDivisionError: by nothing"
-    assert sorted(rows(catalog, record, "error"), key=str) == [None, None, reason]
-    assert places(catalog)["1.play"][1]
-
-
-def test_a_file_that_even_a_record_without_metadata_fails_with_is_in_the_journal(
-    catalog: Catalog, folder: Path, collected: Collect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def leaves(document: Any) -> Any:
-        if document["name"] == "1.play":
-            raise ZeroDivisionError("by nothing")
-        return plain(document)
-
-    plain = write.leaves
-    monkeypatch.setattr(write, "leaves", leaves)
-    for number in range(3):
-        play(folder / f"{number}.play", number=number)
-    with pytest.raises(ZeroDivisionError):
-        collected()
-    monkeypatch.setattr(write, "leaves", plain)
-    with catalog.reading() as connection:
-        ((path, error),) = quarantined(connection)
-    assert (path.name, error) == ("1.play", "parscope itself failed with ZeroDivisionError: by nothing")
-    collector = Collector(catalog, folder, settle=0.0)
-    assert collector.retry() == 1
-    collector.run(once=True)
-    assert rows(catalog, journal, "stage") == ["committed"] * 3
-    assert rows(catalog, record, "error") == [None] * 3
-
-
-def test_metadata_that_the_store_refuses_leave_a_record_with_the_reason(
-    catalog: Catalog, folder: Path, collected: Collect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(documents, "DEEPEST", 3)
-    play(folder / "a.play", tree={"in": {"deep": 1}})
-    collected()
-    (reason,) = rows(catalog, record, "error")
-    assert reason == "its metadata cannot be kept: the document is more than 3 levels deep"
 
 
 def test_a_renamed_or_moved_file_keeps_its_record(catalog: Catalog, folder: Path, collected: Collect) -> None:
@@ -187,6 +117,7 @@ def test_a_deleted_file_is_missing_and_may_come_back(catalog: Catalog, folder: P
     collected()
     kept = folder.parent / "a.play"
     path.rename(kept)
+    (folder / "more").mkdir()
     collected()
     assert places(catalog) == {"a.play": (1, False)}
     with catalog.reading() as connection:
@@ -287,17 +218,6 @@ def test_what_could_not_be_read_is_read_again_when_asked(catalog: Catalog, folde
     assert rows(catalog, journal, "path", "stage")[1] == (str(path), "committed")
     assert rows(catalog, record, "error") == [None, None]
     assert rows(catalog, version, "record", "number") == [(2, 1)]
-
-
-def test_a_folder_that_is_away_is_not_taken_for_lost(catalog: Catalog, folder: Path, collected: Collect) -> None:
-    play(folder / "a.play")
-    collector = collected()
-    away = folder.rename(folder.parent / "away")
-    collector._due = 0.0
-    collector._look_again(set())
-    assert collector.passed.unreadable == [folder]
-    assert places(catalog) == {"a.play": (1, True)}
-    away.rename(folder)
 
 
 def test_the_catalog_itself_is_not_collected(folder: Path) -> None:

@@ -20,7 +20,7 @@ from parscope.catalog.collect.owner import new_owner
 from parscope.catalog.collect.retry import retry, unreadable_before
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
-from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_set, place_of, sweep
+from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_away, is_data_set, is_gone, place_of, sweep
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
@@ -29,6 +29,8 @@ from parscope.core.errors import CatalogError, InputError, ParscopeError
 SETTLE = 3.0
 """How long size and time of a file must rest until it counts as finished, in s."""
 
+_AWAY = "is empty, though the catalog has files of it; none of them is marked missing"
+_ADVICE = "see that its disk is mounted"
 _SWEEP = 60.0
 _SHARE = 10
 _BATCH = 500
@@ -54,6 +56,8 @@ class Collector:
         How long size and time of a file must rest until it counts as finished [s].
     tell : callable, optional
         Told how many files are done, and how many there are.
+    say : callable, optional
+        Told in one line what somebody should look after: that the folder is away.
 
     Raises
     ------
@@ -65,6 +69,7 @@ class Collector:
     folder: Path
     settle: float = SETTLE
     tell: Callable[[int, int], None] = lambda done, total: None
+    say: Callable[[str], None] = lambda line: None
     passed: PassedOver = field(default_factory=PassedOver, init=False)
     faults: list[Exception] = field(default_factory=list, init=False)
 
@@ -79,6 +84,7 @@ class Collector:
         self._owner = new_owner()
         self._stopped = threading.Event()
         self._due = self._told = 0.0
+        self._away = False
 
     def stop(self) -> None:
         """Let the file at hand be finished, and then end `run`; may be called by a signal."""
@@ -107,6 +113,8 @@ class Collector:
         ------
         CatalogError
             If the catalog cannot be written.
+        InputError
+            If the folder is empty, though the catalog has files of it, and `once` is asked for.
         OSError
             If the folder cannot be listed.
         Exception
@@ -116,6 +124,8 @@ class Collector:
         with Watch(self.folder, active=not once) as watch, Extractor() as extractor, _Heart(self.catalog, self._owner):
             try:
                 self.look()
+                if once and self._away:
+                    raise InputError(_AWAY, str(self.folder), _ADVICE)
                 self._due = time.monotonic() + _SWEEP
                 settled_by = moved = time.monotonic()
                 settled_by += self.settle
@@ -194,9 +204,12 @@ class Collector:
         return names
 
     def _lose(self, paths: Iterable[Path]) -> None:
-        """Note which of these files are gone, and those in folders that are gone."""
-        gone = [to_text(path) for path in paths if examine(path) is None and not path.is_dir()]
-        if gone:
+        """Note which of these files are gone, and those in folders that are gone, but for a folder that is away."""
+        gone = [to_text(path) for path in paths if is_gone(path)]
+        away, self._away = self._away, bool(gone) and is_away(self.folder)
+        if self._away and not away:
+            self.say(f"{self.folder}: {_AWAY}; {_ADVICE}")
+        elif gone and not self._away:
             with self.catalog.writing() as connection:
                 journal.lose(connection, gone)
 

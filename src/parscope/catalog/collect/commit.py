@@ -21,6 +21,7 @@ from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry, under
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.collect.parts import give_parts, lone_part
 from parscope.catalog.collect.rows import lies, picture, tie
+from parscope.catalog.collect.sweep import is_gone
 from parscope.catalog.store import write
 from parscope.catalog.store.clock import now
 from parscope.catalog.store.documents import decode, encode
@@ -174,15 +175,4 @@ class Commit:
 def _lies_elsewhere(connection: Connection, old: Row[Any]) -> bool:
     """Whether the record of a file has other files with the content that this one had."""
     same = (file.c.record == old.record, file.c.hash == old.hash, file.c.present, file.c.path != old.path)
-    return any(not _is_gone(to_path(path)) for path in connection.scalars(select(file.c.path).where(*same)))
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether a file is known not to be there; of one that may not be looked at nothing new is known."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
+    return any(not is_gone(to_path(path)) for path in connection.scalars(select(file.c.path).where(*same)))

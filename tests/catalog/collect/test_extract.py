@@ -76,6 +76,19 @@ def test_a_process_that_cannot_be_started_is_not_the_fault_of_the_file(
         extractor(play(folder / "a.play"), folder, 1)
 
 
+def test_a_process_that_ends_before_it_reads_anything_is_not_the_fault_of_the_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "h5py.py").write_text("raise ImportError('half installed')")
+    (tmp_path / "numpy.py").write_text("raise ImportError('half installed')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with (
+        Extractor() as extractor,
+        pytest.raises(CatalogError, match="cannot be started: exit code 1; see that parscope"),
+    ):
+        extractor(play(folder / "a.play"), folder, 1)
+
+
 def test_the_answer_of_a_fork_is_not_taken_for_that_of_the_next_file(extractor: Extractor, folder: Path) -> None:
     play(folder / "fork.play", "fork")
     for number in range(4):

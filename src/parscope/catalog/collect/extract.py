@@ -24,6 +24,8 @@ SECONDS = 60.0
 _BYTES_PER_SECOND = 100e6
 _PICTURE = 4 << 20
 _GRACE = 2.0
+_START = 120.0
+_WHAT = "the process that reads files"
 
 
 class Extractor:
@@ -116,12 +118,16 @@ def _started() -> _Process:
     folder = None
     try:
         folder = tempfile.TemporaryDirectory(prefix="parscope-", ignore_cleanup_errors=True)
-        return _Process(folder)
+        process = _Process(folder)
     except OSError as error:
         if folder is not None:
             folder.cleanup()
         what = f"cannot be started: {error.strerror or error}"
-        raise CatalogError(what, "the process that reads files", "see that memory and disk are not full") from error
+        raise CatalogError(what, _WHAT, "see that memory and disk are not full") from error
+    if not process.greets():
+        how = process.end() or f"it says nothing for {_START:.0f} s"
+        raise CatalogError(f"cannot be started: {how}", _WHAT, "see that parscope is installed whole")
+    return process
 
 
 class _Process:
@@ -142,6 +148,17 @@ class _Process:
             env={**os.environ, **threads, **polite, **imports},
             start_new_session=True,
         )
+
+    def greets(self) -> bool:
+        """Whether it has begun: what it takes to load libraries is not to be counted against the first file."""
+        alarm = threading.Timer(_START, self.kill)
+        alarm.start()
+        try:
+            return receive(cast(Any, self.popen.stdout)) is not None
+        except (OSError, ValueError):
+            return False
+        finally:
+            alarm.cancel()
 
     def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Put a question; ValueError if what comes is no answer to it."""

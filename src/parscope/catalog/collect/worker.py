@@ -1,8 +1,8 @@
 """Reads files in a process with limits: ``python -m parscope.catalog.collect.worker FOLDER``.
 
-Nobody vouches for the files. A request names one; the answer is what its reader said, or why it could not. What readers
-print goes nowhere; the folder is for what they write. The process ends when its parent does, because its standard input
-does; and if a reader never returns, by an alarm.
+Nobody vouches for the files. It says when it has begun; then a request names a file, and the answer is what its reader
+said, or why it could not. What readers print goes nowhere; the folder is for what they write. The process ends when its
+parent does, because its standard input does; and if a reader never returns, by an alarm.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def main() -> None:
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             os.dup2(nothing.fileno(), stream.fileno())
+    send(answers, {"asked": 0})
     while (request := receive(questions)) is not None:
         signal.setitimer(signal.ITIMER_REAL, request[0]["seconds"] + _GRACE)
         message, picture = answer(request[0])

@@ -87,10 +87,13 @@ def main() -> None:
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             os.dup2(nothing.fileno(), stream.fileno())
+    own = os.getpid()
     send(answers, {"asked": 0})
     while (request := receive(questions)) is not None:
         signal.setitimer(signal.ITIMER_REAL, request[0]["seconds"] + _GRACE)
         message, picture = answer(request[0])
+        if os.getpid() != own:
+            os._exit(0)  # the reader forked: one answers, and waits for the next request
         send(answers, {"asked": request[0]["asked"], **message}, picture)
         signal.setitimer(signal.ITIMER_REAL, 0)
     shutil.rmtree(sys.argv[1], ignore_errors=True)  # what readers wrote; the parent may be dead

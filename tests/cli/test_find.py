@@ -77,6 +77,14 @@ def test_queries_count_order_and_page() -> None:
 
 
 @pytest.mark.usefixtures("file")
+def test_a_query_that_finds_nothing_is_told_why() -> None:
+    why = "beam.voltage holds quantity, and no number; give the unit, as in 200 kV\n"
+    for arguments in (("--count",), ()):
+        answer = run("find", "beam.voltage > 200", *arguments)
+        assert (answer.exit_code, answer.stderr) == (0, why)
+
+
+@pytest.mark.usefixtures("file")
 def test_documents_come_as_json_lines_and_as_a_parquet_table() -> None:
     lines = [json.loads(line) for line in told("find", "--json", "--reverse").splitlines()]
     assert [line["document"] for line in lines] == DOCUMENTS

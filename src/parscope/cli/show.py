@@ -98,10 +98,11 @@ def _section(title: str, rows: Iterator[str] | list[str]) -> Iterator[str]:
 def _files(told: dict[str, Any]) -> Iterator[str]:
     """Where its files are, and whether they are there now."""
     from parscope.catalog.collect.names import to_path
+    from parscope.catalog.collect.sweep import is_gone
     from parscope.catalog.people.tree import printable
 
     for row in told["files"]:
-        state = "" if to_path(row["path"]).exists() else "  missing"
+        state = "  missing" if is_gone(to_path(row["path"])) else ""
         yield f"{printable(row['path'])}  {row['size']} bytes{'  part' if row['part'] else ''}{state}"
 
 

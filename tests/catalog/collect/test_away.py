@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from parscope.catalog.collect.collector import Collector
+from parscope.catalog.collect.verify import verify
 from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import InputError
 from tests.catalog.collect.played_describer import play
@@ -71,3 +72,4 @@ def test_files_that_may_not_be_looked_at_for_a_while_are_not_missing(
     monkeypatch.setattr(Path, "lstat", lstat)
     collected()
     assert places(catalog) == {"a.play": (1, True)}
+    assert [fault.fault for fault in verify(catalog).faults] == ["unreadable"]

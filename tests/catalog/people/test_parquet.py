@@ -28,7 +28,7 @@ def test_every_record_is_a_row(catalog: Catalog, tmp_path: Path) -> None:
             "sample": {"name": "PZT"},
             "vendor": {"nan": math.nan, "odd\ud800": "\ud800"},
         },
-        {"kind": 3, "name": "\ud800", "beam": "strong", "camera_length": 0.1, "magnification": True},
+        {"kind": 3, "name": "\ud800", "beam": "strong", "camera_length": "12 cm", "magnification": True},
     ]
     uids = catalog.add_many(documents)
     file = tmp_path / "records.parquet"
@@ -44,7 +44,7 @@ def test_every_record_is_a_row(catalog: Catalog, tmp_path: Path) -> None:
     assert (second["kind"], second["name"], second["camera_length_m"], second["magnification"]) == (
         None,
         "\\ud800",
-        None,
+        0.12,
         None,
     )
     kept = json.loads(first["document"])

@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, select, update
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
-from parscope.catalog.collect.sweep import examine
+from parscope.catalog.collect.sweep import examine, is_gone
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import file, record
@@ -172,7 +172,7 @@ def _fault(row: Any, pace: _Pace) -> str:
     path = to_path(row.path)
     found = examine(path)
     if found is None:
-        return "missing"
+        return "missing" if is_gone(path) else "unreadable"
     try:
         content = digest(path, pace)
     except OSError:

@@ -116,4 +116,5 @@ def _number(value: Any, dimension: str) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if dimension == "1" else None
     measure = units.in_mapping(value) if isinstance(value, Mapping) else None
+    measure = units.in_text(value) if isinstance(value, str) else measure
     return measure.value if measure is not None and measure.dimension == dimension else None

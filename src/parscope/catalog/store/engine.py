@@ -137,7 +137,8 @@ def _reason(error: BaseException | None) -> str:
     """What a database says: pg8000 hands on the fields of PostgreSQL's message, M being the text."""
     said = error.args[0] if error is not None and error.args else error
     text = str(said.get("M", said) if isinstance(said, dict) else said)
-    return text.splitlines()[0] if text else "the database does not answer"
+    told = text.splitlines()[0].partition(" (timeout is ")[0] if text else ""  # what pg8000 was asked to do
+    return told or "the database does not answer"
 
 
 def _url(address: str | Path) -> URL:

@@ -80,6 +80,11 @@ wheel-check: $(VENV)/.check
 	  --constraint build/wheel/constraints.txt "$$(echo dist/*.whl)[catalog,dask,em,parquet,postgres,spm,view]"
 	cd build/wheel && venv/bin/parscope --version
 	cd build/wheel && for verb in strain fit train view simulate demo; do venv/bin/parscope $$verb --help > $$verb.txt || exit 1; done
+	cd build/wheel && mkdir lab && venv/bin/python -c 'import numpy; numpy.save("lab/scan.npy", numpy.zeros((2, 3, 8, 8)))'
+	cd build/wheel && venv/bin/parscope collect lab --once --settle 0 --catalog lab.db
+	cd build/wheel && test $$(venv/bin/parscope find 'kind = "4D-STEM" and signals.shape = 3' --count --catalog lab.db) = 1
+	cd build/wheel && venv/bin/parscope find --crate crate --catalog lab.db && venv/bin/parscope unpack crate --catalog other.db
+	cd build/wheel && venv/bin/parscope verify --catalog other.db
 	cd build/wheel && test -f venv/lib/python3.*/site-packages/parscope/py.typed
 
 # The parts of the virtual environment. Lock files name everything: pip is not to look for what depends on what, as it

@@ -70,6 +70,16 @@ def test_a_damaged_file_is_reported_with_an_exit_code_of_its_own(tmp_path: Path)
     assert {fault["fault"] for fault in json.loads(verify("--json").stdout)["faults"]} == {"missing", "damaged"}
 
 
+def test_a_disk_that_is_not_mounted_is_said_and_nothing_is_marked_missing() -> None:
+    collect("instrument", "--once", "--settle", "0")
+    Path("instrument").rename("mounted")
+    Path("instrument").mkdir()
+    answer = collect("instrument", "--once", "--settle", "0")
+    assert answer.exit_code == 2
+    assert "is empty, though the catalog has files of it; none of them is marked missing" in answer.stderr
+    assert json.loads(collect("--status", "--json").stdout)["missing"] == 0
+
+
 @pytest.mark.parametrize(
     ("command", "line"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -76,11 +77,39 @@ def test_queries_count_order_and_page() -> None:
 
 
 @pytest.mark.usefixtures("file")
+def test_a_query_that_finds_nothing_is_told_why() -> None:
+    why = "beam.voltage holds quantity, and no number; give the unit, as in 200 kV\n"
+    for arguments in (("--count",), ()):
+        answer = run("find", "beam.voltage > 200", *arguments)
+        assert (answer.exit_code, answer.stderr) == (0, why)
+
+
+@pytest.mark.usefixtures("file")
 def test_documents_come_as_json_lines_and_as_a_parquet_table() -> None:
     lines = [json.loads(line) for line in told("find", "--json", "--reverse").splitlines()]
     assert [line["document"] for line in lines] == DOCUMENTS
     assert told("find", "--parquet", "all.parquet") == "all.parquet: 3 records\n"
     assert pq.read_table("all.parquet")["beam_voltage_V"].to_pylist() == [None, 8e4, 3e5]
+
+
+def test_json_is_that_of_the_standard_whatever_a_document_holds(file: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    odd = {"a": [math.nan, {"b": math.inf}], "c": -math.inf, "d": "NaN"}
+    plain = {"a": [{"number": "nan"}, {"b": {"number": "inf"}}], "c": {"number": "-inf"}, "d": "NaN"}
+    with Catalog(file) as catalog:
+        this = catalog.add(odd)
+        catalog.amend(this, odd)
+    told("note", this, "--set", "drift=NaN", "--derived-from", uid("one.dm4"), "--parameters", '{"sigma": Infinity}')
+    found = json.loads(told("find", "c exists", "--json"), parse_constant=refuse)
+    card = json.loads(told("show", this, "--json"), parse_constant=refuse)
+    told("find", "c exists", "--parquet", "odd.parquet")
+    (row,) = pq.read_table("odd.parquet")["document"].to_pylist()
+    assert found["document"] == card["document"] == card["versions"][0]["document"] == plain
+    assert json.loads(row, parse_constant=refuse) == plain
+    assert card["annotations"][0]["value"] == {"number": "nan"}
+    assert card["links"][0]["parameters"] == card["lineage"]["edges"][0]["parameters"] == {"sigma": {"number": "inf"}}
 
 
 @pytest.mark.usefixtures("file")
@@ -121,6 +150,10 @@ def test_a_note_is_shown_and_found_and_taken_back() -> None:
     told("note", two, "--untag", "good", "--unset", "sample", "--leave", "Paper 3", "--not-from", one)
     assert told("show", two).endswith("annotations\n" + told("show", two).partition("annotations\n")[2])
     assert not {"tags", "collections", "derived from"} & set(told("show", two).splitlines())
+    for line in ("  tag good  (", "  annotation sample  (", "  collection Paper 3  (", f"  derived from {one[:8]}  ("):
+        assert line in told("show", two).partition("taken back\n")[2]
+    card = json.loads(told("show", two, "--json"))
+    assert [row["said"]["value"] for row in card["retractions"] if row["what"] == "annotation"] == ["PZT"]
 
 
 @pytest.mark.usefixtures("file")

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from parscope import __version__
 from parscope.cli import main
@@ -59,6 +60,15 @@ def test_version() -> None:
 def test_every_verb_is_there_and_says_in_its_help_what_the_list_says(verb: str) -> None:
     command = typer.main.get_command(import_module(f"parscope.cli.{verb}").app)
     assert (command.help or "").partition("\n")[0] == main.VERBS[verb]
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_the_help_of_every_verb_shows_all_that_was_written(verb: str) -> None:
+    """Words in square brackets are markup to what sets the help."""
+    command = typer.main.get_command(import_module(f"parscope.cli.{verb}").app)
+    shown = CliRunner().invoke(main.app, [verb, "--help"], env={"COLUMNS": "300", "TERM": "dumb"}).stdout
+    for sentence in (main.VERBS[verb], *(option.help or "" for option in command.params)):
+        assert "".join(sentence.replace("\\[", "[").split()) in "".join(shown.split())
 
 
 def test_a_misspelt_verb_is_answered_with_the_nearest_one() -> None:

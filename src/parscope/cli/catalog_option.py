@@ -48,7 +48,7 @@ def open_catalog(address: str | None, make: bool = False) -> Catalog:
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "catalog") from None
     if address and "://" in address:
-        return _listening(Catalog(address))
+        return Catalog(address)
     path = Path(address).expanduser() if address else _default()
     if make:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,15 +56,7 @@ def open_catalog(address: str | None, make: bool = False) -> Catalog:
         raise InputError(
             "there is no catalog", str(path), "make one with parscope collect FOLDER, or name it: --catalog"
         )
-    return _listening(Catalog(path))
-
-
-def _listening(catalog: Catalog) -> Catalog:
-    """Let subscriptions see what is written."""
-    from parscope.catalog.people.notices import notice
-
-    catalog.hooks.append(notice)
-    return catalog
+    return Catalog(path)
 
 
 def _default() -> Path:

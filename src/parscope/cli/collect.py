@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parscope.cli.catalog_option import CatalogOption, open_catalog
+from parscope.cli.errors import say
 from parscope.cli.progress import progress_bar
 from parscope.core.errors import InputError, OptionError
 
@@ -59,7 +60,7 @@ def _collect(catalog: Catalog, folder: Path, settle: float, *, once: bool, retry
     from parscope.catalog.people.deliver import Courier
 
     with progress_bar("Collecting", "files") as show:
-        collector = Collector(catalog, folder, settle, lambda done, total: show("Collecting", done, total))
+        collector = Collector(catalog, folder, settle, lambda done, total: show("Collecting", done, total), say)
         if retry:
             collector.retry()
         with _stopping(collector) as stopped, Courier(catalog):

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parscope.catalog.people.hints import hints
 from parscope.catalog.people.lineage import text_of
 from parscope.catalog.people.matches import Selection, records
 from parscope.catalog.people.saved import load, save
@@ -16,6 +17,7 @@ from parscope.catalog.people.tree import leaf, printable
 from parscope.catalog.query.ast import EVERYTHING, And, Exists, Expression, Term
 from parscope.catalog.query.spell import spell
 from parscope.catalog.query.text import parse
+from parscope.catalog.store.documents import portable
 from parscope.cli.columns import show
 from parscope.core.errors import QueryError
 
@@ -147,6 +149,8 @@ def _table(catalog: Catalog, selection: Selection, _: Any) -> None:
         selection.query, order=selection.order, newest=selection.newest, limit=limit, cursor=selection.cursor
     )
     show(("id", "acquired", "kind", "name"), map(_row, page.records))
+    if page.total == 0:
+        _explain(catalog, selection)
     if page.cursor is not None:
         _say(f"{page.total} records match; go on with --cursor {page.cursor}")
 
@@ -169,12 +173,21 @@ def _json(catalog: Catalog, selection: Selection, _: Any) -> None:
     """One JSON object a line."""
     for record in records(catalog, selection):
         own = {"uid": record.uid, "number": record.number, "error": record.error}
-        print(json.dumps(own | {"document": record.document}))
+        print(json.dumps(own | {"document": portable(record.document)}, allow_nan=False))
 
 
 def _count(catalog: Catalog, selection: Selection, _: Any) -> None:
     """How many there are."""
-    print(catalog.count(selection.query))
+    number = catalog.count(selection.query)
+    print(number)
+    if number == 0:
+        _explain(catalog, selection)
+
+
+def _explain(catalog: Catalog, selection: Selection) -> None:
+    """Say why nothing may have been found, as far as that is known."""
+    for line in hints(catalog, selection.query):
+        _say(line)
 
 
 def _parquet(catalog: Catalog, selection: Selection, file: Path) -> None:

@@ -40,12 +40,25 @@ def show(
     if thumbnail:
         _write(thumbnail, png, told["uid"])
     if as_json:
-        documents = {"document": json.loads(told["document"]), "lineage": graph.as_json()}
-        documents["versions"] = [row | {"document": json.loads(row["document"])} for row in told["versions"]]
-        print(json.dumps(told | documents, indent=1))
+        print(_as_json(told, graph))
         return
     for line in _lines(told, graph, whole):
         print(line)
+
+
+def _as_json(told: dict[str, Any], graph: Lineage) -> str:
+    """All of it, for a program."""
+    from parscope.catalog.store.documents import decode, portable
+
+    whole = told | {"document": decode(told["document"]), "lineage": graph.as_json()}
+    for part, key in (
+        ("versions", "document"),
+        ("annotations", "value"),
+        ("links", "parameters"),
+        ("retractions", "said"),
+    ):
+        whole[part] = [row | {key: json.loads(row[key])} for row in told[part]]
+    return json.dumps(portable(whole), indent=1, allow_nan=False)
 
 
 def _write(file: Path, png: bytes | None, uid: str) -> None:
@@ -71,6 +84,7 @@ def _lines(told: dict[str, Any], graph: Lineage, whole: bool) -> Iterator[str]:
     yield from _section("tags", (f"{row['name']}  {_by(row)}" for row in told["tags"]))
     yield from _section("collections", (f"{row['collection']}  {_by(row)}" for row in told["collections"]))
     yield from _section("annotations", _annotations(told))
+    yield from _section("taken back", _retractions(told))
 
 
 def _section(title: str, rows: Iterator[str] | list[str]) -> Iterator[str]:
@@ -84,10 +98,11 @@ def _section(title: str, rows: Iterator[str] | list[str]) -> Iterator[str]:
 def _files(told: dict[str, Any]) -> Iterator[str]:
     """Where its files are, and whether they are there now."""
     from parscope.catalog.collect.names import to_path
+    from parscope.catalog.collect.sweep import is_gone
     from parscope.catalog.people.tree import printable
 
     for row in told["files"]:
-        state = "" if to_path(row["path"]).exists() else "  missing"
+        state = "  missing" if is_gone(to_path(row["path"])) else ""
         yield f"{printable(row['path'])}  {row['size']} bytes{'  part' if row['part'] else ''}{state}"
 
 
@@ -98,6 +113,16 @@ def _annotations(told: dict[str, Any]) -> Iterator[str]:
     for row in told["annotations"]:
         if row["withdrawn"] is None:
             yield f"{row['key']} = {printable(row['value'])}  {_by(row)}"
+
+
+def _retractions(told: dict[str, Any]) -> Iterator[str]:
+    """What people took back."""
+    from parscope.catalog.people.links import DERIVED
+    from parscope.catalog.people.tree import printable
+
+    for row in told["retractions"]:
+        name = row["name"][:8] if row["what"] == DERIVED else row["name"]
+        yield f"{row['what']} {printable(name)}  {_by(row)}, said {_by(json.loads(row['said']))}"
 
 
 def _by(row: dict[str, Any]) -> str:

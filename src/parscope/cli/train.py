@@ -35,7 +35,7 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to make [SOURCE.network].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a network that exists.")] = False,
     teacher: Annotated[
-        list[_Teacher] | None, typer.Option(help="What it learns from [simulation]; may be given several times.")
+        list[_Teacher] | None, typer.Option(help="What it learns from \\[simulation]; may be given several times.")
     ] = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Train for the whole range of the technique, not for this scan.")

@@ -26,7 +26,7 @@ FAULTY = 3
 def verify(
     catalog: CatalogOption = None,
     rate: Annotated[
-        float | None, typer.Option(help="Read at most so many MB/s, to leave the disk to others [no limit].")
+        float | None, typer.Option(help="Read at most so many MB/s, to leave the disk to others \\[no limit].")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the last run was stopped instead of from the start.")

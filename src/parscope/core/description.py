@@ -77,7 +77,7 @@ class Description:
     reader : str
         Name of the describer.
     library : str
-        What read the file, with its version: ``ncempy 1.16``, ``parscope 0.1.0``.
+        What read the file, with its version: ``tifffile 2024.1``, ``parscope 0.1.0``.
     vendor : mapping
         All metadata in the file, as nested mappings under the very keys that the file has: numbers with every bit, NaN
         and infinities kept, nothing renamed, nothing dropped. Long arrays of numbers may be kept as they are.

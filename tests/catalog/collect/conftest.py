@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from parscope.catalog.collect import collector
 from parscope.catalog.collect.collector import Collector
+from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.store.catalog import Catalog
 
 HERE = Path(__file__).parent
@@ -29,6 +32,19 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _installed(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this process imports, the process that reads files does."""
     monkeypatch.syspath_prepend(str(played))
+
+
+@pytest.fixture(scope="session")
+def reader() -> Iterator[Extractor]:
+    """A process that reads files, which all tests share: to start one takes longer than most tests."""
+    with Extractor() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _shared(reader: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collectors in this process have their files read by it."""
+    monkeypatch.setattr(collector, "Extractor", lambda: nullcontext(reader))
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class PlayedDescriber:
         getattr(self, told["do"], lambda told: None)(told)
         vendor = {**told, "length": path.stat().st_size}
         parts = tuple(path.parent / part for part in told.get("parts", ()))
-        preview = Preview(np.arange(64.0).reshape(8, 8))
+        preview = Preview(np.array([["red"]]) if told["do"] == "daub" else np.arange(64.0).reshape(8, 8))
         return Description("played", "played", "numpy " + np.__version__, vendor, parts=parts, previews=(preview,))
 
     def refuse(self, told: dict[str, Any]) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from parscope.catalog.collect.extract import Extractor
+from parscope.core.errors import CatalogError
 from tests.catalog.collect.played_describer import play
 
 
 @pytest.fixture(scope="module")
 def extractor() -> Iterator[Extractor]:
-    with Extractor(seconds=4.0) as made:
+    with Extractor() as made:
         yield made
 
 
@@ -42,15 +43,19 @@ FAULTS = {
     "write": "its reader failed with OSError: [Errno 27] File too large",
     "talk": "has 20 MB of metadata, and at most 16 MB are kept",
     "deepen": "the document is more than 100 levels deep",
-    "spin": "its reader did not end within 4 s",
-    "print": "its reader did not end within 4 s",
+    "spin": "its reader did not end within 1 s",
+    "print": "its reader did not end within 1 s",
 }
 
 
 @pytest.mark.parametrize("do", FAULTS)
-def test_a_reader_that_goes_wrong_is_an_error_of_its_file_alone(extractor: Extractor, folder: Path, do: str) -> None:
+def test_a_reader_that_goes_wrong_is_an_error_of_its_file_alone(
+    extractor: Extractor, folder: Path, do: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, good = play(folder / "bad.play", do), play(folder / "good.play", answer=do)
-    told = extractor(path, folder, 100)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(extractor, "seconds", 1.0 if "within" in FAULTS[do] else 60.0)
+        told = extractor(path, folder, 100)
     assert told.error == FAULTS[do]
     assert told.document == {
         "kind": "unread",
@@ -59,6 +64,33 @@ def test_a_reader_that_goes_wrong_is_an_error_of_its_file_alone(extractor: Extra
         "file": {"bytes": 100, "suffix": ".play"},
     }
     assert extractor(good, folder, 100).document["vendor"]["answer"] == do
+
+
+def test_what_cannot_be_drawn_is_told_all_the_same(extractor: Extractor, folder: Path) -> None:
+    told = extractor(play(folder / "a.play", "daub", number=3), folder, 1)
+    assert (told.error, told.thumbnail, told.document["vendor"]["number"]) == (None, None, 3)
+    assert told.document["warnings"][0].startswith("It could not be drawn (ValueError: ")
+
+
+def test_a_process_that_cannot_be_started_is_not_the_fault_of_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Extractor() as extractor, pytest.raises(CatalogError, match="the process that reads files: cannot be started"):
+        extractor(play(folder / "a.play"), folder, 1)
+
+
+def test_a_process_that_ends_before_it_reads_anything_is_not_the_fault_of_the_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "h5py.py").write_text("raise ImportError('half installed')")
+    (tmp_path / "numpy.py").write_text("raise ImportError('half installed')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with (
+        Extractor() as extractor,
+        pytest.raises(CatalogError, match="cannot be started: exit code 1; see that parscope"),
+    ):
+        extractor(play(folder / "a.play"), folder, 1)
 
 
 def test_the_answer_of_a_fork_is_not_taken_for_that_of_the_next_file(extractor: Extractor, folder: Path) -> None:

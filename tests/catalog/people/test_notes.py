@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import math
 from typing import Any
 
@@ -34,9 +35,29 @@ def test_tags_and_collections_are_found_and_taken_back(catalog: Catalog) -> None
     assert [*catalog.uids(Collected("Paper 3"))] == [one]
     assert [(row["name"], row["who"]) for row in told(catalog, one)["tags"]] == [("good", "ann")]
     assert [row["who"] for row in told(catalog, other)["tags"]] == [getpass.getuser()]
-    note(catalog, one, Note(untag=("good",), leave=("Paper 3",)))
+    note(catalog, one, Note(untag=("good",), leave=("Paper 3",)), who="bob")
     assert [*catalog.uids(Tagged("good"))] == [other]
     assert catalog.count(Collected("Paper 3")) == 0
+
+
+def test_what_is_taken_back_stays_in_the_history_with_who_and_when(catalog: Catalog) -> None:
+    one, other = catalog.add({"name": "one"}), catalog.add({"name": "other"})
+    said = Note(tags=("good",), collections=("Paper 3",), values={"dose": 3.5}, sources=(other,), program="denoise 2")
+    note(catalog, one, said, who="ann")
+    note(catalog, one, Note(untag=("good",), leave=("Paper 3",), withdraw=("dose",), unlink=(other[:8],)), who="bob")
+    note(catalog, one, Note(tags=("good",)), who="ann")
+    note(catalog, one, Note(untag=("good",)), who="cy")
+    history = told(catalog, one)["retractions"]
+    before = [{"who": "ann"}, {"who": "ann"}, {"who": "ann", "value": 3.5}]
+    before += [{"who": "ann", "program": "denoise 2", "parameters": {}}, {"who": "ann"}]
+    what = [("tag", "good"), ("collection", "Paper 3"), ("annotation", "dose"), ("derived from", other)]
+    kept = [json.loads(row["said"]) for row in history]
+    assert [(row["what"], row["name"], row["who"]) for row in history] == [
+        *((*each, "bob") for each in what),
+        ("tag", "good", "cy"),
+    ]
+    assert all(old.pop("created") <= row["created"] for old, row in zip(kept, history, strict=True))
+    assert kept == before
 
 
 def test_an_annotation_is_found_replaced_and_withdrawn_and_its_history_stays(catalog: Catalog) -> None:

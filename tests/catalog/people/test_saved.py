@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
+from parscope.catalog.collect.collector import Collector
 from parscope.catalog.people.deliver import Courier, deliver
 from parscope.catalog.people.notes import Note, note
-from parscope.catalog.people.notices import Notice, notice, state
+from parscope.catalog.people.notices import Notice, state
 from parscope.catalog.people.saved import everything, forget, load, save
-from parscope.catalog.query.ast import EVERYTHING, Compare, Matches, Not, Order, Quantity, Tagged, Term
+from parscope.catalog.query.ast import (
+    EVERYTHING,
+    Compare,
+    DerivedFrom,
+    Is,
+    Located,
+    Matches,
+    Not,
+    Order,
+    Quantity,
+    State,
+    Tagged,
+    Term,
+)
 from parscope.catalog.store import tables, write
 from parscope.catalog.store.catalog import Catalog
 from parscope.core.errors import InputError, OptionError, QueryError
 
 HAADF = Compare(Term(("mode",)), Order.EQUAL, "HAADF")
-
-
-@pytest.fixture
-def catalog(catalog: Catalog) -> Catalog:
-    """One whose records subscriptions see."""
-    catalog.hooks.append(notice)
-    return catalog
 
 
 def waiting(catalog: Catalog, name: str) -> tuple[int, str]:
@@ -85,7 +94,6 @@ def test_what_people_say_makes_a_match_too(catalog: Catalog) -> None:
 def _fail_after_a_record(catalog: Catalog) -> None:
     with catalog.writing() as connection:
         write.put_record(connection, {"name": "one"})
-        assert state(connection, "all") == (1, "")
         raise ZeroDivisionError
 
 
@@ -94,6 +102,59 @@ def test_nothing_is_told_of_what_was_not_committed(catalog: Catalog) -> None:
     with pytest.raises(ZeroDivisionError):
         _fail_after_a_record(catalog)
     assert waiting(catalog, "all") == (0, "")
+    catalog.add({"name": "two"})
+    assert waiting(catalog, "all") == (1, "")
+
+
+def test_many_records_are_tried_at_once(catalog: Catalog) -> None:
+    save(catalog, "haadf", HAADF, webhook="")
+    asked: list[str] = []
+
+    def hear(_: Any, __: Any, statement: str, *___: Any) -> None:
+        asked.append(statement)
+
+    event.listen(catalog.engine, "before_cursor_execute", hear)
+    uids = catalog.add_many({"mode": "HAADF" if number % 3 else "BF", "n": number} for number in range(400))
+    assert sum("FROM saved" in statement for statement in asked) == 1
+    assert sum(statement.startswith("SELECT") for statement in asked) < 20
+    told: list[Notice] = []
+    deliver(catalog, told.append)
+    assert [one.record for one in told] == [uid for number, uid in enumerate(uids) if number % 3]
+
+
+def test_a_collected_file_is_tried_when_all_that_is_known_of_it_is_there(catalog: Catalog, tmp_path: Path) -> None:
+    """Where it lies, what it was made from, and whether it is still there, are not in its document."""
+    folder = tmp_path / "titan"
+    folder.mkdir()
+    source = catalog.add({"name": "source"})
+    asked = {"lies": Located("%/titan/%"), "made": DerivedFrom(source[:8]), "gone": Is(State.MISSING)}
+    for name, question in asked.items():
+        save(catalog, name, question, webhook="")
+    np.save(folder / "a.npy", np.zeros((4, 4)))
+    Collector(catalog, folder, settle=0.0).run(once=True)
+    (uid,) = catalog.uids(Located("%a.npy"))
+    result = catalog.add({"name": "result"})
+    note(catalog, result, Note(sources=(uid,)))
+    note(catalog, uid, Note(sources=(source,)))
+    np.save(folder / "b.npy", np.ones((4, 4)))
+    (folder / "a.npy").unlink()
+    Collector(catalog, folder, settle=0.0).run(once=True)
+    told: list[Notice] = []
+    deliver(catalog, told.append)
+    (other,) = catalog.uids(Located("%b.npy"))
+    found = {name: {one.record for one in told if one.saved == name} for name in asked}
+    assert found == {"lies": {uid, other}, "made": {uid, result}, "gone": {uid}}
+
+
+def test_another_question_under_an_old_name_starts_afresh(catalog: Catalog) -> None:
+    save(catalog, "new", HAADF, webhook="")
+    uid = catalog.add({"mode": "HAADF"})
+    save(catalog, "new", HAADF, webhook="")
+    assert waiting(catalog, "new") == (1, "")
+    save(catalog, "new", EVERYTHING, webhook="")
+    assert waiting(catalog, "new") == (0, "")
+    note(catalog, uid, Note(tags=("good",)))
+    assert waiting(catalog, "new") == (1, "")
 
 
 def test_a_callable_that_fails_is_asked_again(catalog: Catalog) -> None:
@@ -158,7 +219,6 @@ def test_a_host_that_left_the_list_is_told_no_more(
 
 
 def test_a_courier_tells_while_others_write_and_lets_rest_what_fails(catalog: Catalog, listener: Any) -> None:
-    catalog.hooks.clear()  # it sees to them itself
     save(catalog, "hook", EVERYTHING, webhook=listener.url)
     save(catalog, "call", EVERYTHING, webhook="")
     listener.status = 500

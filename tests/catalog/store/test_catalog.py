@@ -12,7 +12,7 @@ from parscope.catalog.query.ast import Compare, Literal, Order, Quantity, Term
 from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.write import put_record, reindex
-from parscope.core.errors import CatalogError, InputError
+from parscope.core.errors import CatalogError
 
 GOLD: dict[str, Any] = {"name": "gold", "beam": {"voltage": {"value": 300, "units": "kV"}}, "Cs(mm)": [1.2, 0.5]}
 
@@ -120,22 +120,4 @@ def test_one_content_is_one_record(catalog: Catalog) -> None:
     catalog.add({}, hash="a" * 64)
     with pytest.raises(CatalogError):
         catalog.add({}, hash="a" * 64)
-    assert catalog.count() == 1
-
-
-def test_hooks_see_each_record_in_its_transaction(catalog: Catalog) -> None:
-    seen: list[tuple[str, int]] = []
-
-    def watch(connection: Any, record_id: int, number: int) -> None:
-        document = connection.scalar(select(tables.record.c.document).where(tables.record.c.id == record_id))
-        seen.append((document, number))
-        if "bad" in document:
-            raise InputError("is bad")
-
-    catalog.hooks.append(watch)
-    uid = catalog.add({"n": 1})
-    catalog.amend(uid, {"n": 2})
-    with pytest.raises(InputError, match="is bad"):
-        catalog.add({"bad": True})
-    assert seen == [('{"n":1}', 1), ('{"n":2}', 2), ('{"bad":true}', 1)]
     assert catalog.count() == 1

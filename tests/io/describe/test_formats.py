@@ -101,12 +101,21 @@ def test_a_series_of_spectra(tmp_path: Path) -> None:
 def test_results_of_parscope(tmp_path: Path) -> None:
     maps = {name: (("y", "x"), np.random.default_rng(0).normal(size=(5, 4))) for name in ("e_xx", "e_yy", "misfit")}
     places = {"y": ("y", np.arange(5.0), {"units": "nm"}), "x": ("x", 2 * np.arange(4.0), {"units": "nm"})}
-    result = xr.Dataset(maps, places, {"gain": 1.5})
+    result = xr.Dataset(maps, places, {"gain": 1.5, "range": [1, 2], "names": ["a", "b"], "program": "parscope"})
     result.to_netcdf(tmp_path / "strain.nc", engine="h5netcdf")
     told = describe(tmp_path / "strain.nc")
-    assert told.kind == "strain map" and told.vendor["gain"] == [1.5]
+    kept = {key: told.vendor[key] for key in ("gain", "range", "names", "program")}
+    assert kept == {"gain": 1.5, "range": [1, 2], "names": ["a", "b"], "program": "parscope"}
+    assert told.kind == "strain map"
     assert [s.name for s in told.signals] == ["/e_xx", "/e_yy", "/misfit"]
     assert told.signals[0].axes == (Axis("y", 5, "nm"), Axis("x", 4, "nm", 2.0))
+
+
+def test_a_list_of_one_stays_a_list_where_the_format_has_scalars_too(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs.update({"one": [1.5], "scalar": 1.5})
+    told = describe(tmp_path / "a.h5")
+    assert (told.vendor["one"], told.vendor["scalar"]) == ([1.5], 1.5)
 
 
 @pytest.mark.parametrize("name", ["emd", "nexus", "hdf5", "zarr"])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
-from parscope.catalog.collect.journal import WORK, Entry, entry_of, now, still, under
+from parscope.catalog.collect.journal import WORK, Entry, entry_of, still, under
 from parscope.catalog.collect.owner import is_dead
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import journal
 
 LEASE = 60_000_000

@@ -20,14 +20,17 @@ from parscope.catalog.collect.owner import new_owner
 from parscope.catalog.collect.retry import retry, unreadable_before
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
-from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_data_set, place_of, sweep
+from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_away, is_data_set, is_gone, place_of, sweep
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
-from parscope.core.errors import CatalogError, InputError
+from parscope.catalog.store.clock import now
+from parscope.core.errors import CatalogError, InputError, ParscopeError
 
 SETTLE = 3.0
 """How long size and time of a file must rest until it counts as finished, in s."""
 
+_AWAY = "is empty, though the catalog has files of it; none of them is marked missing"
+_ADVICE = "see that its disk is mounted"
 _SWEEP = 60.0
 _SHARE = 10
 _BATCH = 500
@@ -53,6 +56,8 @@ class Collector:
         How long size and time of a file must rest until it counts as finished [s].
     tell : callable, optional
         Told how many files are done, and how many there are.
+    say : callable, optional
+        Told in one line what somebody should look after: that the folder is away.
 
     Raises
     ------
@@ -64,7 +69,9 @@ class Collector:
     folder: Path
     settle: float = SETTLE
     tell: Callable[[int, int], None] = lambda done, total: None
+    say: Callable[[str], None] = lambda line: None
     passed: PassedOver = field(default_factory=PassedOver, init=False)
+    faults: list[Exception] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Find the folder, whatever it is called."""
@@ -77,6 +84,7 @@ class Collector:
         self._owner = new_owner()
         self._stopped = threading.Event()
         self._due = self._told = 0.0
+        self._away = False
 
     def stop(self) -> None:
         """Let the file at hand be finished, and then end `run`; may be called by a signal."""
@@ -105,12 +113,19 @@ class Collector:
         ------
         CatalogError
             If the catalog cannot be written.
+        InputError
+            If the folder is empty, though the catalog has files of it, and `once` is asked for.
         OSError
             If the folder cannot be listed.
+        Exception
+            In the end, for a fault of parscope itself; its file is set aside, and all others are in.
         """
+        self.faults.clear()
         with Watch(self.folder, active=not once) as watch, Extractor() as extractor, _Heart(self.catalog, self._owner):
             try:
                 self.look()
+                if once and self._away:
+                    raise InputError(_AWAY, str(self.folder), _ADVICE)
                 self._due = time.monotonic() + _SWEEP
                 settled_by = moved = time.monotonic()
                 settled_by += self.settle
@@ -119,12 +134,15 @@ class Collector:
                     if self._work(extractor):
                         moved = time.monotonic()
                     elif once and time.monotonic() > settled_by and not self._queued(time.monotonic() - moved < _CALM):
-                        return
+                        break
                     else:
                         watch.wait(_BREATH)
             finally:
                 with self.catalog.writing() as connection:
                     claims.release(connection, self._owner)
+        if self.faults:
+            self.faults[0].add_note(f"of {len(self.faults)} such faults, whose files are set aside: see --status")
+            raise self.faults[0]
 
     def look(self, start: Path | None = None) -> None:
         """Note what lies in the folder, and what does not any more.
@@ -186,16 +204,19 @@ class Collector:
         return names
 
     def _lose(self, paths: Iterable[Path]) -> None:
-        """Note which of these files are gone, and those in folders that are gone."""
-        gone = [to_text(path) for path in paths if examine(path) is None and not path.is_dir()]
-        if gone:
+        """Note which of these files are gone, and those in folders that are gone, but for a folder that is away."""
+        gone = [to_text(path) for path in paths if is_gone(path)]
+        away, self._away = self._away, bool(gone) and is_away(self.folder)
+        if self._away and not away:
+            self.say(f"{self.folder}: {_AWAY}; {_ADVICE}")
+        elif gone and not self._away:
             with self.catalog.writing() as connection:
                 journal.lose(connection, gone)
 
     def _work(self, extractor: Extractor) -> bool:
         """Let files settle, and take some of them into the catalog; whether there was any."""
         with self.catalog.reading() as connection:
-            due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
+            due = journal.resting(connection, self.folder, now() - round(self.settle * 1e6))
             busy = bool(due) or claims.is_free(connection, self.folder)
         if not busy:
             return False
@@ -207,25 +228,31 @@ class Collector:
         for entry in claimed:
             if self._stopped.is_set():
                 break
-            moved |= carry_out(self.catalog, extractor, entry)
+            try:
+                moved |= carry_out(self.catalog, extractor, entry)
+            except ParscopeError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - raised when all other files are in, see `run`
+                self.faults.append(fault)
+                moved = True
             self._tell()
         return moved
 
     def _queued(self, patient: bool) -> bool:
         """Whether a file that has settled is not in the catalog; if patient, also one that waits for another file."""
         with self.catalog.reading() as connection:
-            due = journal.resting(connection, self.folder, journal.now() - round(self.settle * 1e6))
+            due = journal.resting(connection, self.folder, now() - round(self.settle * 1e6))
             return bool(due) or claims.is_left(connection, self.folder, patient=patient)
 
     def _settle(self, connection: Connection, due: list[Entry], found: list[Found | None]) -> None:
         """Let on what rests; what changed meanwhile begins anew."""
-        for entry, now in zip(due, found, strict=True):
-            if now is None:
+        for entry, one in zip(due, found, strict=True):
+            if one is None:
                 journal.lose(connection, [entry.name])
-            elif (now.size, now.mtime_ns) == (entry.size, entry.mtime_ns):
+            elif (one.size, one.mtime_ns) == (entry.size, entry.mtime_ns):
                 journal.advance(connection, entry, SETTLED)
             else:
-                journal.see(connection, self.folder, [now])
+                journal.see(connection, self.folder, [one])
 
     def _tell(self) -> None:
         if time.monotonic() - self._told > _BREATH:

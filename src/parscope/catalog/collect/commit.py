@@ -17,11 +17,13 @@ from sqlalchemy import Connection, Row, and_, exists, or_, select
 from parscope.catalog.collect.acquisitions import main_file, read_again
 from parscope.catalog.collect.derivation import tie_derivation
 from parscope.catalog.collect.document import Extract
-from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry, now, under
+from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry, under
 from parscope.catalog.collect.names import to_path
 from parscope.catalog.collect.parts import give_parts, lone_part
 from parscope.catalog.collect.rows import lies, picture, tie
+from parscope.catalog.collect.sweep import is_gone
 from parscope.catalog.store import write
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.documents import decode, encode
 from parscope.catalog.store.tables import file, journal, record
 
@@ -173,4 +175,4 @@ class Commit:
 def _lies_elsewhere(connection: Connection, old: Row[Any]) -> bool:
     """Whether the record of a file has other files with the content that this one had."""
     same = (file.c.record == old.record, file.c.hash == old.hash, file.c.present, file.c.path != old.path)
-    return any(to_path(path).exists() for path in connection.scalars(select(file.c.path).where(*same)))
+    return any(not is_gone(to_path(path)) for path in connection.scalars(select(file.c.path).where(*same)))

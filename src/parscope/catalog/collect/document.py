@@ -12,6 +12,8 @@ from parscope.core.description import Description, Signal
 UNREAD = "unread"
 """Kind of a file that no reader can read."""
 
+_NO_UNITS = ("", "1", "px")  # in which a step is a number; in others queries convert it
+
 
 @dataclass(frozen=True)
 class Extract:
@@ -22,7 +24,7 @@ class Extract:
     document : dict
         JSON-able.
     reader : str
-        Which reader and which library, with its version, wrote it: ``digitalmicrograph: ncempy 1.16``.
+        Which reader and which library, with its version, wrote it: ``tiff: tifffile 2024.1``.
     error : str or None
         Why no reader could read the file.
     parts : tuple of str
@@ -121,4 +123,5 @@ def _axis(axis: Axis) -> dict[str, Any]:
     told = {"name": axis.name, "unit": axis.unit, "size": axis.size}
     if axis.points is not None:
         return {**told, "points": list(axis.points)}
-    return {**told, "offset": axis.offset, "scale": axis.scale}
+    step = {} if axis.unit in _NO_UNITS else {"step": {"value": abs(axis.scale), "units": axis.unit}}
+    return {**told, "offset": axis.offset, "scale": axis.scale, **step}

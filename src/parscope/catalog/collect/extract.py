@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import parscope
 from parscope.catalog.collect.document import Extract, of_unread
+from parscope.core.errors import CatalogError
 from parscope.io._wire import exactly, receive, send
 
 SECONDS = 60.0
@@ -23,6 +24,8 @@ SECONDS = 60.0
 _BYTES_PER_SECOND = 100e6
 _PICTURE = 4 << 20
 _GRACE = 2.0
+_START = 120.0
+_WHAT = "the process that reads files"
 
 
 class Extractor:
@@ -66,6 +69,11 @@ class Extractor:
         -------
         Extract
             With an error if it cannot be read.
+
+        Raises
+        ------
+        CatalogError
+            If no process can be started that reads it.
         """
         worn = self._process is not None
         told, picture = self._ask(path, within, size)
@@ -79,7 +87,7 @@ class Extractor:
     def _ask(self, path: Path, within: Path, size: int) -> tuple[dict[str, Any], bytes]:
         """Put one question; the process is replaced if it died of it, or may have been harmed."""
         seconds = self.seconds + size / _BYTES_PER_SECOND
-        process = self._process = self._process or _Process()
+        process = self._process = self._process or _started()
         self._asked += 1
         request = {"asked": self._asked, "path": str(path), "within": str(within), "size": size, "seconds": seconds}
         late = threading.Event()
@@ -105,11 +113,28 @@ class Extractor:
         return "" if process is None else process.end()
 
 
+def _started() -> _Process:
+    """A process that reads files; that there is none is not the fault of the file."""
+    folder = None
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="parscope-", ignore_cleanup_errors=True)
+        process = _Process(folder)
+    except OSError as error:
+        if folder is not None:
+            folder.cleanup()
+        what = f"cannot be started: {error.strerror or error}"
+        raise CatalogError(what, _WHAT, "see that memory and disk are not full") from error
+    if not process.greets():
+        how = process.end() or f"it says nothing for {_START:.0f} s"
+        raise CatalogError(f"cannot be started: {how}", _WHAT, "see that parscope is installed whole")
+    return process
+
+
 class _Process:
     """A running ``parscope.catalog.collect.worker``, with a folder of its own for what readers write."""
 
-    def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="parscope-", ignore_cleanup_errors=True)
+    def __init__(self, folder: tempfile.TemporaryDirectory[str]) -> None:
+        self.folder = folder
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
         # a lock on a file that an instrument may still want to write to would be in its way
         polite = {"HDF5_USE_FILE_LOCKING": "FALSE", "PYTHONWARNINGS": "ignore", "TMPDIR": self.folder.name}
@@ -123,6 +148,17 @@ class _Process:
             env={**os.environ, **threads, **polite, **imports},
             start_new_session=True,
         )
+
+    def greets(self) -> bool:
+        """Whether it has begun: what it takes to load libraries is not to be counted against the first file."""
+        alarm = threading.Timer(_START, self.kill)
+        alarm.start()
+        try:
+            return receive(cast(Any, self.popen.stdout)) is not None
+        except (OSError, ValueError):
+            return False
+        finally:
+            alarm.cancel()
 
     def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Put a question; ValueError if what comes is no answer to it."""

@@ -11,7 +11,6 @@ began with. So a process may die at any point: the next one takes the file over 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 
 from parscope.catalog.collect.names import to_path, to_text
 from parscope.catalog.collect.sweep import Found
+from parscope.catalog.store.clock import now
+from parscope.catalog.store.notices import mark
 from parscope.catalog.store.tables import file, journal
 
 SEEN, SETTLED, HASHED, EXTRACTED = "seen", "settled", "hashed", "extracted"
@@ -72,17 +73,6 @@ class Entry:
     def name(self) -> str:
         """Path as the database spells it."""
         return to_text(self.path)
-
-
-def now() -> int:
-    """Read the clock.
-
-    Returns
-    -------
-    int
-        µs since 1970 in UTC.
-    """
-    return time.time_ns() // 1000
 
 
 def under(column: ColumnElement[str], folder: Path) -> ColumnElement[bool]:
@@ -159,6 +149,12 @@ def _bring_back(connection: Connection, names: Sequence[str]) -> None:
     back = select(file.c.path).join(journal, journal.c.path == file.c.path).where(gone, journal.c.stage.in_(FINISHED))
     if paths := connection.scalars(back).all():
         connection.execute(update(file).where(file.c.path.in_(paths)).values(present=True))
+        _mark(connection, paths)
+
+
+def _mark(connection: Connection, paths: Sequence[str]) -> None:
+    """What is true of a record may depend on whether its files are there."""
+    mark(connection, connection.scalars(select(file.c.record).where(file.c.path.in_(paths))))
 
 
 def lose(connection: Connection, names: Iterable[str]) -> None:
@@ -175,6 +171,7 @@ def lose(connection: Connection, names: Iterable[str]) -> None:
     for start in range(0, len(paths), _MANY):
         some = paths[start : start + _MANY]
         connection.execute(update(file).where(file.c.path.in_(some)).values(present=False))
+        _mark(connection, some)
         unfinished = or_(journal.c.stage != COMMITTED, journal.c.hash.is_(None))
         connection.execute(delete(journal).where(journal.c.path.in_(some), unfinished))
 

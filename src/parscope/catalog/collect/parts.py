@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from parscope.catalog.collect.journal import Entry
+from parscope.catalog.collect.journal import COMMITTED, QUARANTINED, Entry
 from parscope.catalog.collect.names import to_path, to_text
 from parscope.catalog.collect.rows import saw, tie
 from parscope.catalog.store import write
 from parscope.catalog.store.documents import decode
-from parscope.catalog.store.tables import file, record
+from parscope.catalog.store.tables import file, journal, record
 
 PART_OF = "part of"
 PART = "part"
@@ -72,6 +72,8 @@ def give_parts(connection: Connection, entry: Entry, number: int, parts: Iterabl
 def _move(connection: Connection, row: Row[Any], number: int) -> None:
     """Give a file to another record; what its own record said stays, as an older version."""
     connection.execute(update(file).where(file.c.path == row.path).values(record=number, part=True))
+    unread = (journal.c.path == row.path, journal.c.stage == QUARANTINED)  # alone; now its main file tells of it
+    connection.execute(update(journal).where(*unread).values(stage=COMMITTED, error=None))
     if row.record == number:
         return
     saw(connection, number, row.path, row.hash)

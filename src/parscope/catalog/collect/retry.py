@@ -19,7 +19,7 @@ def is_outdated(reader: str) -> bool:
     Parameters
     ----------
     reader : str
-        As records keep it: ``digitalmicrograph: ncempy 1.16``.
+        As records keep it: ``tiff: tifffile 2024.1``.
 
     Returns
     -------

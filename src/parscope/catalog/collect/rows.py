@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, exists, insert, select, update
 
-from parscope.catalog.collect.journal import Entry, now
+from parscope.catalog.collect.journal import Entry
 from parscope.catalog.collect.names import to_text
-from parscope.catalog.people.links import descends
+from parscope.catalog.people.links import descends, tied
+from parscope.catalog.store.clock import now
+from parscope.catalog.store.notices import mark
 from parscope.catalog.store.tables import file, link, sighting, thumbnail
 
 WHO = "parscope collect"
@@ -57,6 +59,7 @@ def saw(connection: Connection, record: int, path: str, hash_: str) -> None:
     known = connection.scalar(select(sighting.c.first).where(_is(sighting, key)))
     when = now()
     _put(connection, sighting, key, {"first": when if known is None else known, "last": when})
+    mark(connection, [record])
 
 
 def picture(connection: Connection, record: int, png: bytes | None) -> None:
@@ -103,6 +106,7 @@ def tie(
     if not connection.scalar(select(exists().where(_is(link, key)))):
         told = {"program": program, "parameters": json.dumps(dict(parameters or {})), "who": WHO, "created": now()}
         connection.execute(insert(link).values(**key, **told))
+        tied(connection, *records)
 
 
 def _is(table: Table, key: Mapping[str, Any]) -> Any:

@@ -18,8 +18,9 @@ from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import COMMITTED, EXTRACTED, HASHED, QUARANTINED, SETTLED, Entry
 from parscope.catalog.collect.sweep import examine
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import journal as table
-from parscope.core.errors import CatalogError
+from parscope.core.errors import InputError, ParscopeError
 from parscope.core.record import fingerprint
 
 _PAUSE = 500_000
@@ -45,16 +46,34 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
     Raises
     ------
     CatalogError
-        If the catalog cannot be written.
+        If the catalog cannot be written, or no process can be started that reads files.
+    Exception
+        For a fault of parscope itself; the file is set aside with it, and other files may be taken on.
     """
     at_hand: Entry | None = entry
     while at_hand is not None and at_hand.stage in journal.WORK and _rests(catalog, at_hand):
-        before, at_hand = at_hand, _step(catalog, extractor, at_hand)
+        before = at_hand
+        try:
+            at_hand = _step(catalog, extractor, before)
+        except ParscopeError:
+            raise
+        except Exception as fault:
+            _set_aside(catalog, before, fault)
+            raise
         if at_hand is before:
             with catalog.writing() as connection:
-                claims.postpone(connection, before, journal.now() + _PAUSE)
+                claims.postpone(connection, before, now() + _PAUSE)
             return False
     return True
+
+
+def _set_aside(catalog: Catalog, entry: Entry, fault: Exception) -> None:
+    """Keep a file that parscope failed with: in the journal at least, then in a record that says no more than that."""
+    reason = one_line(f"parscope itself failed with {type(fault).__name__}: {fault}")
+    with catalog.writing() as connection:
+        kept = journal.advance(connection, entry, QUARANTINED, error=reason)
+    if kept and entry.hash is not None:
+        _commit(catalog, Commit(replace(entry, stage=QUARANTINED, owner=""), "", _unread(entry, reason)))
 
 
 def _step(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
@@ -171,12 +190,14 @@ def commit_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | N
     commit = Commit(entry, mark, extract)
     try:
         return _commit(catalog, commit)
-    except CatalogError:
-        raise
-    except Exception as error:  # noqa: BLE001 one document that the store does not take must not stop all others
-        reason = one_line(f"its metadata cannot be kept: {error}")
-        unread = Extract(of_unread(entry.path, entry.size, reason), f"parscope {parscope.__version__}", reason)
-        return _commit(catalog, replace(commit, extract=unread))
+    except InputError as error:
+        return _commit(catalog, replace(commit, extract=_unread(entry, f"its metadata cannot be kept: {error}")))
+
+
+def _unread(entry: Entry, reason: str) -> Extract:
+    """What is known of a file of which no reader told, or none that can be kept."""
+    reason = one_line(reason)
+    return Extract(of_unread(entry.path, entry.size, reason), f"parscope {parscope.__version__}", reason)
 
 
 def _commit(catalog: Catalog, commit: Commit) -> Entry | None:

@@ -77,6 +77,47 @@ def examine(path: Path) -> Found | None:
         return None
 
 
+def is_gone(path: Path) -> bool:
+    """Whether a file is known not to be there; of one that may not be looked at nothing new is known.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was.
+
+    Returns
+    -------
+    bool
+        Also True if something else, such as a link, lies there now.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_away(folder: Path) -> bool:
+    """Whether a folder is not there or has nothing in it, as that of a disk that is not mounted.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that is collected.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return all(is_hidden(entry.name) for entry in entries)
+    except OSError:
+        return True
+
+
 def is_data_set(folder: Path) -> bool:
     """Whether a folder is one data set (Zarr), whose files are not looked at one by one.
 

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import exists, func, select, update
 
 from parscope.catalog.collect.digest import digest
-from parscope.catalog.collect.journal import now
 from parscope.catalog.collect.names import to_path
-from parscope.catalog.collect.sweep import examine
+from parscope.catalog.collect.sweep import examine, is_gone
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import file, record
 
 _PAGE = 200
@@ -59,16 +59,34 @@ class Report:
     faults: list[Fault] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Clock:
+    """What tells the time, and lets it pass.
+
+    Parameters
+    ----------
+    now : callable, default that of the machine
+        Gives the time [s]; from when on does not matter.
+    sleep : callable, default that of the machine
+        Waits so long [s].
+    """
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+
+
 class _Pace:
     """Waits so that no more than so many bytes a second are read."""
 
-    def __init__(self, rate: float | None) -> None:
-        self.rate, self.began, self.size = rate, time.monotonic(), 0
+    def __init__(self, rate: float | None, clock: Clock) -> None:
+        self.rate, self.clock, self.began, self.size = rate, clock, clock.now(), 0
 
     def __call__(self, size: int) -> None:
         self.size += size
         if self.rate is not None:
-            time.sleep(max(0.0, self.began + self.size / self.rate - time.monotonic()))
+            early = self.began + self.size / self.rate - self.clock.now()
+            if early > 0:
+                self.clock.sleep(early)
 
 
 def verify(
@@ -77,6 +95,7 @@ def verify(
     rate: float | None = None,
     resume: bool = False,
     tell: Callable[[int, int], None] = lambda done, total: None,
+    clock: Clock = Clock(),
 ) -> Report:
     """Read all files that should be there.
 
@@ -90,6 +109,8 @@ def verify(
         Go on where the last verification was stopped; files that it found whole are not read again.
     tell : callable, optional
         Told how many files are done, and how many there are.
+    clock : Clock, optional
+        By which the rate is kept.
 
     Returns
     -------
@@ -107,7 +128,7 @@ def verify(
         total = (
             connection.scalar(select(func.count()).where(file.c.present, file.c.verified.is_distinct_from(mark))) or 0
         )
-    report, pace = Report(), _Pace(rate)
+    report, pace = Report(), _Pace(rate, clock)
     report.faults += _lost(catalog)
     for number, row in enumerate(_files(catalog, mark), 1):
         fault = _fault(row, pace)
@@ -151,7 +172,7 @@ def _fault(row: Any, pace: _Pace) -> str:
     path = to_path(row.path)
     found = examine(path)
     if found is None:
-        return "missing"
+        return "missing" if is_gone(path) else "unreadable"
     try:
         content = digest(path, pace)
     except OSError:

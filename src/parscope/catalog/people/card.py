@@ -17,6 +17,7 @@ PARTS = {
     "annotations": (tables.annotation, ("created", "id")),
     "tags": (tables.tag, ("name",)),
     "collections": (tables.member, ("collection",)),
+    "retractions": (tables.retraction, ("created", "id")),
 }
 """Lists of a card, where they are from, and their order."""
 

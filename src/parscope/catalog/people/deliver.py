@@ -11,10 +11,11 @@ from types import TracebackType
 
 from sqlalchemy import update
 
-from parscope.catalog.people.notices import Notice, notice, waiting
+from parscope.catalog.people.notices import Notice, waiting
 from parscope.catalog.people.saved import Saved, subscribed
-from parscope.catalog.store import tables, write
+from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.core.errors import CatalogError
 from parscope.io import webhooks
 
@@ -82,8 +83,6 @@ def deliver(
 class Courier:
     """Delivers in the background while a block runs, as while a folder is watched.
 
-    Subscriptions see what is written through this catalog from then on, as they do in all verbs.
-
     Parameters
     ----------
     catalog : Catalog
@@ -102,8 +101,6 @@ class Courier:
 
     def __enter__(self) -> Courier:
         """Begin."""
-        if notice not in self._catalog.hooks:
-            self._catalog.hooks.append(notice)
         self._thread.start()
         return self
 
@@ -143,7 +140,7 @@ def _tell(catalog: Catalog, saved: str, teller: Teller) -> tuple[int, bool]:
         except Exception as error:  # noqa: BLE001 - whatever a subscriber raises is kept with the notice
             _mark(catalog, one, error=str(error) or type(error).__name__)
             return number, False
-        _mark(catalog, one, delivered=write.now(), error=None)
+        _mark(catalog, one, delivered=now(), error=None)
     return len(notices), True
 
 

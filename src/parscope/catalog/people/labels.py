@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from parscope.catalog.people.names import checked
+from parscope.catalog.people.retractions import By, retract
 from parscope.catalog.store import tables
 
 
@@ -28,7 +29,7 @@ class Labels:
     table: Table
     column: str
 
-    def put(self, connection: Connection, record: int, name: str, who: str, when: int) -> None:
+    def put(self, connection: Connection, record: int, name: str, by: By) -> None:
         """Give a record a name; again, nothing happens.
 
         Parameters
@@ -39,10 +40,8 @@ class Labels:
             Number of the row.
         name : str
             The tag, or the collection.
-        who : str
+        by : By
             Who says so.
-        when : int
-            Microseconds since 1970, UTC.
 
         Raises
         ------
@@ -52,11 +51,11 @@ class Labels:
         name = checked(name, self.what)
         held = select(self.table.c.who).where(self.table.c[self.column] == name, self.table.c.record == record)
         if connection.execute(held).first() is None:
-            row = {self.column: name, "record": record, "who": who, "created": when}
+            row = {self.column: name, "record": record, "who": by[0], "created": by[1]}
             connection.execute(insert(self.table).values(row))
 
-    def drop(self, connection: Connection, record: int, name: str) -> bool:
-        """Take a name from a record.
+    def drop(self, connection: Connection, record: int, name: str, by: By) -> bool:
+        """Take a name from a record; that it had it stays in its history.
 
         Parameters
         ----------
@@ -66,6 +65,8 @@ class Labels:
             Number of the row.
         name : str
             The tag, or the collection.
+        by : By
+            Who says so.
 
         Returns
         -------
@@ -73,7 +74,9 @@ class Labels:
             Whether it had it.
         """
         ours = (self.table.c[self.column] == name) & (self.table.c.record == record)
-        return connection.execute(delete(self.table).where(ours)).rowcount > 0
+        gone = delete(self.table).where(ours).returning(self.table.c.who, self.table.c.created)
+        said = connection.execute(gone).mappings().first()
+        return retract(connection, record, (self.what, name), said, by)
 
     def names(self, connection: Connection) -> dict[str, int]:
         """All names, and on how many records each is.

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, delete, insert, literal, select
 
-from parscope.catalog.store.tables import link
+from parscope.catalog.people.retractions import By, retract
+from parscope.catalog.store.notices import mark
+from parscope.catalog.store.tables import link, record
 from parscope.core.errors import InputError
 
 DERIVED = "derived from"
@@ -68,6 +70,21 @@ def derive(connection: Connection, target: int, source: int, making: Making, kin
         raise InputError("a record cannot be derived from itself, not even through others", kind)
     row = {"source": source, "target": target, "kind": kind, "program": making.program, "parameters": parameters}
     connection.execute(insert(link).values(row | {"who": making.who, "created": making.when}))
+    tied(connection, source, target)
+
+
+def tied(connection: Connection, source: int, target: int) -> None:
+    """Have all records looked at for which a new link makes a difference.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    source, target : int
+        Ends of the link, as numbers of the rows.
+    """
+    mark(connection, connection.scalars(reached(source, link.c.target, link.c.source)))
+    mark(connection, connection.scalars(reached(target, link.c.source, link.c.target)))
 
 
 def descends(connection: Connection, record: int, ancestor: int) -> bool:
@@ -109,8 +126,8 @@ def reached(record: int, here: Column[int], there: Column[int]) -> Select[int]:
     return select(found.c.id)
 
 
-def part(connection: Connection, target: int, source: int) -> bool:
-    """Take back that a record was derived from another.
+def part(connection: Connection, target: int, source: int, by: By) -> bool:
+    """Take back that a record was derived from another; that it was said stays in its history.
 
     Parameters
     ----------
@@ -118,14 +135,20 @@ def part(connection: Connection, target: int, source: int) -> bool:
         In a write transaction.
     target, source : int
         Numbers of the rows.
+    by : By
+        Who takes it back.
 
     Returns
     -------
     bool
         Whether that was noted.
     """
+    uid = connection.execute(select(record.c.uid).where(record.c.id == source)).scalar_one()
     ours = (link.c.target == target) & (link.c.source == source) & (link.c.kind == DERIVED)
-    return connection.execute(delete(link).where(ours)).rowcount > 0
+    gone = delete(link).where(ours).returning(link.c.program, link.c.parameters, link.c.who, link.c.created)
+    said = connection.execute(gone).mappings().first()
+    told = said and {**said, "parameters": json.loads(said["parameters"])}
+    return retract(connection, target, (DERIVED, uid), told, by)
 
 
 def _as_json(parameters: Mapping[str, Any]) -> str:

@@ -12,10 +12,10 @@ from parscope.catalog.people.annotations import annotate, withdraw
 from parscope.catalog.people.labels import COLLECTIONS, TAGS
 from parscope.catalog.people.links import Making, derive, part
 from parscope.catalog.people.names import checked, login
-from parscope.catalog.people.notices import notice
 from parscope.catalog.store import write
 from parscope.catalog.store.catalog import Catalog
-from parscope.catalog.store.records import load, resolve
+from parscope.catalog.store.clock import now
+from parscope.catalog.store.records import resolve
 from parscope.core.errors import InputError
 
 
@@ -78,31 +78,30 @@ def note(catalog: Catalog, uid: str, said: Note, who: str = "") -> None:
     --------
     ``note(catalog, "3fa9", Note(tags=("good",), values={"sample.name": "PZT"}))``
     """
-    by = checked(who or login(), "who"), write.now()
+    by = checked(who or login(), "who"), now()
     program = checked(said.program, "program") if said.program else ""
     with catalog.writing() as connection:
         record = resolve(connection, uid)
         _label(connection, record, said, by)
         for key in said.withdraw:
-            _must(withdraw(connection, record, key, by[1]), f"annotation {key}")
+            _must(withdraw(connection, record, key, by), f"annotation {key}")
         for key, value in said.values.items():
             annotate(connection, record, key, value, by)
         for source in said.unlink:
-            _must(part(connection, record, resolve(connection, source)), f"derived from {source}")
+            _must(part(connection, record, resolve(connection, source), by), f"derived from {source}")
         for source in said.sources:
             making = Making(program, said.parameters, *by)
             derive(connection, record, resolve(connection, source), making)
         write.reindex(connection, record)
-        notice(connection, record, load(connection, record).number)
 
 
 def _label(connection: Connection, record: int, said: Note, by: tuple[str, int]) -> None:
     """Tags and collections."""
     for labels, given, taken in ((TAGS, said.tags, said.untag), (COLLECTIONS, said.collections, said.leave)):
         for name in taken:
-            _must(labels.drop(connection, record, name), f"{labels.what} {name}")
+            _must(labels.drop(connection, record, name, by), f"{labels.what} {name}")
         for name in given:
-            labels.put(connection, record, name, *by)
+            labels.put(connection, record, name, by)
 
 
 def _must(done: bool, what: str) -> None:

@@ -1,16 +1,14 @@
-"""New matches of questions to which somebody subscribed: noted with the record, told after it is committed."""
+"""New matches of questions to which somebody subscribed, which nobody was told of yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from parscope.catalog.people.lineage import text_of
-from parscope.catalog.people.saved import subscribed
-from parscope.catalog.store import documents, tables, write
-from parscope.catalog.store.plan import matching
+from parscope.catalog.store import documents, tables
 
 
 @dataclass(frozen=True)
@@ -40,28 +38,6 @@ class Notice:
     name: str
     kind: str
     created: int
-
-
-def notice(connection: Connection, record: int, number: int) -> None:
-    """Note to which questions a record is an answer: once for each question and version.
-
-    Parameters
-    ----------
-    connection : Connection
-        In the write transaction of the record.
-    record : int
-        Number of the row.
-    number : int
-        Of its version.
-    """
-    table = tables.notice
-    for question in subscribed(connection):
-        noted = (table.c.saved == question.name) & (table.c.record == record) & (table.c.number == number)
-        if connection.execute(select(table.c.id).where(noted)).first() is not None:
-            continue
-        if len(matching(connection, question.expression, [record])):
-            row = {"saved": question.name, "record": record, "number": number, "created": write.now()}
-            connection.execute(insert(table).values(row))
 
 
 def waiting(connection: Connection, saved: str) -> Iterator[Notice]:

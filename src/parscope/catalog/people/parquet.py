@@ -43,6 +43,8 @@ OWN = ("number", "created", "changed", "hash", "reader", "error")
 def write_parquet(records: Iterable[Record], file: Path) -> int:
     """Write one row for each record: what is known of all formats in columns, the document as JSON in the last one.
 
+    NaN and infinities in it are spelled as in queries, ``{"number": "nan"}``, since JSON has none.
+
     Parameters
     ----------
     records : iterable of Record
@@ -93,7 +95,7 @@ def _row(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {name: _text(_at(document, path)) for name, path in TEXTS.items()}
     row |= {name: _number(_at(document, path), dimension) for name, (path, dimension) in NUMBERS.items()}
     row |= {name: getattr(record, name) for name in ("uid", *OWN)}
-    return row | {"document": documents.encode(document)}
+    return row | {"document": documents.encode(documents.portable(document))}
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:
@@ -114,4 +116,5 @@ def _number(value: Any, dimension: str) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if dimension == "1" else None
     measure = units.in_mapping(value) if isinstance(value, Mapping) else None
+    measure = units.in_text(value) if isinstance(value, str) else measure
     return measure.value if measure is not None and measure.dimension == dimension else None

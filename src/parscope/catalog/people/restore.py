@@ -12,10 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_text
 from parscope.catalog.people.card import PARTS
-from parscope.catalog.people.links import descends
-from parscope.catalog.people.notices import notice
+from parscope.catalog.people.links import descends, tied
 from parscope.catalog.store import tables, write
-from parscope.catalog.store.records import load
+from parscope.catalog.store.clock import now
 from parscope.core.errors import InputError
 
 Row = dict[str, Any]
@@ -26,6 +25,7 @@ _KEYS = {
     "annotations": ("key", "value", "who", "created"),
     "tags": ("name",),
     "collections": ("collection",),
+    "retractions": ("what", "name", "who", "created"),
 }
 _TIMES = frozenset({"created", "changed", "first", "last", "withdrawn"})
 _LATEST = 253_402_300_800_000_000  # microseconds until the year 10000, which nobody prints
@@ -87,7 +87,6 @@ class Restorer:
             self._add(part, keys, id_, card[part])
         self._show(id_, card["uid"])
         write.reindex(connection, id_)
-        notice(connection, id_, load(connection, id_).number)
 
     def link(self, cards: list[Row]) -> int:
         """Write the links of all records, once the records are there.
@@ -120,6 +119,7 @@ class Restorer:
                         "would be derived from itself", row["target"], "the crate does not fit the catalog"
                     )
                 self._connection.execute(insert(table).values(_sound(table, row | ends)))
+                tied(self._connection, source, target)
         return len(loose)
 
     def _catch_up(self, held: Row, card: Row) -> None:
@@ -143,7 +143,7 @@ class Restorer:
 
     def _place(self, id_: int, files: list[Row]) -> None:
         """Say where the files of a record are: in the crate, or missing where they were."""
-        now = write.now()
+        when = now()
         for row in files:
             place = row.pop("copy")
             new = row | {"record": id_, "present": False, "verified": None}
@@ -154,8 +154,8 @@ class Restorer:
                 if self._hashes.get(place) != row["hash"] and not (path.is_dir() and digest(path) == row["hash"]):
                     raise ValueError(f"{place} is not the file of the record")
                 new |= {"path": to_text(path), "root": to_text(self._folder), "mtime_ns": path.stat().st_mtime_ns}
-                new |= {"present": True, "verified": now}
-                seen = {"path": to_text(path), "hash": row["hash"], "first": now, "last": now}
+                new |= {"present": True, "verified": when}
+                seen = {"path": to_text(path), "hash": row["hash"], "first": when, "last": when}
                 self._add("sightings", _KEYS["sightings"], id_, [seen])
             if not self._has(tables.file, {"path": new["path"]}):
                 self._connection.execute(insert(tables.file).values(_sound(tables.file, new)))

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select
 from parscope.catalog.people.names import checked, login
 from parscope.catalog.query.ast import Expression
 from parscope.catalog.query.wire import dumps, loads
-from parscope.catalog.store import tables, write
+from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.plan import matching
 from parscope.core.errors import InputError
 from parscope.io import webhooks
@@ -73,8 +74,11 @@ def save(catalog: Catalog, name: str, expression: Expression, webhook: str | Non
     row = {"name": name, "expression": dumps(expression), "webhook": webhook, "who": who or login()}
     with catalog.writing() as connection:
         matching(connection, expression, [])  # what cannot be answered would hold up every record to come
+        same = (tables.saved.c.name == name) & (tables.saved.c.expression == row["expression"])
+        if connection.execute(select(tables.saved.c.name).where(same)).first() is None:
+            connection.execute(delete(tables.notice).where(tables.notice.c.saved == name))  # of another question
         connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
-        connection.execute(insert(tables.saved).values(row | {"created": write.now()}))
+        connection.execute(insert(tables.saved).values(row | {"created": now()}))
 
 
 def forget(catalog: Catalog, name: str) -> None:

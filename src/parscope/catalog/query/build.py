@@ -40,7 +40,16 @@ from parscope.catalog.query.ast import (
     Text,
     joined,
 )
-from parscope.catalog.query.limits import DIGITS, check_ends, check_literal, check_pattern, check_regex
+from parscope.catalog.query.limits import (
+    DIGITS,
+    LETTERS,
+    check_ends,
+    check_literal,
+    check_name,
+    check_pattern,
+    check_regex,
+    check_words,
+)
 from parscope.catalog.query.shown import shown
 from parscope.core.errors import QueryError
 
@@ -141,7 +150,9 @@ class Builder:
 
     def text(self, parts: list[Token]) -> Expression:
         """``text "domain wall"``."""
-        return Text(_plain(parts[0]))
+        words = _plain(parts[0])
+        _checked(parts[0], check_words, words)
+        return Text(words)
 
     def derived(self, parts: list[str]) -> Expression:
         """``derived from 3fa9``."""
@@ -173,7 +184,9 @@ class Builder:
 
     def name(self, parts: list[Token]) -> str:
         """Name of a record, or how it begins."""
-        return _plain(parts[0])
+        name = _plain(parts[0])
+        _checked(parts[0], check_name, name)
+        return name
 
     def words(self, parts: list[Token]) -> Literal:
         """``"HAADF"``."""
@@ -233,13 +246,14 @@ def _checked(token: Token, check: Callable[..., None], *values: Any) -> None:
 
 def _plain(token: Token) -> str:
     """Text of a word, or what is between its quotes, where JSON's escapes hold."""
-    if token.type != "STRING":
-        return str(token)
     try:
-        return str(json.loads(token, strict=False))
+        text = str(json.loads(token, strict=False) if token.type == "STRING" else token)
     except ValueError as error:
         what = "a backslash that begins no escape"
         raise QueryError(what, _place(token), 'write \\\\ for a backslash, \\" for a quote') from error
+    if len(text) > LETTERS:
+        raise QueryError(f"a text has {len(text)} characters, of {LETTERS} at most", _place(token))
+    return text
 
 
 def _number(token: Token) -> int | float:

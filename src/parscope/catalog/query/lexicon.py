@@ -57,6 +57,11 @@ _PREFIXES = {"T": 12, "G": 9, "M": 6, "k": 3, "c": -2, "m": -3, "u": -6, "µ": -
 # How the field writes what pint calls otherwise, or takes for something else: px is a length of web pages there.
 _SPELLINGS = {"e-": "e", "electron": "e", "electrons": "e", "px": "pixel", "pix": "pixel", "KV": "kV", "KeV": "keV"}
 
+_SIGNS = {ord(sign): None for sign in "°%‰"}
+
+# What pint raises for words that are none, besides its own errors.
+_ODD = (ArithmeticError, AssertionError, AttributeError, TypeError, ValueError)
+
 _loading = Lock()
 
 
@@ -130,12 +135,15 @@ def _mechanical(powers: tuple[int, ...]) -> Powers:
 
 def _asked(word: str) -> Word | None:
     """What pint says of a word; None for what it does not know, and for decibels, which multiply instead of add."""
+    plain = word.translate(_SIGNS)
+    if plain and not plain.isidentifier():
+        return None  # ¼ is a letter to regular expressions, and none to pint
     registry, pint = _registry()
     with _loading:  # what pint learns about a unit it writes down
         try:
             base = registry.get_base_units(registry.parse_units(word))[1]
             zero, one, two = (float(registry.convert(number, word, base)) for number in (0.0, 1.0, 2.0))
-        except (pint.PintError, ArithmeticError, AttributeError, TypeError, ValueError):  # all of these for odd words
+        except (pint.PintError, *_ODD):
             return None
     powers = {_SYMBOLS.get(name): float(power) for name, power in registry.Quantity(1, base).unit_items()}
     if None in powers or not isclose(two - one, one - zero, rel_tol=1e-9):

@@ -160,7 +160,7 @@ def check_ends(low: Literal, high: Literal) -> None:
 
 @lru_cache(256)
 def check_regex(pattern: str) -> None:
-    """Refuse what RE2 does not take for a regular expression.
+    """Refuse what RE2 does not take for a regular expression, and what is longer than people write.
 
     Parameters
     ----------
@@ -174,6 +174,7 @@ def check_regex(pattern: str) -> None:
     MissingExtraError
         If RE2 is not installed.
     """
+    _text(pattern, PATTERN)
     try:
         import re2
     except ImportError as error:
@@ -204,6 +205,42 @@ def check_pattern(pattern: str) -> None:
     _text(pattern, PATTERN)
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
         raise QueryError(f"{shown(pattern)} ends with half a pair of backslashes")
+
+
+def check_words(words: str) -> None:
+    """Refuse a full text without a word.
+
+    Parameters
+    ----------
+    words : str
+        What is looked for.
+
+    Raises
+    ------
+    QueryError
+        If there is none.
+    """
+    _text(words, LETTERS)
+    if not any(letter.isalnum() for letter in words):
+        raise QueryError("there is no word to look for")
+
+
+def check_name(name: str) -> None:
+    """Refuse the beginning of a record's name that is that of too many.
+
+    Parameters
+    ----------
+    name : str
+        Of a record, or how it begins.
+
+    Raises
+    ------
+    QueryError
+        With the name.
+    """
+    _text(name, LETTERS)
+    if len(name) < SHORTEST_NAME:
+        raise QueryError(f"the name of a record has at least {SHORTEST_NAME} characters, not {shown(name)}")
 
 
 def _sort(literal: Literal) -> str:
@@ -279,7 +316,6 @@ def _like(part: Like) -> int:
 
 
 def _matches(part: Matches) -> int:
-    _text(part.pattern, PATTERN)
     check_regex(part.pattern)
     return 1 + _term(part.term)
 
@@ -290,16 +326,12 @@ def _fields(part: Fields) -> int:
 
 
 def _words(part: Text) -> int:
-    _text(part.words, LETTERS)
-    if not any(letter.isalnum() for letter in part.words):
-        raise QueryError("there is no word to look for")
+    check_words(part.words)
     return 1 + part.words.count(" ")
 
 
 def _name(part: DerivedFrom | SourceOf) -> int:
-    _text(part.record, LETTERS)
-    if len(part.record) < SHORTEST_NAME:
-        raise QueryError(f"the name of a record has at least {SHORTEST_NAME} characters", shown(part.record))
+    check_name(part.record)
     return 1
 
 

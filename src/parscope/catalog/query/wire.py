@@ -150,6 +150,26 @@ def from_json(value: object) -> Expression:
     return checked(decoded(whole.get("query"), "query", 1))
 
 
+def odd(number: float) -> dict[str, str]:
+    """Spell a number for which JSON has no form.
+
+    Parameters
+    ----------
+    number : float
+        NaN or an infinity, in any unit.
+
+    Returns
+    -------
+    dict of str
+
+    Examples
+    --------
+    >>> odd(float("-inf"))
+    {'number': '-inf'}
+    """
+    return {"number": "nan" if isnan(number) else "inf" if number > 0 else "-inf"}
+
+
 def _encoded(expression: Expression) -> dict[str, Any]:
     """One part; `checked` has seen to the depth."""
     match expression:
@@ -198,7 +218,7 @@ def _value(literal: Literal) -> Any:
         case Date(text):
             return {"date": text}
         case float() if not isfinite(literal):
-            return {"number": "nan" if isnan(literal) else "inf" if literal > 0 else "-inf"}
+            return odd(literal)
         case _:
             return literal
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
+from parscope.catalog.query.wire import odd
 from parscope.core.errors import InputError
 
 DEEPEST = 100
@@ -39,6 +41,31 @@ def decode(text: str) -> dict[str, Any]:
     """Document of its JSON."""
     document: dict[str, Any] = json.loads(text)
     return document
+
+
+def portable(value: Any) -> Any:
+    """Value as any program reads its JSON: what is no number there is spelled as in queries.
+
+    Parameters
+    ----------
+    value : object
+        As `decode` gives it, or a part of it.
+
+    Returns
+    -------
+    object
+        The same, with ``{"number": "nan"}``, ``"inf"`` or ``"-inf"`` in place of NaN and infinities.
+
+    Examples
+    --------
+    >>> portable({"drift": [0.5, float("-inf")]})
+    {'drift': [0.5, {'number': '-inf'}]}
+    """
+    if isinstance(value, float) and not isfinite(value):
+        return odd(value)
+    if isinstance(value, Mapping):
+        return {key: portable(item) for key, item in value.items()}
+    return [portable(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any, depth: int) -> Any:

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import uniform
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from parscope.catalog.store.dictionary import Dictionary
+from parscope.catalog.store.notices import noticed
 from parscope.catalog.store.versions import is_current, make_current
 from parscope.core.errors import CatalogError, MissingExtraError
-
-Hook: TypeAlias = Callable[[Connection, int, int], None]
-"""Called in the transaction of a record that is new or changed, with the number of its row and of its version."""
 
 _PATIENCE = 60  # seconds that a writer waits for its turn
 _TURN = 0x7061727363  # of writers in PostgreSQL: any number that others will not take
@@ -50,9 +48,6 @@ class Database:
         url = _url(address)
         self.name = url.set(drivername="postgresql").render_as_string() if url.host else str(url.database)
         """Its address for people, without a password."""
-
-        self.hooks: list[Hook] = []
-        """What every record that is written is shown to."""
 
         self._dictionary = Dictionary()
         with told(self.name):
@@ -95,6 +90,8 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """Begin the one transaction that writes, once those before it are over; all of it is kept, or nothing.
 
+        With it is kept which subscriptions have a new match among the records that it changed.
+
         Yields
         ------
         Connection
@@ -106,12 +103,8 @@ class Database:
         """
         with told(self.name), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITING: True})
-            connection.info["hooks"] = self.hooks
-            try:
-                with self._dictionary.shared_with(connection), connection.begin():
-                    yield connection
-            finally:
-                connection.info.pop("hooks", None)
+            with self._dictionary.shared_with(connection), connection.begin(), noticed(connection):
+                yield connection
 
     def close(self) -> None:
         """Let go of the database."""
@@ -144,7 +137,8 @@ def _reason(error: BaseException | None) -> str:
     """What a database says: pg8000 hands on the fields of PostgreSQL's message, M being the text."""
     said = error.args[0] if error is not None and error.args else error
     text = str(said.get("M", said) if isinstance(said, dict) else said)
-    return text.splitlines()[0] if text else "the database does not answer"
+    told = text.splitlines()[0].partition(" (timeout is ")[0] if text else ""  # what pg8000 was asked to do
+    return told or "the database does not answer"
 
 
 def _url(address: str | Path) -> URL:

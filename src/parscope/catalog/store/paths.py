@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from parscope.catalog.query.ast import Term
 from parscope.catalog.store import texts
 from parscope.catalog.store.dimensions import unit_of
 from parscope.catalog.store.keys import Type, text
 from parscope.catalog.store.scope import chunks
 from parscope.catalog.store.tables import path, value
+from parscope.catalog.store.terms import conditions
 
 _NAMES = {
     Type.NOTHING: "nothing",
@@ -77,6 +80,33 @@ def paths(connection: Connection, like: str | None = None) -> list[PathInfo]:
     ]
 
 
+def types_of(connection: Connection, term: Term) -> list[str]:
+    """Types of what a term is about, whichever records have it.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction that sees one state of the catalog throughout.
+    term : Term
+        A path, or an aspect of one.
+
+    Returns
+    -------
+    list of str
+        As of `PathInfo`; empty if no record has it.
+    """
+    kinds: set[int] = set()
+    for of_term in conditions(connection, term):
+        kinds.update(connection.scalars(select(value.c.type).where(of_term).distinct()))
+    return _names(kinds)
+
+
+def _names(kinds: Iterable[int]) -> list[str]:
+    """Types for people, each once."""
+    named = (_NAMES[Type(kind)] if kind < Type.QUANTITY else "quantity" for kind in sorted(kinds))
+    return list(dict.fromkeys(named))
+
+
 def _counted(
     connection: Connection, wanted: list[int], several: set[int]
 ) -> tuple[dict[int, list[int]], dict[int, int]]:
@@ -99,6 +129,5 @@ def _counted(
 
 
 def _info(connection: Connection, keys: tuple[str, ...], one: int, kinds: list[int], records: int) -> PathInfo:
-    names = dict.fromkeys(_NAMES[Type(kind)] if kind < Type.QUANTITY else "quantity" for kind in sorted(kinds))
     units = [unit_of(connection, kind, one) for kind in kinds if kind >= Type.QUANTITY]
-    return PathInfo(keys, records, tuple(names), tuple(sorted(filter(None, units))))
+    return PathInfo(keys, records, tuple(_names(kinds)), tuple(sorted(filter(None, units))))

@@ -161,6 +161,19 @@ member = Table(
     Index("member_record", "record"),
 )
 
+retraction = Table(
+    "retraction",  # what people took back
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("record", _ID, ForeignKey("record.id"), nullable=False),
+    Column("what", Text, nullable=False),  # tag, collection, annotation, derived from
+    Column("name", Text, nullable=False),  # the tag, the collection, the key; of a link, the uid of its source
+    Column("said", Text, nullable=False),  # JSON of what stood there, with who had said it and when
+    Column("who", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Index("retraction_record", "record"),
+)
+
 journal = Table(
     "journal",  # how far each file on the way into the catalog is
     metadata,

@@ -7,7 +7,6 @@ belongs to the transaction.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,9 +15,11 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select, update
 
+from parscope.catalog.store.clock import now
 from parscope.catalog.store.dictionary import numbers
 from parscope.catalog.store.documents import decode, encode
 from parscope.catalog.store.leaves import Leaf, leaves
+from parscope.catalog.store.notices import mark
 from parscope.catalog.store.tables import annotation, record, value, version
 
 ANNOTATION = "annotation"
@@ -45,11 +46,6 @@ class Entry:
     hash: str | None = None
     reader: str = ""
     error: str | None = None
-
-
-def now() -> int:
-    """Microseconds since 1970, UTC."""
-    return time.time_ns() // 1000
 
 
 def put_record(
@@ -119,8 +115,7 @@ def put_records(connection: Connection, entries: Sequence[Entry]) -> list[tuple[
     made = connection.execute(insert(record).returning(record.c.uid, record.c.id), rows)
     ids: dict[str, int] = {row.uid: row.id for row in made}
     _index(connection, {ids[uid]: leaves(decode(text)) for uid, text in zip(uids, texts, strict=True)})
-    for uid in uids:
-        _show(connection, ids[uid], 1)
+    mark(connection, ids.values())
     return [(ids[uid], uid) for uid in uids]
 
 
@@ -171,7 +166,6 @@ def new_version(
     state |= {"reader": _storable(reader), "error": _storable(error)}
     connection.execute(update(record).where(this).values(changed=now(), **state))
     reindex(connection, record_id)
-    _show(connection, record_id, number)
     return number
 
 
@@ -198,17 +192,12 @@ def reindex(connection: Connection, record_id: int) -> None:
     if gone:
         connection.exec_driver_sql(_DELETE[connection.dialect.name], _packed(connection, gone))
     _insert(connection, [(*row, record_id) for row in sorted(new - old)])
+    mark(connection, [record_id])
 
 
 def _storable(said: str | None) -> str | None:
     """What a library said, without the characters that a database has no place for."""
     return said and said.encode("utf-8", "replace").decode().replace("\0", "?")
-
-
-def _show(connection: Connection, record_id: int, number: int) -> None:
-    """Let those see a record who asked for it, while all can still be undone."""
-    for hook in connection.info.get("hooks", ()):
-        hook(connection, record_id, number)
 
 
 def _index(connection: Connection, found: dict[int, set[Leaf]]) -> None:

@@ -27,6 +27,7 @@ _NODES, _DEEPEST, _FILES = 50_000, 60, 1000
 _LISTED, _PLAIN, _CHUNK = 10_000, 256, 256 << 20
 # what HDF5 itself keeps with scales of dimensions
 _INTERNAL = ("DIMENSION_LIST", "REFERENCE_LIST")
+_NETCDF = "_NCProperties"  # by which the libraries of netCDF mark their files
 
 
 class Walk:
@@ -152,7 +153,7 @@ class Walk:
             if value is _Unread:
                 yield key, None
             else:
-                yield key, _named(node, value)
+                yield key, _named(node, value[0] if _is_scalar_of_netcdf(node, value) else value)
 
     def _dataset(self, node: h5py.Dataset, name: str) -> Any:
         mark = (str(node.file.filename), h5py.h5o.get_info(node.id).addr)
@@ -225,6 +226,11 @@ class Walk:
 
 class _Unread:
     """Stands for an attribute that cannot be read safely."""
+
+
+def _is_scalar_of_netcdf(node: Any, value: Any) -> bool:
+    """Whether an attribute is one value: netCDF has no other form for it than an array of one."""
+    return isinstance(value, np.ndarray) and value.shape == (1,) and _NETCDF in node.file.attrs
 
 
 def _named(node: Any, value: Any) -> Any:

@@ -132,6 +132,18 @@ def upgrade() -> None:
     )
     op.create_index("member_record", "member", ["record"])
     op.create_table(
+        "retraction",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("record", _ID, sa.ForeignKey("record.id"), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("retraction_record", "retraction", ["record"])
+    op.create_table(
         "journal",
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("root", sa.Text(), nullable=False),

@@ -140,9 +140,8 @@ def report(path: Path | None) -> None:
     ]
     for row in table:
         where = "cached" if row["cached"] else "memory"
-        print(
-            f"{row['kernels']:20s} {row['type']:7s} {where} {row['us']:8.2f} us a pattern {1e6 / row['us']:10.0f} a second"
-        )
+        rate = f"{row['us']:8.2f} us a pattern {1e6 / row['us']:10.0f} a second"
+        print(f"{row['kernels']:20s} {row['type']:7s} {where} {rate}")
     beside = beside_libertem(disks)
     print(
         f"centre of mass: {beside['patterns_per_s']:.0f} patterns a second and core, "

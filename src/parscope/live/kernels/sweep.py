@@ -118,10 +118,11 @@ def _sum_regions(frame: NDArray[Any], spans: Table, recipe: Array, void: NDArray
     recipe[:, SUM] = 0.0
     for n in range(spans.shape[0]):
         if spans[n, LINE] != BAD:
-            row = frame[spans[n, ROW], spans[n, FIRST] : spans[n, STOP]]
+            # Without a sign, so that no index counts from the end.
+            r, first, stop = np.uintp(spans[n, ROW]), np.uintp(spans[n, FIRST]), np.uintp(spans[n, STOP])
             p = part(0)
-            for j in range(row.shape[0]):
-                v = row[j]
+            for c in range(first, stop):
+                v = frame[r, c]
                 p = part(p + part(v if v != nodata else instead))
             recipe[spans[n, LINE], SUM] += p
 

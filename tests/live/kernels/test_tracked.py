@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from parscope.core.errors import NoLatticeError
-from parscope.live.kernels import Detector, Kernel
-from parscope.live.kernels import windows
+from parscope.live.kernels import Detector, Kernel, windows
 from parscope.live.kernels.pattern import PatternStrain
 from parscope.live.kernels.tracked import TrackedStrain
 from parscope.techniques.diffraction import strain

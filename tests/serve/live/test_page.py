@@ -174,7 +174,7 @@ def test_a_click_on_a_hole_says_what_became_of_it(shown: Shown) -> None:
     box = shown.page.locator(canvas("com.x")).bounding_box()
     place = {"x": 20.5 / SCAN[1] * box["width"], "y": 10.5 / SCAN[0] * box["height"]}
     shown.page.locator(canvas("com.x")).click(position=place)
-    assert shown.page.locator("[data-map='adf.counts'] .value").inner_text() == "y 10, x 20: lost: never came"
+    assert shown.page.locator("[data-map='adf.counts'] .value").inner_text() == "y 10, x 20: lost"
 
 
 def test_the_pattern_under_the_cursor_is_that_of_the_position(shown: Shown) -> None:
@@ -234,6 +234,7 @@ def test_a_ring_that_is_drawn_reaches_the_desk(shown: Shown) -> None:
     )
     assert shown.page.locator(".map h3").first.inner_text() == "Virtual detector vd1 (counts)"
     shown.wait("parscope.cards[0].surface.codes[0] === 1")
+    assert all(shown.page.locator(".pattern .ticks span").all_inner_texts())
     shown.page.get_by_label("outer of vd1 in px").fill("5")
     shown.page.get_by_role("button", name="Use these").click()
     shown.wait("parscope.pattern.detectors.told.textContent.startsWith('vd1: has no area')")

@@ -232,8 +232,8 @@ def test_a_ring_that_is_drawn_reaches_the_desk(shown: Shown) -> None:
         r"--analyse vd1=ring:23(\.\d+)?,20,[56](\.\d+)?,1[12](\.\d+)?$",
         shown.page.locator(".drawing .told").inner_text(),
     )
+    shown.wait("parscope.cards[0].shown.name === 'vd1.counts' && parscope.cards[0].surface.codes[0] === 1")
     assert shown.page.locator(".map h3").first.inner_text() == "Virtual detector vd1 (counts)"
-    shown.wait("parscope.cards[0].surface.codes[0] === 1")
     assert all(shown.page.locator(".pattern .ticks span").all_inner_texts())
     shown.page.get_by_label("outer of vd1 in px").fill("5")
     shown.page.get_by_role("button", name="Use these").click()

@@ -43,6 +43,8 @@ class Load:
         Whether there are 25 disks rather than one.
     real_time : bool
         Whether the sender has real-time priority.
+    burst : int
+        Patterns that are sent at once, after which the sender may sleep.
     """
 
     scan: tuple[int, int]
@@ -52,6 +54,7 @@ class Load:
     dtype: str = "uint8"
     disks: bool = False
     real_time: bool = True
+    burst: int = 1
 
     @property
     def series(self) -> Series:
@@ -139,7 +142,7 @@ def _send(load: Load, series: int, most: int, pipe: Any) -> None:
         socket.send(start)
         time.sleep(0.3)
         began = time.monotonic_ns()
-        late += _volley(socket, messages, told.images, load.rate)
+        late += _volley(socket, messages, load)
         ended = time.monotonic_ns()
         socket.send(end)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
@@ -158,17 +161,17 @@ def _pin(real_time: bool) -> None:
             os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(5 if task == os.getpid() else 20))
 
 
-def _volley(socket: Any, messages: list[bytearray], images: int, rate: float) -> int:
+def _volley(socket: Any, messages: list[bytearray], load: Load) -> int:
     """Send images at their times; how many were sent more than 50 us after."""
     now, send, pack = time.monotonic_ns, socket.send, _BIG.pack_into
     number, stop = _places(messages[0])
-    period = 1e9 / rate if rate else 0.0
+    period, burst = 1e9 / load.rate if load.rate else 0.0, load.burst
     began = now() + 2_000_000
     late = 0
-    for image in range(images):
+    for image in range(load.series.images):
         message = messages[image % POOL]
         pack(message, number, image)
-        if period:
+        if period and not image % burst:
             due = began + int(image * period)
             if (left := due - now()) > 100_000:
                 time.sleep(left * 4e-10)  # a process of real-time priority must sleep at times

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_TIME = re.compile(r"([\d.]+)\s*(s|ms|us|µs|ns)")
+_TIME = re.compile(r"(\d[\d.]*)\s*(s|ms|us|µs|ns)")
 _POLICIES = ("all", "newest")
 _SMALLEST, _LARGEST = 1, 1 << 16  # MB of the buffer
 
@@ -126,12 +126,10 @@ def _time(text: str, option: str) -> int:
     from parscope.live.rules.text import duration
 
     found = _TIME.fullmatch(text.strip())
-    if not found or found.group(1).count(".") > 1:
-        raise OptionError(f"{text!r} is no time", option, "write it as 200us, 1.5ms or 90s")
-    nanoseconds = duration(float(found.group(1)), found.group(2))
-    if nanoseconds <= 0:
+    number = float(found.group(1)) if found and found.group(1).count(".") < 2 else 0.0
+    if not found or number <= 0:
         raise OptionError(f"{text!r} is no time above zero", option, "write it as 200us, 1.5ms or 90s")
-    return nanoseconds
+    return duration(number, found.group(2))
 
 
 def _rules(texts: list[str] | None, path: Path | None) -> RuleSet | None:

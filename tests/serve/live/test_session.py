@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from parscope.core.errors import OptionError
+from parscope.core.errors import OptionError, OutputError, ParscopeError
 from parscope.core.stream import Fate, Series
 from parscope.live.kernels.discs import Disc, Ring
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
 from parscope.live.pipeline.ring import Ring as MessageRing
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
+from parscope.live.rules.actuator import Actuator
+from parscope.live.rules.decider import Decider
 from parscope.live.rules.file import RuleSet
+from parscope.live.sinks.udp import UdpSink
 from parscope.live.sources.address import Wishes
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.serve.live.contract import Control, VirtualDetector
@@ -140,24 +147,73 @@ def test_the_page_of_a_session_shows_arms_and_stops_it(tmp_path: Path) -> None:
             session.run()
 
 
-def test_what_cannot_be_armed_says_so() -> None:
-    for orders, line in (
-        (Orders("physics:4x4", ("sum",)), "rules: there are none; give them with --rule"),
-        (
-            Orders("physics:4x4", ("sum",), rules=RuleSet.of_texts([RULE.format(port=9)]), dry=True),
-            "rules: this is a dry run; start again without --dry-run to arm them",
-        ),
-    ):
-        session = Session(orders)
-        control = SessionControl(session)
-        with pytest.raises(OptionError) as caught:
-            control.arm()
-        assert str(caught.value) == line and not control.armed
-        assert [rule["text"] for rule in control.rules()] == [
-            r.text for r in (orders.rules.rules if orders.rules else ())
-        ]
-        assert control.journal(3) == []
-        session.close()
+class Held(Session):
+    """A session before its frame loop has begun."""
+
+    def __init__(self, orders: Orders) -> None:
+        super().__init__(orders)
+        self.desk, self.loop = multiprocessing.Pipe()
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    rules = RuleSet.of_texts([RULE.format(port=9)])
+    made = Held(Orders("physics:16x16", ("sum",), rules=rules, policy=Policy((4, 4)), buffer=1 << 16))
+    yield made
+    made.close()
+
+
+def actuator(dry: bool = False) -> Actuator:
+    rules = RuleSet.of_texts([RULE.format(port=9)]).rules
+    decider = Decider(rules, analyser_of(["sum"]).outputs, dry=dry)
+    return Actuator(decider, {address: UdpSink(address) for address in decider.addresses})
+
+
+@contextmanager
+def looking(commands: Commands) -> Iterator[None]:
+    """A frame loop that does nothing but look for commands."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(0.002):
+            commands.look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [(None, "rules: there are none; give them with --rule"), (actuator(dry=True), "")],
+    ids=["none", "dry"],
+)
+def test_what_cannot_be_armed_says_so(held: Held, rules: Actuator | None, line: str) -> None:
+    control = SessionControl(held)
+    with looking(Commands(held.loop, rules)), pytest.raises(ParscopeError) as caught:
+        control.arm()
+    assert str(caught.value).startswith(line) and not control.armed
+    assert "\n" not in str(caught.value)
+    assert [rule["text"] for rule in control.rules()] == [held.orders.rules.rules[0].text]
+    assert control.journal(3) == []
+
+
+def test_a_command_that_comes_too_late_is_not_done(held: Held) -> None:
+    ruled = actuator()
+    control = SessionControl(held, patience=-1.0)
+    with pytest.raises(OutputError, match="frame loop: does not answer, and has not done it"):
+        control.arm()
+    Commands(held.loop, ruled).look()
+    assert not ruled.armed and not held.desk.poll()
+    with looking(Commands(held.loop, ruled)):
+        assert SessionControl(held).arm() == "Armed from the next pattern on." and ruled.armed
+    held.loop.close()
+    with pytest.raises(OutputError, match="session: has ended"):
+        SessionControl(held).disarm()
 
 
 def test_a_journal_is_followed_as_it_grows(tmp_path: Path) -> None:

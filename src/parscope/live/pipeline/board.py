@@ -10,21 +10,20 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, ShapeError
-from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
+from parscope.live.pipeline.bank import HEAD_BYTES, Layout, array_in, offsets, padded
+from parscope.live.pipeline.bank import STAMPS as STAMPS
+from parscope.live.pipeline.bank import Bank as Bank
 from parscope.live.pipeline.memory import Segment
 
 _MAGIC = 0x70617273_626F6172
 _PAGE = 4096
-_HEAD_BYTES = 1 << 16  # of JSON for a series
-_ALIGN = 64
 
 COUNTERS = (
     "received",
@@ -45,126 +44,8 @@ COUNTERS = (
 )
 """Names of the counters: of messages since the session began, but for bytes (``ring_high_water``) and series."""
 
-STAMPS = ("received", "decoded", "decided", "emitted", "exposed")
-"""Times of a position, [ns]: on the clock of this machine, but for the last one, the end of the exposure on that of
-the detector; 0 where there is none."""
-
-_BEAT, _GENERATION, _PLACE, _STOP, _BELL = 8, 9, 10, 11, 12  # cells of the first page
+_BEAT, _GENERATION, _PLACE, _STOP = 8, 9, 10, 11  # cells of the first page
 _COUNTER_CELLS = 32
-
-_T = TypeVar("_T", bound=np.generic)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Sizes of a board, fixed while a session runs.
-
-    Parameters
-    ----------
-    positions : int
-        Most scan positions of a series.
-    outputs : tuple of Output
-        What is computed of each.
-    pattern : tuple of int
-        Most detector pixels (q_y, q_x) of the pattern that is shown.
-    """
-
-    positions: int
-    outputs: tuple[Output, ...]
-    pattern: tuple[int, int]
-
-    def as_json(self) -> bytes:
-        """Encode it for whoever attaches.
-
-        Returns
-        -------
-        bytes
-        """
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Layout:
-        """Decode it.
-
-        Parameters
-        ----------
-        text : bytes
-            As `as_json` made it.
-
-        Returns
-        -------
-        Layout
-        """
-        told = json.loads(text)
-        outputs = tuple(Output(**one) for one in told["outputs"])
-        return cls(told["positions"], outputs, tuple(told["pattern"]))
-
-
-class Bank:
-    """One series on a board.
-
-    Attributes
-    ----------
-    values : ndarray of float32, shape (positions, outputs)
-        NaN where nothing was computed.
-    stamps : ndarray of int64, shape (positions, 5)
-        Times, in the order of `STAMPS`, [ns].
-    fate : ndarray of uint8, shape (positions,)
-        A `Fate` each.
-    places : ndarray of int64, shape (positions,)
-        Where the message lies in the ring; -1 if it did not come.
-    """
-
-    def __init__(self, memory: memoryview, layout: Layout) -> None:
-        n, k = layout.positions, len(layout.outputs)
-        self.memory = memory
-        self.offsets = (_HEAD_BYTES, *_offsets(n, k))
-        self._values = _array(memory, self.offsets[0], np.float32, (n, k))
-        self._stamps = _array(memory, self.offsets[1], np.int64, (n, len(STAMPS)))
-        self._places = _array(memory, self.offsets[2], np.int64, (n,))
-        self._fate = _array(memory, self.offsets[3], np.uint8, (n,))
-        self.clip(n)
-
-    @property
-    def fates(self) -> memoryview:
-        """The same bytes as `fate`, for a loop that sets them one by one."""
-        return self.memory[self.offsets[3] : self.offsets[3] + len(self.fate)]
-
-    def clip(self, positions: int) -> None:
-        """Show only as many positions as the series has.
-
-        Parameters
-        ----------
-        positions : int
-            Of the series.
-        """
-        self.values, self.stamps = self._values[:positions], self._stamps[:positions]
-        self.places, self.fate = self._places[:positions], self._fate[:positions]
-
-    @property
-    def head(self) -> dict[str, Any]:
-        """What is known of the series: number, scan shape, detector."""
-        (length,) = struct.unpack_from("<q", self.memory, 0)
-        told: dict[str, Any] = json.loads(bytes(self.memory[8 : 8 + length])) if length else {}
-        return told
-
-    def begin(self, head: bytes, positions: int) -> None:
-        """Empty it for a series.
-
-        Parameters
-        ----------
-        head : bytes
-            JSON, of which `head` tells.
-        positions : int
-            Of the series.
-        """
-        self.clip(positions)
-        self.memory[8 : 8 + len(head)] = head
-        struct.pack_into("<q", self.memory, 0, len(head))
-        self.values.fill(np.nan)
-        self.stamps.fill(0)
-        self.places.fill(-1)
-        self.fate.fill(Fate.WAITING)
 
 
 class Board:
@@ -201,7 +82,7 @@ class Board:
         self._banks = [Bank(memory.buffer[start + i * bank : start + (i + 1) * bank], self.layout) for i in (0, 1)]
         self.counters = Counters(self.cells)
         rows, columns = self.layout.pattern
-        self._pattern = _array(memory.buffer, start + 2 * bank, np.uint32, (rows * columns + 2,))
+        self._pattern = array_in(memory.buffer, start + 2 * bank, np.uint32, (rows * columns + 2,))
 
     @classmethod
     def create(cls, positions: int, outputs: Sequence[Output], pattern: tuple[int, int]) -> Board:
@@ -308,7 +189,7 @@ class Board:
                 "give the shape of the largest scan",
             )
         text = json.dumps({**head, "scan_shape": scan_shape}).encode()
-        if len(text) > _HEAD_BYTES - 8:
+        if len(text) > HEAD_BYTES - 8:
             text = json.dumps({"series": head.get("series"), "scan_shape": scan_shape}).encode()
         bank = self._banks[(self.generation + 1) % 2]
         bank.begin(text, positions)
@@ -391,15 +272,6 @@ class Board:
         """Whether the frame loop has been asked to end."""
         return bool(self.cells[_STOP])
 
-    def ring_bell(self) -> None:
-        """Tell the frame loop that a command waits for it."""
-        self.cells[_BELL] += 1
-
-    @property
-    def bell(self) -> int:
-        """How often the bell has rung."""
-        return self.cells[_BELL]
-
     def close(self) -> None:
         """Let go of it; whoever made it deletes it. May be called twice."""
         self._memory.close()
@@ -452,27 +324,9 @@ def cell_of(name: str) -> int:
         raise KeyError(name) from None
 
 
-def _offsets(n: int, k: int) -> tuple[int, int, int]:
-    """Where stamps, places and fate begin."""
-    stamps = _HEAD_BYTES + _padded(4 * n * k)
-    places = stamps + _padded(8 * n * len(STAMPS))
-    return stamps, places, places + _padded(8 * n)
-
-
-def _padded(size: int) -> int:
-    """Size rounded up to what processors fetch at once."""
-    return -(-size // _ALIGN) * _ALIGN
-
-
 def _sizes(layout: Layout) -> tuple[int, int, int]:
     """Where the first bank begins, bytes of a bank, bytes of all."""
-    start = _PAGE + _padded(8 + len(layout.as_json()))
-    bank = _offsets(layout.positions, len(layout.outputs))[2] + _padded(layout.positions)
+    start = _PAGE + padded(8 + len(layout.as_json()))
+    bank = offsets(layout.positions, len(layout.outputs))[2] + padded(layout.positions)
     rows, columns = layout.pattern
     return start, bank, start + 2 * bank + 4 * (rows * columns + 2)
-
-
-def _array(memory: memoryview, offset: int, dtype: type[_T], shape: tuple[int, ...]) -> NDArray[_T]:
-    """Array that lies in the memory."""
-    count = int(np.prod(shape, dtype=np.int64))
-    return np.frombuffer(memory, dtype, count, offset).reshape(shape)

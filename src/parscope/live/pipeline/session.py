@@ -24,6 +24,8 @@ from parscope.live.pipeline.recorder import Recorded, stem_of
 from parscope.live.pipeline.results import Result, dataset, save
 from parscope.live.pipeline.ring import Ring
 from parscope.live.pipeline.workers import Orders, answer, record
+from parscope.live.rules.decider import Decider
+from parscope.live.sources.address import make_source
 
 _POSITIONS = 1 << 20  # of the board, where nobody tells the shape of the scan
 _PATTERN = (1024, 1024)  # the largest that is shown
@@ -72,6 +74,8 @@ class Session:
         Messages, live.
     standing : str
         What the system granted the frame loop.
+    desk : Connection
+        By which the frame loop is commanded; see `parscope.live.pipeline.commands.Commands`.
     finished : list of Finished
         Series that are over.
     faults : list of ParscopeError
@@ -92,21 +96,29 @@ class Session:
         self._recorded: dict[int, Recorded] = {}
         self._seen = 0
         outputs = analyser_of(orders.analyse).outputs
+        make_source(orders.address, orders.wishes)  # what is wrong with the address is told before anything is made
+        if orders.rules is not None:
+            Decider(orders.rules.rules, outputs, orders.rules.limits)
         scan = orders.policy.scan
         self.ring = Ring.create(orders.buffer)
         self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
+        self.desk: Connection
         self._loop: _Worker | None = None
         self._recorder: _Worker | None = None
 
     def __enter__(self) -> Self:
         """Start: the recorder first, so that it misses nothing."""
+        names = self.ring.name, self.board.name
+        self.desk, theirs = mp.get_context("spawn").Pipe()
         try:
             with _one_thread():
-                if self.orders.record and self.orders.folder is not None:
+                if self.orders.folder is not None:
                     _writable(self.orders.folder)
-                    self._recorder = _Worker(record, (self.orders, self.ring.name, self.board.name))
+                if self.orders.record:
+                    self._recorder = _Worker(record, (self.orders, names))
                     self._recorder.wait_until_ready()
-                self._loop = _Worker(answer, (self.orders, self.ring.name, self.board.name))
+                self._loop = _Worker(answer, (self.orders, names, theirs))
+                theirs.close()
                 self.standing = self._loop.wait_until_ready()
         except BaseException:
             self.close()
@@ -163,18 +175,6 @@ class Session:
     def stop(self) -> None:
         """Let the frame loop end after the pattern at hand, and the recorder when it has written what came."""
         self.board.stop()
-
-    def command(self, name: str) -> None:
-        """Tell the frame loop to do something.
-
-        Parameters
-        ----------
-        name : str
-            ``arm`` or ``disarm``.
-        """
-        if self._loop is not None and self._loop.running:
-            self._loop.pipe.send(name)
-            self.board.ring_bell()
 
     def close(self) -> None:
         """End everything; may be called twice."""

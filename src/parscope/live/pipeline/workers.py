@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,11 +13,11 @@ from parscope.core.errors import ParscopeError
 from parscope.live.pipeline.analysis import analyser_of, warm
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
 from parscope.live.pipeline.realtime import Watchdog, release, take
 from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
-from parscope.live.rules.actuator import Actuator
 from parscope.live.rules.file import RuleSet, act
 from parscope.live.sources.address import Wishes, make_source
 
@@ -74,23 +73,24 @@ class Orders:
         return None if self.folder is None or self.rules is None else self.folder / f"{self.name}_decisions.jsonl"
 
 
-def answer(orders: Orders, ring_name: str, board_name: str, pipe: Connection) -> None:
+def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Connection) -> None:
     """Run the frame loop, as the whole life of a process.
 
     Parameters
     ----------
     orders : Orders
         What to do.
-    ring_name, board_name : str
-        Of the memory of the session.
+    names : tuple of str
+        Of the ring and the board of the session.
+    desk : Connection
+        By which a person commands; see `Commands`.
     pipe : Connection
-        Gets pairs: ``ready`` with a sentence, ``note`` with a sentence, ``fault`` with an error, ``done``; gives the
-        names of commands when the board's bell rings.
+        Gets pairs: ``ready`` with a sentence, ``note`` with a sentence, ``fault`` with an error, ``done``.
     """
     _leave_signals()
-    ring, board = Ring.attach(ring_name), Board.attach(board_name)
+    ring, board = Ring.attach(names[0]), Board.attach(names[1])
     try:
-        _answer(orders, ring, board, pipe)
+        _answer(orders, (ring, board), desk, pipe)
         pipe.send(("done", ""))
     except ParscopeError as error:
         pipe.send(("fault", error))
@@ -98,8 +98,9 @@ def answer(orders: Orders, ring_name: str, board_name: str, pipe: Connection) ->
         ring.finish()
 
 
-def _answer(orders: Orders, ring: Ring, board: Board, pipe: Connection) -> None:
+def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: Connection) -> None:
     """Put the frame loop together, and run it."""
+    ring, board = places
     analyser = analyser_of(orders.analyse)
     source = make_source(orders.address, orders.wishes)
     actuator = None if orders.rules is None else act(orders.rules, analyser.outputs, orders.journal, orders.dry)
@@ -118,7 +119,7 @@ def _answer(orders: Orders, ring: Ring, board: Board, pipe: Connection) -> None:
             watchdog.start()
         standing = take(orders.core).sentence if orders.policy.busy else ""
         pipe.send(("ready", standing))
-        engine.run(_listener(board, pipe, actuator))
+        engine.run(Commands(desk, actuator).look)
     finally:
         release()
         if watchdog is not None:
@@ -128,30 +129,15 @@ def _answer(orders: Orders, ring: Ring, board: Board, pipe: Connection) -> None:
         source.close()
 
 
-def _listener(board: Board, pipe: Connection, actuator: Actuator | None) -> Callable[[], None]:
-    """What the loop calls between patterns: does what a person commands."""
-    heard = 0
-
-    def listen() -> None:
-        nonlocal heard
-        while heard < board.bell:
-            heard += 1
-            command = pipe.recv()
-            if actuator is not None and command in ("arm", "disarm"):
-                getattr(actuator, command)()
-
-    return listen
-
-
-def record(orders: Orders, ring_name: str, board_name: str, pipe: Connection) -> None:
+def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:
     """Record, as the whole life of a process.
 
     Parameters
     ----------
     orders : Orders
         What to do.
-    ring_name, board_name : str
-        Of the memory of the session.
+    names : tuple of str
+        Of the ring and the board of the session.
     pipe : Connection
         Gets pairs: ``ready``, ``recorded`` with a `Recorded`, ``fault`` with an error, ``done``.
     """
@@ -171,7 +157,7 @@ def record(orders: Orders, ring_name: str, board_name: str, pipe: Connection) ->
         told = len(recorder.done)
         return False
 
-    recorder = Recorder(Reader(ring_name, lossless=True), stem, orders.policy.scan, Board.attach(board_name))
+    recorder = Recorder(Reader(names[0], lossless=True), stem, orders.policy.scan, Board.attach(names[1]))
     pipe.send(("ready", ""))
     fault: Any = None
     try:

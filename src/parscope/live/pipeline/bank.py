@@ -1,0 +1,193 @@
+"""One series on a board: where its numbers, times and fates lie in memory."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.stream import Fate
+from parscope.live.kernels.contract import Output
+
+HEAD_BYTES = 1 << 16
+"""Bytes of JSON for what is known of a series."""
+
+_ALIGN = 64
+
+STAMPS = ("received", "decoded", "decided", "emitted", "exposed")
+"""Times of a position, [ns]: on the clock of this machine, but for the last one, the end of the exposure on that of
+the detector; 0 where there is none."""
+
+_T = TypeVar("_T", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of a board, fixed while a session runs.
+
+    Parameters
+    ----------
+    positions : int
+        Most scan positions of a series.
+    outputs : tuple of Output
+        What is computed of each.
+    pattern : tuple of int
+        Most detector pixels (q_y, q_x) of the pattern that is shown.
+    """
+
+    positions: int
+    outputs: tuple[Output, ...]
+    pattern: tuple[int, int]
+
+    def as_json(self) -> bytes:
+        """Encode it for whoever attaches.
+
+        Returns
+        -------
+        bytes
+        """
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Layout:
+        """Decode it.
+
+        Parameters
+        ----------
+        text : bytes
+            As `as_json` made it.
+
+        Returns
+        -------
+        Layout
+        """
+        told = json.loads(text)
+        outputs = tuple(Output(**one) for one in told["outputs"])
+        return cls(told["positions"], outputs, tuple(told["pattern"]))
+
+
+class Bank:
+    """One series on a board.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (positions, outputs)
+        NaN where nothing was computed.
+    stamps : ndarray of int64, shape (positions, 5)
+        Times, in the order of `STAMPS`, [ns].
+    fate : ndarray of uint8, shape (positions,)
+        A `Fate` each.
+    places : ndarray of int64, shape (positions,)
+        Where the message lies in the ring; -1 if it did not come.
+    """
+
+    def __init__(self, memory: memoryview, layout: Layout) -> None:
+        n, k = layout.positions, len(layout.outputs)
+        self.memory = memory
+        self.offsets = (HEAD_BYTES, *offsets(n, k))
+        self._values = array_in(memory, self.offsets[0], np.float32, (n, k))
+        self._stamps = array_in(memory, self.offsets[1], np.int64, (n, len(STAMPS)))
+        self._places = array_in(memory, self.offsets[2], np.int64, (n,))
+        self._fate = array_in(memory, self.offsets[3], np.uint8, (n,))
+        self.clip(n)
+
+    @property
+    def fates(self) -> memoryview:
+        """The same bytes as `fate`, for a loop that sets them one by one."""
+        return self.memory[self.offsets[3] : self.offsets[3] + len(self.fate)]
+
+    def clip(self, positions: int) -> None:
+        """Show only as many positions as the series has.
+
+        Parameters
+        ----------
+        positions : int
+            Of the series.
+        """
+        self.values, self.stamps = self._values[:positions], self._stamps[:positions]
+        self.places, self.fate = self._places[:positions], self._fate[:positions]
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What is known of the series: number, scan shape, detector."""
+        (length,) = struct.unpack_from("<q", self.memory, 0)
+        told: dict[str, Any] = json.loads(bytes(self.memory[8 : 8 + length])) if length else {}
+        return told
+
+    def begin(self, head: bytes, positions: int) -> None:
+        """Empty it for a series.
+
+        Parameters
+        ----------
+        head : bytes
+            JSON, of which `head` tells.
+        positions : int
+            Of the series.
+        """
+        self.clip(positions)
+        self.memory[8 : 8 + len(head)] = head
+        struct.pack_into("<q", self.memory, 0, len(head))
+        self.values.fill(np.nan)
+        self.stamps.fill(0)
+        self.places.fill(-1)
+        self.fate.fill(Fate.WAITING)
+
+
+def offsets(n: int, k: int) -> tuple[int, int, int]:
+    """Where stamps, places and fate begin.
+
+    Parameters
+    ----------
+    n : int
+        Scan positions.
+    k : int
+        Outputs.
+
+    Returns
+    -------
+    tuple of int
+    """
+    stamps = HEAD_BYTES + padded(4 * n * k)
+    places = stamps + padded(8 * n * len(STAMPS))
+    return stamps, places, places + padded(8 * n)
+
+
+def padded(size: int) -> int:
+    """Size rounded up to what processors fetch at once.
+
+    Parameters
+    ----------
+    size : int
+        In bytes.
+
+    Returns
+    -------
+    int
+    """
+    return -(-size // _ALIGN) * _ALIGN
+
+
+def array_in(memory: memoryview, offset: int, dtype: type[_T], shape: tuple[int, ...]) -> NDArray[_T]:
+    """Array that lies in the memory.
+
+    Parameters
+    ----------
+    memory : memoryview
+        Shared by several processes.
+    offset : int
+        First byte.
+    dtype : type
+        Of a sample.
+    shape : tuple of int
+        Of the array.
+
+    Returns
+    -------
+    ndarray, shape `shape`
+    """
+    count = int(np.prod(shape, dtype=np.int64))
+    return np.frombuffer(memory, dtype, count, offset).reshape(shape)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_TIME = re.compile(r"([\d.]+)\s*(s|ms|us|µs|ns)")
+_TIME = re.compile(r"(\d[\d.]*)\s*(s|ms|us|µs|ns)")
 _POLICIES = ("all", "newest")
 _SMALLEST, _LARGEST = 1, 1 << 16  # MB of the buffer
 
@@ -59,7 +59,7 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     keep: Annotated[
         bool, typer.Option("--keep", help="Use lattice and disks of the first series for all that follow.")
     ] = False,
-    port: Annotated[int | None, typer.Option(help="Show a page on this port.")] = None,
+    port: Annotated[int | None, typer.Option(help="Show a page on this port; 0: any.")] = None,
     series: Annotated[int, typer.Option(min=0, help="End after so many series; 0: at Ctrl-C.")] = 0,
     duration: Annotated[str | None, typer.Option(help="End after this time, as 90s.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Patterns per second of replay and physics; 0: all speed.")] = 0.0,
@@ -126,12 +126,10 @@ def _time(text: str, option: str) -> int:
     from parscope.live.rules.text import duration
 
     found = _TIME.fullmatch(text.strip())
-    if not found or found.group(1).count(".") > 1:
-        raise OptionError(f"{text!r} is no time", option, "write it as 200us, 1.5ms or 90s")
-    nanoseconds = duration(float(found.group(1)), found.group(2))
-    if nanoseconds <= 0:
+    number = float(found.group(1)) if found and found.group(1).count(".") < 2 else 0.0
+    if not found or number <= 0:
         raise OptionError(f"{text!r} is no time above zero", option, "write it as 200us, 1.5ms or 90s")
-    return nanoseconds
+    return duration(number, found.group(2))
 
 
 def _rules(texts: list[str] | None, path: Path | None) -> RuleSet | None:
@@ -206,20 +204,9 @@ def _stopping(session: Session) -> Iterator[None]:
 
 def _page(stack: ExitStack, session: Session, port: int) -> str:
     """Serve the page of the session; tells its address."""
-    from parscope.serve.live.desk import Remote
-    from parscope.serve.live.hub import Hub
-    from parscope.serve.live.patterns import RingPatterns
-    from parscope.serve.live.server import PageServer
-    from parscope.serve.live.tail import JournalTail
+    from parscope.serve.live.session import page_of
 
-    orders = session.orders
-    journal = None if orders.journal is None else JournalTail(orders.journal)
-    patterns = RingPatterns(session.board, session.ring.name)
-    stack.callback(patterns.close)
-    remote = Remote(session.board, session.desk, journal)
-    server = PageServer(Hub(session.board, remote, patterns, orders.policy.deadline), port)
-    stack.enter_context(server)
-    return server.url
+    return f"Watch it at {stack.enter_context(page_of(session, port)).url}"
 
 
 def _note(line: str) -> None:

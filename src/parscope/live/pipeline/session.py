@@ -24,6 +24,8 @@ from parscope.live.pipeline.recorder import Recorded, stem_of
 from parscope.live.pipeline.results import Result, dataset, save
 from parscope.live.pipeline.ring import Ring
 from parscope.live.pipeline.workers import Orders, answer, record
+from parscope.live.rules.decider import Decider
+from parscope.live.sources.address import make_source
 
 _POSITIONS = 1 << 20  # of the board, where nobody tells the shape of the scan
 _PATTERN = (1024, 1024)  # the largest that is shown
@@ -94,6 +96,9 @@ class Session:
         self._recorded: dict[int, Recorded] = {}
         self._seen = 0
         outputs = analyser_of(orders.analyse).outputs
+        make_source(orders.address, orders.wishes)  # what is wrong with the address is told before anything is made
+        if orders.rules is not None:
+            Decider(orders.rules.rules, outputs, orders.rules.limits)
         scan = orders.policy.scan
         self.ring = Ring.create(orders.buffer)
         self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
@@ -107,8 +112,9 @@ class Session:
         self.desk, theirs = mp.get_context("spawn").Pipe()
         try:
             with _one_thread():
-                if self.orders.record and self.orders.folder is not None:
+                if self.orders.folder is not None:
                     _writable(self.orders.folder)
+                if self.orders.record:
                     self._recorder = _Worker(record, (self.orders, names))
                     self._recorder.wait_until_ready()
                 self._loop = _Worker(answer, (self.orders, names, theirs))

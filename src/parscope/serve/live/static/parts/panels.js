@@ -1,6 +1,6 @@
 // What is going on: phase, progress, counters, rules and the journal.
 
-import { count, digits, duration, make, say } from "./text.js";
+import { count, digits, duration, make, percent, say } from "./text.js";
 
 const PHASES = { waiting: "Waiting for a series", acquiring: "Acquiring", finished: "Finished" };
 
@@ -38,10 +38,9 @@ export class Signs {
   }
 
   show({ latency, fates, counters }) {
-    const share = latency.missed ? 100 * latency.missed / latency.fates.answered : 0;
     const signs = [
       ["p99", duration(latency.answer.p99), false],
-      ["late", `${share ? share.toPrecision(2) : 0} %`, share > 0],
+      ["late", percent(latency.missed, latency.fates.answered), latency.missed > 0],
       ...["lost", "skipped", "damaged"].map((name) => [name, count(fates[name]), fates[name] > 0]),
       ["stalls", count(counters.stalls), counters.stalls > 0],
     ];

@@ -42,6 +42,13 @@ export function count(number) {
   return Math.round(number).toLocaleString("en-US");
 }
 
+/** A share in percent: never 0 where there is one, never 100 where one is missing. */
+export function percent(part, whole) {
+  const share = whole ? 100 * part / whole : 0;
+  const words = share && share < 10 ? Number(share.toPrecision(2)).toString() : share.toFixed(share < 99 ? 0 : 2);
+  return `${part < whole && words === "100.00" ? "99.99" : words.replace(/\.00$/, "")} %`;
+}
+
 /** A time given in µs. */
 export function duration(microseconds) {
   if (microseconds === null || microseconds === undefined) return "–";

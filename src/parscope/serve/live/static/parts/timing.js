@@ -1,6 +1,6 @@
 // How long answers take: a histogram with the deadline, and the percentiles.
 
-import { count, duration, make, say } from "./text.js";
+import { count, duration, make, percent, say } from "./text.js";
 
 const [WIDE, HIGH, LEFT, FOOT, TOP] = [320, 118, 30, 30, 16];
 const SHARES = ["p50", "p90", "p99", "p99.9", "max"];
@@ -33,8 +33,7 @@ export class Timing {
       say(this.missed, "No answers yet.");
       return say(this.parts, "");
     }
-    const share = 100 * latency.missed / answered;
-    say(this.missed, `${count(latency.missed)} of ${count(answered)} answers (${share ? share.toPrecision(2) : 0} %) `
+    say(this.missed, `${count(latency.missed)} of ${count(answered)} answers (${percent(latency.missed, answered)}) `
       + `were later than ${duration(latency.deadline_us)}.`);
     const parts = Object.entries(latency.steps).filter(([, of]) => "p50" in of).map(([name, of]) => `${name} ${duration(of.p50)}`);
     const lag = latency.lag_pixels.p50, jitter = latency.jitter.p99;

@@ -1,0 +1,432 @@
+"""Two lattices fitted to one pattern at once: the least squares of all pixels of their disks, in compiled loops.
+
+Every disk has an amplitude, a level underneath and contrast inside, which are linear; all disks of a lattice move with
+its affine map, and both lattices with one centre. Disks that share pixels are solved together: the normal equations are
+factored along their skyline, with the parameters of the lattices last, so that what is left of them is their information
+once nothing else is known.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Centre, affine maps of the first and of the second lattice.
+PARAMETERS = 10
+# Squared relative standard deviation of an amplitude about what it is inside the grain, and of a level.
+_WANDER = 0.5
+# No disk is taken to be dimmer than this share of what it is inside the grain.
+_DIMMEST = 0.05
+# Share of the expected counts of the brightest disk that the variance of a pixel has at least.
+_FLOOR = 1e-3
+# Passes at most; no more once no disk moves by more than this, [px].
+_PASSES, _ENOUGH = 6, 0.02
+# Longest step of a disk that the gradient of a template can tell, [px].
+_LONGEST = 1.2
+
+
+class Disks(NamedTuple):
+    """Disks of both lattices: places relative to the centre, which lattice, expected counts per pixel."""
+
+    at: Array
+    lattice: NDArray[np.int64]
+    expected: Array
+
+
+class Optics(NamedTuple):
+    """Probe (inverse distortion, radius, edge, gain), background (level, width, floor), contrast, bad pixels.
+
+    ``modes`` (bins, bins, m, side, side) are columns of variance 1 of the contrast of a disk of amplitude 1 whose
+    middle is within a bin of the middle pixel; ``rest`` (bins, bins, side, side) is the variance of all others.
+    """
+
+    probe: Array
+    diffuse: Array
+    modes: Array
+    rest: Array
+    mask: NDArray[np.bool_]
+
+
+class Room(NamedTuple):
+    """What one pattern needs: disks (centre, amplitude, level, window, bin), images of mean, variance, owner; system."""
+
+    place: Array
+    amplitude: Array
+    level: Array
+    corner: NDArray[np.int64]
+    bin: NDArray[np.int64]
+    mean: Array
+    variance: Array
+    owner: NDArray[np.int64]
+    columns: Array
+    system: Array
+    first: NDArray[np.int64]
+    solution: Array
+
+
+class Joint(NamedTuple):
+    """Results for n patterns: parameters, their information, amplitudes, misfit, last step [px]."""
+
+    theta: Array
+    information: Array
+    amplitude: Array
+    misfit: Array
+    step: Array
+
+
+@nb.njit(cache=True, nogil=True)
+def _radius(probe: Array, dy: float, dx: float) -> tuple[float, float, float]:
+    """Distance from the middle of a disk, distortion undone, and its derivatives."""
+    u = probe[0] * dy + probe[1] * dx
+    v = probe[2] * dy + probe[3] * dx
+    r = math.sqrt(u * u + v * v) + 1e-9
+    return r, (u * probe[0] + v * probe[2]) / r, (u * probe[1] + v * probe[3]) / r
+
+
+@nb.njit(cache=True, nogil=True)
+def _ground(diffuse: Array, dy: float, dx: float) -> float:
+    """Counts of the background at a distance from the centre."""
+    return float(diffuse[0] / (1.0 + (dy * dy + dx * dx) / diffuse[1] ** 2) + diffuse[2])
+
+
+@nb.njit(cache=True, nogil=True)
+def _inside(room: Room, optics: Optics, n: int) -> tuple[int, int, int, int]:
+    """Rows and columns of the window of disk `n` that are on the detector."""
+    side = optics.rest.shape[2]
+    top, left = room.corner[n, 0], room.corner[n, 1]
+    height, width = optics.mask.shape
+    return max(top, 0), min(top + side, height), max(left, 0), min(left + side, width)
+
+
+@nb.njit(cache=True, nogil=True)
+def _lay_out(p: Array, disks: Disks, optics: Optics, room: Room) -> None:
+    """Where the disks are, which pixels are theirs, and what mean and variance these have."""
+    side, bins = optics.rest.shape[2], optics.rest.shape[0]
+    half = side // 2
+    room.owner[:] = -1
+    room.mean[:] = 0.0
+    room.variance[:] = 0.0
+    for n in range(disks.at.shape[0]):
+        q = 2 + 4 * disks.lattice[n]
+        cy = p[0] + p[q] * disks.at[n, 0] + p[q + 1] * disks.at[n, 1]
+        cx = p[1] + p[q + 2] * disks.at[n, 0] + p[q + 3] * disks.at[n, 1]
+        iy, ix = math.floor(cy + 0.5), math.floor(cx + 0.5)
+        room.place[n, 0], room.place[n, 1] = cy, cx
+        room.corner[n, 0], room.corner[n, 1] = iy - half, ix - half
+        room.bin[n, 0] = min(int((cy - iy + 0.5) * bins), bins - 1)
+        room.bin[n, 1] = min(int((cx - ix + 0.5) * bins), bins - 1)
+        _lay_one(n, p, disks, optics, room)
+
+
+@nb.njit(cache=True, nogil=True)
+def _lay_one(n: int, p: Array, disks: Disks, optics: Optics, room: Room) -> None:
+    """Add disk `n` to the mean and the variance of its pixels, and take those that are nearest to it."""
+    probe = optics.probe
+    reach = probe[4] + 4.0 * probe[5] + 1.0
+    a = room.amplitude[n]
+    rest = optics.rest[room.bin[n, 0], room.bin[n, 1]]
+    top, bottom, left, right = _inside(room, optics, n)
+    for y in range(top, bottom):
+        for x in range(left, right):
+            r = _radius(probe, y - room.place[n, 0], x - room.place[n, 1])[0]
+            if r > reach or optics.mask[y, x]:
+                continue
+            own = room.owner[y, x]
+            if own >= 0:
+                before = _radius(probe, y - room.place[own, 0], x - room.place[own, 1])[0]
+            if own < 0 or r < before:
+                room.owner[y, x] = n
+            room.mean[y, x] += a * 0.5 * math.erfc((r - probe[4]) / (probe[5] * 1.4142135623730951))
+            room.variance[y, x] += a * a * rest[y - room.corner[n, 0], x - room.corner[n, 1]]
+
+
+@nb.njit(cache=True, nogil=True)
+def _weigh(p: Array, disks: Disks, optics: Optics, room: Room) -> None:
+    """Turn the variance of contrast into that of the counts, with background and counting noise."""
+    gain = optics.probe[6]
+    floor = _FLOOR * disks.expected.max()
+    for y in range(room.owner.shape[0]):
+        for x in range(room.owner.shape[1]):
+            own = room.owner[y, x]
+            if own >= 0:
+                under = room.level[own] * _ground(optics.diffuse, y - p[0], x - p[1])
+                room.variance[y, x] += gain * (room.mean[y, x] + max(under, 0.0) + floor)
+
+
+@nb.njit(cache=True, nogil=True)
+def _fill(n: int, p: Array, optics: Optics, room: Room) -> None:
+    """Columns of disk `n` in its window: amplitude, level, contrast, displacement (y, x)."""
+    probe = optics.probe
+    reach = probe[4] + 4.0 * probe[5] + 1.0
+    modes = optics.modes[room.bin[n, 0], room.bin[n, 1]]
+    m = modes.shape[0]
+    a = room.amplitude[n]
+    columns = room.columns[n]
+    columns[:] = 0.0
+    top, bottom, left, right = _inside(room, optics, n)
+    for y in range(top, bottom):
+        for x in range(left, right):
+            if room.owner[y, x] < 0:
+                continue
+            r, ry, rx = _radius(probe, y - room.place[n, 0], x - room.place[n, 1])
+            i, j = y - room.corner[n, 0], x - room.corner[n, 1]
+            if room.owner[y, x] == n:
+                columns[i, j, 1] = _ground(optics.diffuse, y - p[0], x - p[1])
+            if r > reach:
+                continue
+            s = (r - probe[4]) / probe[5]
+            columns[i, j, 0] = 0.5 * math.erfc(s / 1.4142135623730951)
+            slope = a * math.exp(-0.5 * s * s) / (2.5066282746310002 * probe[5])
+            columns[i, j, 2 + m] = slope * ry
+            columns[i, j, 3 + m] = slope * rx
+            for k in range(m):
+                columns[i, j, 2 + k] = a * modes[k, i, j]
+
+
+@nb.njit(cache=True, nogil=True, fastmath=True)
+def _couple(n: int, k: int, optics: Optics, room: Room, block: Array) -> bool:
+    """Weighted products of the columns of two disks over the pixels that both have; False where there are none."""
+    t0, b0, l0, r0 = _inside(room, optics, n)
+    t1, b1, l1, r1 = _inside(room, optics, k)
+    block[:] = 0.0
+    top, bottom, left, right = max(t0, t1), min(b0, b1), max(l0, l1), min(r0, r1)
+    if top >= bottom or left >= right:
+        return False
+    size = block.shape[0]
+    for y in range(top, bottom):
+        for x in range(left, right):
+            if room.owner[y, x] < 0:
+                continue
+            w = 1.0 / room.variance[y, x]
+            mine = room.columns[n, y - room.corner[n, 0], x - room.corner[n, 1]]
+            theirs = room.columns[k, y - room.corner[k, 0], x - room.corner[k, 1]]
+            for i in range(size):
+                v = w * mine[i]
+                if v != 0.0:
+                    for j in range(size):
+                        block[i, j] += v * theirs[j]
+    return True
+
+
+@nb.njit(cache=True, nogil=True)
+def _slopes(n: int, disks: Disks, J: Array) -> None:
+    """How the place of disk `n` (y, x) follows the parameters."""
+    J[:] = 0.0
+    q = 2 + 4 * disks.lattice[n]
+    J[0, 0] = J[1, 1] = 1.0
+    for k in range(2):
+        J[0, q + k] = disks.at[n, k]
+        J[1, q + 2 + k] = disks.at[n, k]
+
+
+@nb.njit(cache=True, nogil=True)
+def _assemble(disks: Disks, optics: Optics, room: Room) -> None:
+    """Normal equations of everything, lower triangle: disk by disk, then the parameters."""
+    count, size = disks.at.shape[0], room.columns.shape[3]
+    own = size - 2
+    M, first, end = room.system, room.first, count * own
+    M[:] = 0.0
+    first[end:] = 0
+    block, other = np.empty((size, size)), np.empty((size, size))
+    J, K = np.empty((2, PARAMETERS)), np.empty((2, PARAMETERS))
+    for n in range(count):
+        _slopes(n, disks, J)
+        first[n * own : (n + 1) * own] = n * own
+        for k in range(n + 1):
+            if not _couple(n, k, optics, room, block):
+                continue
+            _slopes(k, disks, K)
+            first[n * own : (n + 1) * own] = np.minimum(first[n * own : (n + 1) * own], k * own)
+            M[n * own : (n + 1) * own, k * own : (k + 1) * own] = block[:own, :own]
+            M[end : end + PARAMETERS, k * own : (k + 1) * own] += J.T @ block[own:, :own].copy()
+            both = J.T @ block[own:, own:].copy() @ K
+            M[end : end + PARAMETERS, end : end + PARAMETERS] += both
+            if k < n:
+                M[end : end + PARAMETERS, n * own : (n + 1) * own] += K.T @ block[:own, own:].copy().T
+                M[end : end + PARAMETERS, end : end + PARAMETERS] += both.T
+    other[:] = 0.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _data(frame: Any, disks: Disks, optics: Optics, room: Room) -> int:
+    """Last row of the system: what the counts say of everything; returns how many pixels there are."""
+    count, size = disks.at.shape[0], room.columns.shape[3]
+    own = size - 2
+    end = count * own
+    row = room.system[end + PARAMETERS]
+    J = np.empty((2, PARAMETERS))
+    part = np.empty(size)
+    pixels = 0
+    for n in range(count):
+        part[:] = 0.0
+        top, bottom, left, right = _inside(room, optics, n)
+        for y in range(top, bottom):
+            for x in range(left, right):
+                if room.owner[y, x] < 0:
+                    continue
+                v = float(frame[y, x]) / room.variance[y, x]
+                part += v * room.columns[n, y - room.corner[n, 0], x - room.corner[n, 1]]
+                if room.owner[y, x] == n:
+                    pixels += 1
+                    row[end + PARAMETERS] += v * float(frame[y, x])
+        _slopes(n, disks, J)
+        row[n * own : (n + 1) * own] = part[:own]
+        row[end : end + PARAMETERS] += part[own:] @ J
+    return pixels
+
+
+@nb.njit(cache=True, nogil=True)
+def _believe(p: Array, disks: Disks, prior: tuple[Array, Array, float], room: Room) -> None:
+    """Add what is known beforehand of amplitudes, levels, contrast and parameters."""
+    weight, middle, bright = prior
+    count, own = disks.at.shape[0], room.columns.shape[3] - 2
+    end = count * own
+    M, last = room.system, count * own + PARAMETERS
+    for n in range(count):
+        i = n * own
+        a = max(disks.expected[n], 1e-9)
+        w = 1.0 / (_WANDER * a * a)
+        M[i, i] += w
+        M[last, i] += w * a
+        M[last, last] += w * a * a
+        w = 1.0 / (_WANDER * bright * bright)
+        M[i + 1, i + 1] += w
+        M[last, i + 1] += w * bright
+        M[last, last] += w * bright * bright
+        for k in range(2, own):
+            M[i + k, i + k] += 1.0
+    for k in range(PARAMETERS):
+        away = middle[k] - p[k]
+        M[end + k, end + k] += weight[k]
+        M[last, end + k] += weight[k] * away
+        M[last, last] += weight[k] * away * away
+
+
+@nb.njit(cache=True, nogil=True, fastmath=True)
+def _dot(a: Array, b: Array) -> float:
+    """Sum of products."""
+    s = 0.0
+    for i in range(a.shape[0]):
+        s += a[i] * b[i]
+    return s
+
+
+@nb.njit(cache=True, nogil=True)
+def _factor(M: Array, first: NDArray[np.int64]) -> None:
+    """Cholesky factor in place, within the skyline; the last pivot squared is what remains of the squares."""
+    for i in range(M.shape[0]):
+        for j in range(first[i], i + 1):
+            start = max(first[i], first[j])
+            s = M[i, j] - _dot(M[i, start:j], M[j, start:j])
+            if i == j:
+                M[i, i] = math.sqrt(max(s, 1e-300))
+            else:
+                M[i, j] = s / M[j, j]
+
+
+@nb.njit(cache=True, nogil=True)
+def _solve(M: Array, first: NDArray[np.int64], x: Array) -> None:
+    """Solution from the factor, whose last row is the right-hand side already half solved."""
+    n = M.shape[0] - 1
+    x[:] = M[n, :n]
+    for r in range(n):
+        i = n - 1 - r
+        x[i] /= M[i, i]
+        for j in range(first[i], i):
+            x[j] -= M[i, j] * x[i]
+
+
+@nb.njit(cache=True, nogil=True)
+def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> float:
+    """Amplitudes, levels and parameters of the solution; returns the largest displacement of a disk."""
+    count, own = disks.at.shape[0], room.columns.shape[3] - 2
+    x, d = room.solution, room.solution[count * own :]
+    area = 3.0 * optics.probe[4] ** 2
+    far = 0.0
+    for n in range(count):
+        prior = disks.expected[n]
+        noise = optics.probe[6] * max(x[n * own], 0.2 * prior) / area + 1e-12
+        wander = _WANDER * prior * prior
+        a = (max(x[n * own], 0.0) * wander + prior * noise) / (noise + wander)
+        room.amplitude[n] = max(a, _DIMMEST * prior)
+        room.level[n] = max(x[n * own + 1], 0.02 * bright)
+        q = 2 + 4 * disks.lattice[n]
+        ay = d[0] + d[q] * disks.at[n, 0] + d[q + 1] * disks.at[n, 1]
+        ax = d[1] + d[q + 2] * disks.at[n, 0] + d[q + 3] * disks.at[n, 1]
+        far = max(far, math.hypot(ay, ax))
+    share = 1.0 if far < _LONGEST else _LONGEST / far
+    for k in range(PARAMETERS):
+        p[k] += share * d[k]
+    return far
+
+
+@nb.njit(cache=True, nogil=True)
+def room_for(shape: tuple[int, int], disks: int, optics: Optics) -> Room:
+    """Room for patterns of a shape with so many disks."""
+    m, side = optics.modes.shape[2], optics.rest.shape[2]
+    total = disks * (2 + m) + PARAMETERS + 1
+    return Room(
+        np.zeros((disks, 2)),
+        np.zeros(disks),
+        np.zeros(disks),
+        np.zeros((disks, 2), np.int64),
+        np.zeros((disks, 2), np.int64),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(shape, np.int64),
+        np.zeros((disks, side, side, 4 + m)),
+        np.zeros((total, total)),
+        np.zeros(total, np.int64),
+        np.zeros(total - 1),
+    )
+
+
+@nb.njit(cache=True, nogil=True)
+def fit_joint(
+    frames: Any,
+    disks: Disks,
+    start: tuple[Array, Array, Array],
+    prior: tuple[Array, Array],
+    optics: Optics,
+    out: Joint,
+) -> None:
+    """Fit two lattices to every pattern.
+
+    `start` is parameters (n, 10), amplitudes expected of every disk (n, disks), and brightness (n,); `prior` the
+    weights of the parameters and where they are without any electrons.
+    """
+    count = disks.at.shape[0]
+    room = room_for((frames.shape[1], frames.shape[2]), count, optics)
+    own = room.columns.shape[3] - 2
+    end = count * own
+    for s in range(frames.shape[0]):
+        p = out.theta[s]
+        p[:] = start[0][s]
+        mine = Disks(disks.at, disks.lattice, start[1][s])
+        room.amplitude[:] = start[1][s]
+        room.level[:] = start[2][s]
+        for _ in range(_PASSES):
+            _lay_out(p, mine, optics, room)
+            _weigh(p, mine, optics, room)
+            for n in range(count):
+                _fill(n, p, optics, room)
+            _assemble(mine, optics, room)
+            pixels = _data(frames[s], mine, optics, room)
+            _believe(p, mine, (prior[0], prior[1], start[2][s]), room)
+            _factor(room.system, room.first)
+            _solve(room.system, room.first, room.solution)
+            far = _take(p, mine, optics, start[2][s], room)
+            if far < _ENOUGH:
+                break
+        L = np.tril(room.system[end : end + PARAMETERS, end : end + PARAMETERS])
+        out.information[s] = L @ L.T
+        out.misfit[s] = room.system[end + PARAMETERS, end + PARAMETERS] ** 2 / max(pixels - 2 * count - PARAMETERS, 1)
+        out.step[s] = far
+        for n in range(count):
+            out.amplitude[s, n] = room.solution[n * own]

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.algebra import strain_variance
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.workflows.grains.lattice import change
+from parscope.workflows.grains.mixture import ALIKE_ROTATION, ALIKE_STRAIN, Mixture, Resolved
 from parscope.workflows.grains.share import Neighbour, shares
 
 Array = NDArray[np.float64]
@@ -24,8 +26,7 @@ ALIKE = 0.05
 # mixtures that are found.
 SIGNIFICANCE = 2.5
 LEAST_SHARE = 0.01
-# Crystals so alike that their disks overlap: a mixture shows as a lattice between the two, but so does strain.
-ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(7.0), 0.06
+# Of crystals so alike that their disks overlap a mixture shows as a lattice between the two, but so does strain.
 LEAST_BETWEEN = 0.1
 
 
@@ -76,7 +77,9 @@ def fit_crystals(
     mixed = (second != -1) & (estimate.status == Status.OK)
     estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
     estimate.extra["dominant"] = estimate.theta.copy()
-    estimate.theta[mixed], estimate.covariance[mixed] = np.nan, np.nan
+    _resolve(flat, (share, np.where(mixed, second, -1)), best, crystals)
+    unresolved = mixed & (estimate.status != Status.OK)
+    estimate.theta[unresolved], estimate.covariance[unresolved] = np.nan, np.nan
     return estimate, best.crystal.reshape(shape), share.reshape(shape)
 
 
@@ -96,6 +99,11 @@ def pattern_physics(solver: LatticeFilters) -> DiffractionPattern:
     if not isinstance(solver.physics, DiffractionPattern):
         raise TypeError(f"{type(solver.physics).__name__} is no DiffractionPattern")
     return solver.physics
+
+
+def _strain_variances(covariance: Array) -> Array:
+    """Sum of the variances of the three strains, shape (n,), from covariances (n, 6, 6)."""
+    return np.array([strain_variance(c) for c in covariance])
 
 
 class _Best:
@@ -130,6 +138,26 @@ class _Best:
         for name, values in estimate.extra.items():
             self._keep(name, n, values[take])
 
+    def of(self, chosen: NDArray[np.int64]) -> Estimate:
+        """The estimates of some patterns."""
+        own = self.estimate
+        extra = {name: values[chosen] for name, values in own.extra.items()}
+        return Estimate(own.theta[chosen], own.covariance[chosen], own.misfit[chosen], own.status[chosen], extra)
+
+    def settle(self, pair: tuple[int, int], chosen: NDArray[np.int64], both: Resolved) -> None:
+        """Take what two lattices together say of patterns `chosen`, of the stronger one of the pair."""
+        own = self.estimate
+        for number, part in zip(pair, (~both.swapped, both.swapped), strict=True):
+            take = both.good & part
+            n = chosen[take]
+            self.crystal[n] = number
+            wider = _strain_variances(both.covariance[take]) / _strain_variances(own.covariance[n])
+            own.extra["limit_ratio"][n] *= np.sqrt(wider)
+            own.theta[n], own.covariance[n] = both.theta[take], both.covariance[take]
+            own.extra["dominant"][n], own.misfit[n] = both.theta[take], both.misfit[take]
+            own.status[n] = Status.OK
+            self._keep("amplitude", n, both.amplitude[pair.index(number)][take].astype(np.float32))
+
     def _keep(self, name: str, n: NDArray[np.int64], values: NDArray[Any]) -> None:
         """Store one extra array, amplitudes filled up with zeros."""
         width = (self._copies,) if name == "amplitude" else values.shape[1:]
@@ -163,6 +191,23 @@ def _second(
             strongest[n], second[n] = significance[better], options[n, k]
             share[n] = np.clip(found[better], 0, 0.5)
     return share, second
+
+
+def _resolve(
+    flat: NDArray[Any],
+    found: tuple[NDArray[np.float32], NDArray[np.int16]],
+    best: _Best,
+    crystals: tuple[LatticeFilters, ...],
+) -> None:
+    """Replace the fits of mixed patterns by those of two lattices, wherever these can be relied on."""
+    share, second = found
+    for first, other in np.unique(np.stack([best.crystal, second], 1)[second != -1], axis=0):
+        chosen = np.flatnonzero((best.crystal == first) & (second == other))
+        number = OVERLYING - other if other <= OVERLYING else other
+        pair = Mixture(crystals[first], crystals[number])
+        both = pair.resolve(flat[chosen], best.of(chosen), share[chosen])
+        best.settle((int(first), int(number)), chosen, both)
+        share[chosen[both.good]] = both.share[both.good]
 
 
 def _share(

@@ -23,10 +23,11 @@ PARAMETERS = 10
 _WANDER = 0.5
 # No disk is taken to be dimmer than this share of what it is inside the grain.
 _DIMMEST = 0.05
-# Share of the expected counts of the brightest disk that the variance of a pixel has at least.
+# Share of the expected counts of its disk that the variance of a pixel has at least.
 _FLOOR = 1e-3
-# Passes at most; no more once no disk moves by more than this, [px].
-_PASSES, _ENOUGH = 6, 0.02
+# Passes, and the step of the disks of the first lattice after which there are no more, [px].
+_LEAST, _MOST = 2, 8
+SETTLED = 0.02
 # Longest step of a disk that the gradient of a template can tell, [px].
 _LONGEST = 1.2
 
@@ -71,7 +72,7 @@ class Room(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """Results for n patterns: parameters, their information, amplitudes, misfit, last step [px]."""
+    """Results for n patterns: parameters, their information, amplitudes, misfit, last step of the first lattice [px]."""
 
     theta: Array
     information: Array
@@ -150,13 +151,12 @@ def _lay_one(n: int, p: Array, disks: Disks, optics: Optics, room: Room) -> None
 def _weigh(p: Array, disks: Disks, optics: Optics, room: Room) -> None:
     """Turn the variance of contrast into that of the counts, with background and counting noise."""
     gain = optics.probe[6]
-    floor = _FLOOR * disks.expected.max()
     for y in range(room.owner.shape[0]):
         for x in range(room.owner.shape[1]):
             own = room.owner[y, x]
             if own >= 0:
                 under = room.level[own] * _ground(optics.diffuse, y - p[0], x - p[1])
-                room.variance[y, x] += gain * (room.mean[y, x] + max(under, 0.0) + floor)
+                room.variance[y, x] += gain * (room.mean[y, x] + max(under, 0.0) + _FLOOR * disks.expected[own])
 
 
 @nb.njit(cache=True, nogil=True)
@@ -233,7 +233,7 @@ def _assemble(disks: Disks, optics: Optics, room: Room) -> None:
     M, first, end = room.system, room.first, count * own
     M[:] = 0.0
     first[end:] = 0
-    block, other = np.empty((size, size)), np.empty((size, size))
+    block = np.empty((size, size))
     J, K = np.empty((2, PARAMETERS)), np.empty((2, PARAMETERS))
     for n in range(count):
         _slopes(n, disks, J)
@@ -250,7 +250,6 @@ def _assemble(disks: Disks, optics: Optics, room: Room) -> None:
             if k < n:
                 M[end : end + PARAMETERS, n * own : (n + 1) * own] += K.T @ block[:own, own:].copy().T
                 M[end : end + PARAMETERS, end : end + PARAMETERS] += both.T
-    other[:] = 0.0
 
 
 @nb.njit(cache=True, nogil=True)
@@ -344,11 +343,11 @@ def _solve(M: Array, first: NDArray[np.int64], x: Array) -> None:
 
 @nb.njit(cache=True, nogil=True)
 def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> float:
-    """Amplitudes, levels and parameters of the solution; returns the largest displacement of a disk."""
+    """Amplitudes, levels and parameters of the solution; returns the largest step of a disk of the first lattice."""
     count, own = disks.at.shape[0], room.columns.shape[3] - 2
     x, d = room.solution, room.solution[count * own :]
     area = 3.0 * optics.probe[4] ** 2
-    far = 0.0
+    far, longest = 0.0, 0.0
     for n in range(count):
         prior = disks.expected[n]
         noise = optics.probe[6] * max(x[n * own], 0.2 * prior) / area + 1e-12
@@ -359,15 +358,37 @@ def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> 
         q = 2 + 4 * disks.lattice[n]
         ay = d[0] + d[q] * disks.at[n, 0] + d[q + 1] * disks.at[n, 1]
         ax = d[1] + d[q + 2] * disks.at[n, 0] + d[q + 3] * disks.at[n, 1]
-        far = max(far, math.hypot(ay, ax))
-    share = 1.0 if far < _LONGEST else _LONGEST / far
+        longest = max(longest, math.hypot(ay, ax))
+        if disks.lattice[n] == 0:
+            far = max(far, math.hypot(ay, ax))
+    share = 1.0 if longest < _LONGEST else _LONGEST / longest
     for k in range(PARAMETERS):
         p[k] += share * d[k]
     return far
 
 
 @nb.njit(cache=True, nogil=True)
-def room_for(shape: tuple[int, int], disks: int, optics: Optics) -> Room:
+def without(frames: Any, theta: Array, at: Array, amplitude: Array, probe: Array) -> Any:
+    """Patterns without some disks, given by places `at` (disks, 2) and amplitudes (n, disks), as 32-bit floats."""
+    result = frames.astype(np.float32)
+    reach = probe[4] + 4.0 * probe[5] + 1.0
+    half = int(reach) + 2
+    for s in range(frames.shape[0]):
+        p = theta[s]
+        for n in range(at.shape[0]):
+            cy = p[0] + p[2] * at[n, 0] + p[3] * at[n, 1]
+            cx = p[1] + p[4] * at[n, 0] + p[5] * at[n, 1]
+            iy, ix = math.floor(cy + 0.5), math.floor(cx + 0.5)
+            for y in range(max(iy - half, 0), min(iy + half + 1, frames.shape[1])):
+                for x in range(max(ix - half, 0), min(ix + half + 1, frames.shape[2])):
+                    r = _radius(probe, y - cy, x - cx)[0]
+                    t = 0.5 * math.erfc((r - probe[4]) / (probe[5] * 1.4142135623730951))
+                    result[s, y, x] -= np.float32(amplitude[s, n] * t)
+    return result
+
+
+@nb.njit(cache=True, nogil=True)
+def _room_for(shape: tuple[int, int], disks: int, optics: Optics) -> Room:
     """Room for patterns of a shape with so many disks."""
     m, side = optics.modes.shape[2], optics.rest.shape[2]
     total = disks * (2 + m) + PARAMETERS + 1
@@ -402,7 +423,7 @@ def fit_joint(
     weights of the parameters and where they are without any electrons.
     """
     count = disks.at.shape[0]
-    room = room_for((frames.shape[1], frames.shape[2]), count, optics)
+    room = _room_for((frames.shape[1], frames.shape[2]), count, optics)
     own = room.columns.shape[3] - 2
     end = count * own
     for s in range(frames.shape[0]):
@@ -411,7 +432,7 @@ def fit_joint(
         mine = Disks(disks.at, disks.lattice, start[1][s])
         room.amplitude[:] = start[1][s]
         room.level[:] = start[2][s]
-        for _ in range(_PASSES):
+        for t in range(_MOST):
             _lay_out(p, mine, optics, room)
             _weigh(p, mine, optics, room)
             for n in range(count):
@@ -422,7 +443,7 @@ def fit_joint(
             _factor(room.system, room.first)
             _solve(room.system, room.first, room.solution)
             far = _take(p, mine, optics, start[2][s], room)
-            if far < _ENOUGH:
+            if t + 1 >= _LEAST and far < SETTLED:
                 break
         L = np.tril(room.system[end : end + PARAMETERS, end : end + PARAMETERS])
         out.information[s] = L @ L.T

@@ -77,7 +77,7 @@ def fit_crystals(
     mixed = (second != -1) & (estimate.status == Status.OK)
     estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
     estimate.extra["dominant"] = estimate.theta.copy()
-    _resolve(flat, (share, np.where(mixed, second, -1)), best, crystals)
+    _resolve(flat, options, (share, np.where(mixed, second, -1)), best, crystals)
     unresolved = mixed & (estimate.status != Status.OK)
     estimate.theta[unresolved], estimate.covariance[unresolved] = np.nan, np.nan
     return estimate, best.crystal.reshape(shape), share.reshape(shape)
@@ -195,19 +195,43 @@ def _second(
 
 def _resolve(
     flat: NDArray[Any],
+    options: NDArray[np.int16],
     found: tuple[NDArray[np.float32], NDArray[np.int16]],
     best: _Best,
     crystals: tuple[LatticeFilters, ...],
 ) -> None:
     """Replace the fits of mixed patterns by those of two lattices, wherever these can be relied on."""
     share, second = found
+    numbers = np.where(options <= OVERLYING, OVERLYING - options, options)
     for first, other in np.unique(np.stack([best.crystal, second], 1)[second != -1], axis=0):
         chosen = np.flatnonzero((best.crystal == first) & (second == other))
-        number = OVERLYING - other if other <= OVERLYING else other
-        pair = Mixture(crystals[first], crystals[number])
-        both = pair.resolve(flat[chosen], best.of(chosen), share[chosen])
-        best.settle((int(first), int(number)), chosen, both)
+        pair = int(first), int(OVERLYING - other if other <= OVERLYING else other)
+        both = Mixture(crystals[pair[0]], crystals[pair[1]]).resolve(flat[chosen], best.of(chosen), share[chosen])
+        both.good[_third(flat[chosen], numbers[chosen], both, pair, crystals)] = False
+        best.settle(pair, chosen, both)
         share[chosen[both.good]] = both.share[both.good]
+
+
+def _third(
+    patterns: NDArray[Any],
+    numbers: NDArray[np.int16],
+    both: Resolved,
+    pair: tuple[int, int],
+    crystals: tuple[LatticeFilters, ...],
+) -> NDArray[np.bool_]:
+    """Where another crystal than the pair has a significant share too, of those that may be there."""
+    found = np.zeros(len(patterns), np.bool_)
+    first, second = (pattern_physics(crystals[c]) for c in pair)
+    for number in np.unique(numbers[numbers >= 0]):
+        if number in pair:
+            continue
+        other = pattern_physics(crystals[number])
+        for strongest, chosen in ((first, ~both.swapped), (second, both.swapped)):
+            n = np.flatnonzero((numbers == number).any(1) & chosen & both.good)
+            seen = shares(patterns[n], both.lattices[n], Neighbour(first, other, second))
+            share, significance = _between(both.theta[n], both.covariance[n], seen, Neighbour(strongest, other))
+            found[n] = found[n] | (significance > SIGNIFICANCE) & (share > LEAST_SHARE)
+    return found
 
 
 def _share(
@@ -216,11 +240,20 @@ def _share(
     """Share of the second crystal and its significance, from its own disks or, if they overlap, from the lattice."""
     theta = estimate.theta[chosen]
     found, significance = shares(patterns, theta, pair)
+    return _between(theta, estimate.covariance[chosen], (found, significance), pair)
+
+
+def _between(theta: Array, covariance: Array, seen: tuple[Array, Array], pair: Neighbour) -> tuple[Array, Array]:
+    """Share and significance as seen from disks, or from where a lattice lies on the way from one crystal to another.
+
+    If the disks of two crystals overlap, the fit of one ends between them.
+    """
+    found, significance = seen
     between = change(pair.first.basis, pair.second.basis)
     if not between.within(ALIKE_ROTATION, ALIKE_STRAIN):
         return found, significance
     way = between.affine.ravel() - np.eye(2).ravel()
-    weighted = np.linalg.solve(estimate.covariance[chosen, 2:, 2:], way)
+    weighted = np.linalg.solve(covariance[:, 2:, 2:], way)
     information = weighted @ way
     along = np.einsum("ni,ni->n", weighted, theta[:, 2:] - np.eye(2).ravel()) / np.maximum(information, 1e-30)
     sure = along * np.sqrt(information)

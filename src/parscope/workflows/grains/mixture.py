@@ -51,6 +51,8 @@ class Resolved:
         Mean squared residual of both lattices together over its expected variance, [1].
     amplitude : tuple of two ndarray, shapes (n, disks)
         Counts per pixel of the disks of the first and of the second crystal; the direct one is that of both.
+    lattices : ndarray, shape (n, 10)
+        Centre, and affine maps of the first and of the second crystal.
     """
 
     good: Flags
@@ -60,6 +62,7 @@ class Resolved:
     share: Array
     misfit: Array
     amplitude: tuple[Array, Array]
+    lattices: Array
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,8 @@ class Mixture:
         rows = np.arange(n)[:, None, None]
         raw = raw[rows, columns[:, :, None], columns[:, None, :]]
         covariance = _scattered(raw, alone, a)
-        return Resolved(good, theta, covariance, swapped, np.minimum(share, 1 - share), found.misfit, (of_a, of_b))
+        weaker = np.minimum(share, 1 - share)
+        return Resolved(good, theta, covariance, swapped, weaker, found.misfit, (of_a, of_b), found.theta)
 
 
 def _scattered(raw: Array, alone: Estimate, physics: DiffractionPattern) -> Array:

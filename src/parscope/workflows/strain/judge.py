@@ -44,14 +44,23 @@ def judge(maps: Arrays, cells: tuple[Cells, ...]) -> NDArray[np.uint8]:
     broken = np.isin(status, (Status.BAD_INPUT, Status.UNREADABLE))
     status[~broken & _vacuum(maps)] = Status.VACUUM
     fitted = status == Status.OK
-    limit, misfit = maps["limit_ratio"], maps["misfit"]
-    if fitted.any():
-        odd = (limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted]))
-        status[fitted & odd] = Status.NO_MODEL
+    # Where two lattices were fitted at once, a second one is no surprise, and the misfit is that of both.
+    resolved = fitted & (maps["share"] > 0)
+    single = fitted & ~resolved
+    if single.any():
+        status[single & _odd(maps, single)] = Status.NO_MODEL
         for number, own in enumerate(cells):
-            mine = fitted & (maps["grain"] == number)
+            mine = single & (maps["grain"] == number)
             status[_second_lattice(maps["excess"], mine, own)] = Status.SECOND_LATTICE
+    if resolved.any():
+        status[resolved & _odd(maps, resolved)] = Status.BOUNDARY
     return status
+
+
+def _odd(maps: Arrays, fitted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where fits are much less certain, or follow the pattern much less, than is usual among them."""
+    limit, misfit = maps["limit_ratio"], maps["misfit"]
+    return np.asarray((limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted])))
 
 
 def _second_lattice(excess: NDArray[Any], fitted: NDArray[np.bool_], cells: Cells) -> NDArray[np.bool_]:

@@ -43,7 +43,7 @@ class Disks(NamedTuple):
 class Optics(NamedTuple):
     """Probe (inverse distortion, radius, edge, gain), background (level, width, floor), contrast, bad pixels.
 
-    ``modes`` (bins, bins, m, side, side) are columns of variance 1 of the contrast of a disk of amplitude 1 whose
+    ``modes`` (bins, bins, side, side, m) are columns of variance 1 of the contrast of a disk of amplitude 1 whose
     middle is within a bin of the middle pixel; ``rest`` (bins, bins, side, side) is the variance of all others.
     """
 
@@ -165,7 +165,7 @@ def _fill(n: int, p: Array, optics: Optics, room: Room) -> None:
     probe = optics.probe
     reach = probe[4] + 4.0 * probe[5] + 1.0
     modes = optics.modes[room.bin[n, 0], room.bin[n, 1]]
-    m = modes.shape[0]
+    m = modes.shape[2]
     a = room.amplitude[n]
     columns = room.columns[n]
     columns[:] = 0.0
@@ -183,10 +183,12 @@ def _fill(n: int, p: Array, optics: Optics, room: Room) -> None:
             s = (r - probe[4]) / probe[5]
             columns[i, j, 0] = 0.5 * math.erfc(s / 1.4142135623730951)
             slope = a * math.exp(-0.5 * s * s) / (2.5066282746310002 * probe[5])
-            columns[i, j, 2 + m] = slope * ry
-            columns[i, j, 3 + m] = slope * rx
+            column = columns[i, j]
+            column[2 + m] = slope * ry
+            column[3 + m] = slope * rx
+            mode = modes[i, j]
             for k in range(m):
-                columns[i, j, 2 + k] = a * modes[k, i, j]
+                column[2 + k] = a * mode[k]
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
@@ -199,6 +201,7 @@ def _couple(n: int, k: int, optics: Optics, room: Room, block: Array) -> bool:
     if top >= bottom or left >= right:
         return False
     size = block.shape[0]
+    shared = False
     for y in range(top, bottom):
         for x in range(left, right):
             if room.owner[y, x] < 0:
@@ -206,12 +209,14 @@ def _couple(n: int, k: int, optics: Optics, room: Room, block: Array) -> bool:
             w = 1.0 / room.variance[y, x]
             mine = room.columns[n, y - room.corner[n, 0], x - room.corner[n, 1]]
             theirs = room.columns[k, y - room.corner[k, 0], x - room.corner[k, 1]]
-            for i in range(size):
-                v = w * mine[i]
-                if v != 0.0:
+            # Beyond the reach of a disk its columns are zero.
+            if mine[0] != 0.0 and theirs[0] != 0.0:
+                shared = True
+                for i in range(size):
+                    v = w * mine[i]
                     for j in range(size):
                         block[i, j] += v * theirs[j]
-    return True
+    return shared
 
 
 @nb.njit(cache=True, nogil=True)
@@ -267,10 +272,12 @@ def _data(frame: Any, disks: Disks, optics: Optics, room: Room) -> int:
         top, bottom, left, right = _inside(room, optics, n)
         for y in range(top, bottom):
             for x in range(left, right):
-                if room.owner[y, x] < 0:
+                column = room.columns[n, y - room.corner[n, 0], x - room.corner[n, 1]]
+                if room.owner[y, x] < 0 or column[0] == 0.0:
                     continue
                 v = float(frame[y, x]) / room.variance[y, x]
-                part += v * room.columns[n, y - room.corner[n, 0], x - room.corner[n, 1]]
+                for i in range(size):
+                    part[i] += v * column[i]
                 if room.owner[y, x] == n:
                     pixels += 1
                     row[end + PARAMETERS] += v * float(frame[y, x])
@@ -390,7 +397,7 @@ def without(frames: Any, theta: Array, at: Array, amplitude: Array, probe: Array
 @nb.njit(cache=True, nogil=True)
 def _room_for(shape: tuple[int, int], disks: int, optics: Optics) -> Room:
     """Room for patterns of a shape with so many disks."""
-    m, side = optics.modes.shape[2], optics.rest.shape[2]
+    m, side = optics.modes.shape[4], optics.rest.shape[2]
     total = disks * (2 + m) + PARAMETERS + 1
     return Room(
         np.zeros((disks, 2)),

@@ -26,7 +26,7 @@ ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(7.0), 0.06
 # Sub-pixel positions of the columns of contrast along each axis.
 _BINS = 6
 # Variance of the contrast of a bright disk over that of its counts, below which a column is only noise of its pixels.
-_FAINT = 0.2
+_FAINT = 0.5
 # Brightness relative to the mean pattern, at most and at least.
 _BRIGHTEST, _DIMMEST = 50.0, 0.02
 
@@ -245,7 +245,7 @@ def _columns(
     side = np.arange(-half, half + 1, dtype=np.float64)
     grid = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
     if contrast.depth == 0:
-        return np.zeros((_BINS, _BINS, 0, len(side), len(side))), np.zeros((_BINS, _BINS, len(side), len(side)))
+        return np.zeros((_BINS, _BINS, len(side), len(side), 0)), np.zeros((_BINS, _BINS, len(side), len(side)))
     process = Process(radius, contrast)
     disk = DiffractionPattern((1, 1), probe, (0.0, 0.0), np.eye(2), np.zeros((0, 2), np.int64), np.zeros(0), Background(1, 1))
 
@@ -256,10 +256,10 @@ def _columns(
     values, vectors = np.linalg.eigh(columns(np.zeros(2)).T @ columns(np.zeros(2)))
     strong = int((values * bright > _FAINT).sum())
     mixed = vectors[:, ::-1]
-    modes = np.zeros((_BINS, _BINS, strong, len(side), len(side)))
+    modes = np.zeros((_BINS, _BINS, len(side), len(side), strong))
     rest = np.zeros((_BINS, _BINS, len(side), len(side)))
     for i, j in np.ndindex(_BINS, _BINS):
         every = columns((np.array([i, j]) + 0.5) / _BINS - 0.5) @ mixed
-        modes[i, j] = every[:, :strong].T.reshape(strong, len(side), len(side))
+        modes[i, j] = every[:, :strong].reshape(len(side), len(side), strong)
         rest[i, j] = np.square(every[:, strong:]).sum(1).reshape(len(side), len(side))
     return modes, rest

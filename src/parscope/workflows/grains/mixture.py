@@ -196,7 +196,8 @@ class Mixture:
             good &= placed(centre, solver.prior, own, raw[:, k[:, None], k]) == Status.OK
         rows = np.arange(n)[:, None, None]
         raw = raw[rows, columns[:, :, None], columns[:, None, :]]
-        covariance = _scattered(raw, alone, a)
+        # Where something is there that the two lattices are not, the error is larger by as much as the residual.
+        covariance = np.maximum(found.misfit, 1.0)[:, None, None] * _scattered(raw, alone, a)
         weaker = np.minimum(share, 1 - share)
         return Resolved(good, theta, covariance, swapped, weaker, found.misfit, (of_a, of_b), found.theta)
 

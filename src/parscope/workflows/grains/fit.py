@@ -75,11 +75,10 @@ def fit_crystals(
     share, second = _second(flat, options if mixing else options[:, :0], best, crystals)
     estimate = best.estimate
     mixed = (second != -1) & (estimate.status == Status.OK)
-    estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
     estimate.extra["dominant"] = estimate.theta.copy()
-    _resolve(flat, options, (share, np.where(mixed, second, -1)), best, crystals)
-    unresolved = mixed & (estimate.status != Status.OK)
-    estimate.theta[unresolved], estimate.covariance[unresolved] = np.nan, np.nan
+    mixed &= ~_resolve(flat, options, (share, np.where(mixed, second, -1)), best, crystals)
+    estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
+    estimate.theta[mixed], estimate.covariance[mixed] = np.nan, np.nan
     return estimate, best.crystal.reshape(shape), share.reshape(shape)
 
 
@@ -155,7 +154,6 @@ class _Best:
             own.extra["limit_ratio"][n] *= np.sqrt(wider)
             own.theta[n], own.covariance[n] = both.theta[take], both.covariance[take]
             own.extra["dominant"][n], own.misfit[n] = both.theta[take], both.misfit[take]
-            own.status[n] = Status.OK
             self._keep("amplitude", n, both.amplitude[pair.index(number)][take].astype(np.float32))
 
     def _keep(self, name: str, n: NDArray[np.int64], values: NDArray[Any]) -> None:
@@ -199,9 +197,10 @@ def _resolve(
     found: tuple[NDArray[np.float32], NDArray[np.int16]],
     best: _Best,
     crystals: tuple[LatticeFilters, ...],
-) -> None:
-    """Replace the fits of mixed patterns by those of two lattices, wherever these can be relied on."""
+) -> NDArray[np.bool_]:
+    """Replace the fits of mixed patterns by those of two lattices, wherever these can be relied on; tell where."""
     share, second = found
+    resolved = np.zeros(len(flat), np.bool_)
     numbers = np.where(options <= OVERLYING, OVERLYING - options, options)
     for first, other in np.unique(np.stack([best.crystal, second], 1)[second != -1], axis=0):
         chosen = np.flatnonzero((best.crystal == first) & (second == other))
@@ -210,6 +209,8 @@ def _resolve(
         both.good[_third(flat[chosen], numbers[chosen], both, pair, crystals)] = False
         best.settle(pair, chosen, both)
         share[chosen[both.good]] = both.share[both.good]
+        resolved[chosen] = both.good
+    return resolved
 
 
 def _third(

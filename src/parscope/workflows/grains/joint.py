@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Centre, affine maps of the first and of the second lattice.
-PARAMETERS = 10
+# Affine map of the second lattice, centre, affine map of the first: what counts is last, where the factor of the normal
+# equations tells its information once all else is unknown.
+PARAMETERS, SECOND, CENTRE, FIRST = 10, 0, 4, 6
 # Squared relative standard deviation of an amplitude about what it is inside the grain, and of a level.
 _WANDER = 0.5
 # No disk is taken to be dimmer than this share of what it is inside the grain.
 _DIMMEST = 0.05
 # Share of the expected counts of its disk that the variance of a pixel has at least.
 _FLOOR = 1e-3
-# Passes, and the step of the disks of the first lattice after which there are no more, [px].
-_LEAST, _MOST = 2, 8
-SETTLED = 0.02
+# Passes, and the step of the first lattice after which there are no more, in standard errors.
+_LEAST, _MOST = 2, 20
+SETTLED = 0.05
 # Longest step of a disk that the gradient of a template can tell, [px].
 _LONGEST = 1.2
 
@@ -72,7 +73,7 @@ class Room(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """Results for n patterns: parameters, their information, amplitudes, misfit, last step of the first lattice [px]."""
+    """Results for n patterns: parameters, their information, amplitudes, misfit, last step in standard errors."""
 
     theta: Array
     information: Array
@@ -114,9 +115,9 @@ def _lay_out(p: Array, disks: Disks, optics: Optics, room: Room) -> None:
     room.mean[:] = 0.0
     room.variance[:] = 0.0
     for n in range(disks.at.shape[0]):
-        q = 2 + 4 * disks.lattice[n]
-        cy = p[0] + p[q] * disks.at[n, 0] + p[q + 1] * disks.at[n, 1]
-        cx = p[1] + p[q + 2] * disks.at[n, 0] + p[q + 3] * disks.at[n, 1]
+        q = SECOND if disks.lattice[n] else FIRST
+        cy = p[CENTRE] + p[q] * disks.at[n, 0] + p[q + 1] * disks.at[n, 1]
+        cx = p[CENTRE + 1] + p[q + 2] * disks.at[n, 0] + p[q + 3] * disks.at[n, 1]
         iy, ix = math.floor(cy + 0.5), math.floor(cx + 0.5)
         room.place[n, 0], room.place[n, 1] = cy, cx
         room.corner[n, 0], room.corner[n, 1] = iy - half, ix - half
@@ -155,7 +156,7 @@ def _weigh(p: Array, disks: Disks, optics: Optics, room: Room) -> None:
         for x in range(room.owner.shape[1]):
             own = room.owner[y, x]
             if own >= 0:
-                under = room.level[own] * _ground(optics.diffuse, y - p[0], x - p[1])
+                under = room.level[own] * _ground(optics.diffuse, y - p[CENTRE], x - p[CENTRE + 1])
                 room.variance[y, x] += gain * (room.mean[y, x] + max(under, 0.0) + _FLOOR * disks.expected[own])
 
 
@@ -177,7 +178,7 @@ def _fill(n: int, p: Array, optics: Optics, room: Room) -> None:
             r, ry, rx = _radius(probe, y - room.place[n, 0], x - room.place[n, 1])
             i, j = y - room.corner[n, 0], x - room.corner[n, 1]
             if room.owner[y, x] == n:
-                columns[i, j, 1] = _ground(optics.diffuse, y - p[0], x - p[1])
+                columns[i, j, 1] = _ground(optics.diffuse, y - p[CENTRE], x - p[CENTRE + 1])
             if r > reach:
                 continue
             s = (r - probe[4]) / probe[5]
@@ -223,8 +224,8 @@ def _couple(n: int, k: int, optics: Optics, room: Room, block: Array) -> bool:
 def _slopes(n: int, disks: Disks, J: Array) -> None:
     """How the place of disk `n` (y, x) follows the parameters."""
     J[:] = 0.0
-    q = 2 + 4 * disks.lattice[n]
-    J[0, 0] = J[1, 1] = 1.0
+    q = SECOND if disks.lattice[n] else FIRST
+    J[0, CENTRE] = J[1, CENTRE + 1] = 1.0
     for k in range(2):
         J[0, q + k] = disks.at[n, k]
         J[1, q + 2 + k] = disks.at[n, k]
@@ -350,11 +351,11 @@ def _solve(M: Array, first: NDArray[np.int64], x: Array) -> None:
 
 @nb.njit(cache=True, nogil=True)
 def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> float:
-    """Amplitudes, levels and parameters of the solution; returns the largest step of a disk of the first lattice."""
+    """Amplitudes, levels and parameters of the solution; returns the step of the first lattice in its errors."""
     count, own = disks.at.shape[0], room.columns.shape[3] - 2
     x, d = room.solution, room.solution[count * own :]
     area = 3.0 * optics.probe[4] ** 2
-    far, longest = 0.0, 0.0
+    longest = 0.0
     for n in range(count):
         prior = disks.expected[n]
         noise = optics.probe[6] * max(x[n * own], 0.2 * prior) / area + 1e-12
@@ -362,16 +363,18 @@ def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> 
         a = (max(x[n * own], 0.0) * wander + prior * noise) / (noise + wander)
         room.amplitude[n] = max(a, _DIMMEST * prior)
         room.level[n] = max(x[n * own + 1], 0.02 * bright)
-        q = 2 + 4 * disks.lattice[n]
-        ay = d[0] + d[q] * disks.at[n, 0] + d[q + 1] * disks.at[n, 1]
-        ax = d[1] + d[q + 2] * disks.at[n, 0] + d[q + 3] * disks.at[n, 1]
+        q = SECOND if disks.lattice[n] else FIRST
+        ay = d[CENTRE] + d[q] * disks.at[n, 0] + d[q + 1] * disks.at[n, 1]
+        ax = d[CENTRE + 1] + d[q + 2] * disks.at[n, 0] + d[q + 3] * disks.at[n, 1]
         longest = max(longest, math.hypot(ay, ax))
-        if disks.lattice[n] == 0:
-            far = max(far, math.hypot(ay, ax))
     share = 1.0 if longest < _LONGEST else _LONGEST / longest
+    squared = 0.0
     for k in range(PARAMETERS):
         p[k] += share * d[k]
-    return far
+        if k >= FIRST:
+            column = room.system[count * own + k :, count * own + k]
+            squared += _dot(column[: PARAMETERS - k], d[k:]) ** 2
+    return math.sqrt(squared)
 
 
 @nb.njit(cache=True, nogil=True)
@@ -449,6 +452,9 @@ def fit_joint(
             _believe(p, mine, (prior[0], prior[1], start[2][s]), room)
             _factor(room.system, room.first)
             _solve(room.system, room.first, room.solution)
+            far = math.inf
+            if not math.isfinite(room.solution[end:].sum()):
+                break
             far = _take(p, mine, optics, start[2][s], room)
             if t + 1 >= _LEAST and far < SETTLED:
                 break

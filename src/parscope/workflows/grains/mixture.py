@@ -15,7 +15,7 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.judge import excess_variance, placed
 from parscope.solvers.lattice.waves import Process
 from parscope.techniques.diffraction.pattern import Background, DiffractionPattern, Probe
-from parscope.workflows.grains.joint import PARAMETERS, SETTLED, Disks, Joint, Optics, fit_joint, without
+from parscope.workflows.grains.joint import CENTRE, FIRST, PARAMETERS, SECOND, SETTLED, Disks, Joint, Optics, fit_joint, without
 from parscope.workflows.grains.lattice import change
 
 Array = NDArray[np.float64]
@@ -27,6 +27,9 @@ ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(7.0), 0.06
 _BINS = 6
 # Variance of the contrast of a bright disk over that of its counts, below which a column is only noise of its pixels.
 _FAINT = 0.5
+# Centre and affine map of one lattice among the parameters of both.
+_OF_FIRST = np.concatenate([np.arange(CENTRE, CENTRE + 2), np.arange(FIRST, FIRST + 4)])
+_OF_SECOND = np.concatenate([np.arange(CENTRE, CENTRE + 2), np.arange(SECOND, SECOND + 4)])
 # Brightness relative to the mean pattern, at most and at least.
 _BRIGHTEST, _DIMMEST = 50.0, 0.02
 
@@ -96,16 +99,23 @@ class Mixture:
         """
         frames = np.ascontiguousarray(patterns, np.float32)
         bright = np.clip(alone.extra["electrons"] * self._a.gain / self._counts, _DIMMEST, _BRIGHTEST)
-        start = np.concatenate([alone.theta, self._second(frames, alone)], 1)
+        fitted = alone.status == Status.OK
+        own = np.where(fitted[:, None], alone.theta, self._a.theta)
+        start = np.empty((len(own), PARAMETERS))
+        start[:, _OF_FIRST] = own
+        start[:, SECOND : SECOND + 4] = self._second(frames, own, alone.extra["amplitude"])
         best = self._fit(frames, start, share, bright)
         between = change(self._a.basis, self._b.basis)
         if between.within(ALIKE_ROTATION, ALIKE_STRAIN):
-            start[:, 2:] = self._middle[2:]
+            start[:] = self._middle
+            start[:, CENTRE : CENTRE + 2] = own[:, :2]
             other = self._fit(frames, start, share, bright)
             better = (other.step < SETTLED) & ((other.misfit < best.misfit) | (best.step >= SETTLED))
             for mine, theirs in zip(best, other, strict=True):
                 mine[better] = theirs[better]
-        return self._judged(best, alone)
+        both = self._judged(best, alone)
+        both.good[~fitted] = False
+        return both
 
     @property
     def _a(self) -> DiffractionPattern:
@@ -126,7 +136,7 @@ class Mixture:
     @property
     def _middle(self) -> Array:
         """Parameters of the undeformed crystals, shape (10,)."""
-        return np.concatenate([self._a.theta, self._b.theta[2:]])
+        return _joined(self._a.theta, self._b.theta)
 
     @cached_property
     def _use(self) -> Flags:
@@ -138,13 +148,12 @@ class Mixture:
         """Disks of both from the upper edge of the pattern to the lower: those that share pixels are near in it."""
         return np.argsort(np.concatenate([self._a.reference, self._b.reference[self._use]])[:, 0], kind="stable")
 
-    def _second(self, frames: NDArray[np.float32], alone: Estimate) -> Array:
+    def _second(self, frames: NDArray[np.float32], own: Array, amplitude: NDArray[Any]) -> Array:
         """Affine map of the second crystal (n, 4), from the patterns without the diffracted disks of the first."""
         diffracted = ~(self._a.indices == 0).all(1)
-        amplitude = np.clip(alone.extra["amplitude"][:, : len(diffracted)], 0, None).astype(np.float64)
-        probe = _optics(self._a).probe
-        bare = without(frames, alone.theta, self._a.reference[diffracted], amplitude[:, diffracted], probe)
-        begin = np.concatenate([alone.theta[:, :2], np.tile(self._b.theta[2:], (len(frames), 1))], 1)
+        counts = np.clip(amplitude[:, : len(diffracted)][:, diffracted], 0, None).astype(np.float64)
+        bare = without(frames, own, self._a.reference[diffracted], counts, _optics(self._a).probe)
+        begin = np.concatenate([own[:, :2], np.tile(self._b.theta[2:], (len(frames), 1))], 1)
         found = self.second(bare, begin).theta[:, 2:]
         return np.where(np.isfinite(found), found, self._b.theta[2:])
 
@@ -157,8 +166,7 @@ class Mixture:
         part = share[:, None].astype(np.float64)
         of_a, of_b = a.amplitude * np.where(direct, 1.0, 1.0 - part), b.amplitude[self._use] * part
         expected = np.concatenate([of_a, of_b], 1) * bright[:, None]
-        weight = np.diag(self.first.prior)
-        prior = np.concatenate([weight, np.diag(self.second.prior)[2:]]), self._middle
+        prior = _joined(np.diag(self.first.prior), np.diag(self.second.prior)), self._middle
         out = Joint(
             np.zeros((n, PARAMETERS)),
             np.zeros((n, PARAMETERS, PARAMETERS)),
@@ -186,11 +194,11 @@ class Mixture:
         )
         share = theirs / np.maximum(mine + theirs, 1e-12)
         swapped = share > 0.5
-        columns = np.where(swapped[:, None], [0, 1, 6, 7, 8, 9], np.arange(6))
+        columns = np.where(swapped[:, None], _OF_SECOND, _OF_FIRST)
         theta = np.take_along_axis(found.theta, columns, 1)
         raw = np.asarray(np.linalg.inv(found.information))
         good = found.step < SETTLED
-        for k, solver in ((np.arange(6), self.first), (np.array([0, 1, 6, 7, 8, 9]), self.second)):
+        for k, solver in ((_OF_FIRST, self.first), (_OF_SECOND, self.second)):
             centre = solver.physics.theta
             own = found.theta[:, k]
             good &= placed(centre, solver.prior, own, raw[:, k[:, None], k]) == Status.OK
@@ -198,8 +206,16 @@ class Mixture:
         raw = raw[rows, columns[:, :, None], columns[:, None, :]]
         # Where something is there that the two lattices are not, the error is larger by as much as the residual.
         covariance = np.maximum(found.misfit, 1.0)[:, None, None] * _scattered(raw, alone, a)
+        lattices = np.concatenate([found.theta[:, _OF_FIRST], found.theta[:, SECOND : SECOND + 4]], 1)
         weaker = np.minimum(share, 1 - share)
-        return Resolved(good, theta, covariance, swapped, weaker, found.misfit, (of_a, of_b), found.theta)
+        return Resolved(good, theta, covariance, swapped, weaker, found.misfit, (of_a, of_b), lattices)
+
+
+def _joined(first: Array, second: Array) -> Array:
+    """Parameters of both lattices in the order of the kernel, from six of each; the centre is that of the first."""
+    both = np.empty(PARAMETERS)
+    both[_OF_SECOND], both[_OF_FIRST] = second, first
+    return both
 
 
 def _scattered(raw: Array, alone: Estimate, physics: DiffractionPattern) -> Array:
@@ -210,7 +226,9 @@ def _scattered(raw: Array, alone: Estimate, physics: DiffractionPattern) -> Arra
     difference of their covariances.
     """
     contrast = physics.contrast
-    pure = alone.covariance / excess_variance(physics, alone.extra["spread"])[:, None, None]
+    known = alone.status == Status.OK
+    factor = excess_variance(physics, alone.extra["spread"])
+    pure = np.where(known[:, None, None], alone.covariance / factor[:, None, None], 0.0)
     values, vectors = np.linalg.eigh(raw - pure)
     beyond = np.einsum("nij,nj,nkj->nik", vectors, np.clip(values, 0, None), vectors)
     return np.asarray((contrast.scatter - contrast.shared) * raw + contrast.shared * beyond)

@@ -26,9 +26,12 @@ _WANDER = 0.5
 _DIMMEST = 0.05
 # Share of the expected counts of its disk that the variance of a pixel has at least.
 _FLOOR = 1e-3
-# Passes, and the step of the first lattice after which there are no more, in standard errors.
+# Passes, the step of the first lattice after which there are no more, and the last one that a fit may end with, in
+# standard errors.
 _LEAST, _MOST = 2, 20
-SETTLED = 0.05
+_ENOUGH, SETTLED = 0.1, 0.25
+# A step over the one before from which on only half as much of each is taken, and the least part of one.
+_SLOW, _SHORTEST = 0.8, 0.1
 # Longest step of a disk that the gradient of a template can tell, [px].
 _LONGEST = 1.2
 
@@ -350,8 +353,9 @@ def _solve(M: Array, first: NDArray[np.int64], x: Array) -> None:
 
 
 @nb.njit(cache=True, nogil=True)
-def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> float:
+def _take(p: Array, disks: Disks, optics: Optics, how: tuple[float, float], room: Room) -> float:
     """Amplitudes, levels and parameters of the solution; returns the step of the first lattice in its errors."""
+    bright, part = how
     count, own = disks.at.shape[0], room.columns.shape[3] - 2
     x, d = room.solution, room.solution[count * own :]
     area = 3.0 * optics.probe[4] ** 2
@@ -367,7 +371,7 @@ def _take(p: Array, disks: Disks, optics: Optics, bright: float, room: Room) -> 
         ay = d[CENTRE] + d[q] * disks.at[n, 0] + d[q + 1] * disks.at[n, 1]
         ax = d[CENTRE + 1] + d[q + 2] * disks.at[n, 0] + d[q + 3] * disks.at[n, 1]
         longest = max(longest, math.hypot(ay, ax))
-    share = 1.0 if longest < _LONGEST else _LONGEST / longest
+    share = min(part, _LONGEST / max(longest, 1e-9))
     squared = 0.0
     for k in range(PARAMETERS):
         p[k] += share * d[k]
@@ -442,6 +446,7 @@ def fit_joint(
         mine = Disks(disks.at, disks.lattice, start[1][s])
         room.amplitude[:] = start[1][s]
         room.level[:] = start[2][s]
+        part, before = 1.0, math.inf
         for t in range(_MOST):
             _lay_out(p, mine, optics, room)
             _weigh(p, mine, optics, room)
@@ -455,9 +460,12 @@ def fit_joint(
             far = math.inf
             if not math.isfinite(room.solution[end:].sum()):
                 break
-            far = _take(p, mine, optics, start[2][s], room)
-            if t + 1 >= _LEAST and far < SETTLED:
+            far = _take(p, mine, optics, (start[2][s], part), room)
+            if t + 1 >= _LEAST and far < _ENOUGH:
                 break
+            # A faint lattice jumps to and fro between places that explain its few electrons as well.
+            part = max(0.5 * part, _SHORTEST) if far > _SLOW * before else part
+            before = far
         L = np.tril(room.system[end : end + PARAMETERS, end : end + PARAMETERS])
         out.information[s] = L @ L.T
         out.misfit[s] = room.system[end + PARAMETERS, end + PARAMETERS] ** 2 / max(pixels - 2 * count - PARAMETERS, 1)

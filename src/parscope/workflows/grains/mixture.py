@@ -15,7 +15,18 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.judge import excess_variance, placed
 from parscope.solvers.lattice.waves import Process
 from parscope.techniques.diffraction.pattern import Background, DiffractionPattern, Probe
-from parscope.workflows.grains.joint import CENTRE, FIRST, PARAMETERS, SECOND, SETTLED, Disks, Joint, Optics, fit_joint, without
+from parscope.workflows.grains.joint import (
+    CENTRE,
+    FIRST,
+    PARAMETERS,
+    SECOND,
+    SETTLED,
+    Disks,
+    Joint,
+    Optics,
+    fit_joint,
+    without,
+)
 from parscope.workflows.grains.lattice import change
 
 Array = NDArray[np.float64]
@@ -266,7 +277,9 @@ def _columns(
     if contrast.depth == 0:
         return np.zeros((_BINS, _BINS, len(side), len(side), 0)), np.zeros((_BINS, _BINS, len(side), len(side)))
     process = Process(radius, contrast)
-    disk = DiffractionPattern((1, 1), probe, (0.0, 0.0), np.eye(2), np.zeros((0, 2), np.int64), np.zeros(0), Background(1, 1))
+    disk = DiffractionPattern(
+        (1, 1), probe, (0.0, 0.0), np.eye(2), np.zeros((0, 2), np.int64), np.zeros(0), Background(1, 1)
+    )
 
     def columns(middle: Array) -> Array:
         away = grid - middle

@@ -60,7 +60,9 @@ def judge(maps: Arrays, cells: tuple[Cells, ...]) -> NDArray[np.uint8]:
 def _odd(maps: Arrays, fitted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where fits are much less certain, or follow the pattern much less, than is usual among them."""
     limit, misfit = maps["limit_ratio"], maps["misfit"]
-    return np.asarray((limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted])))
+    return np.asarray(
+        (limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted]))
+    )
 
 
 def _second_lattice(excess: NDArray[Any], fitted: NDArray[np.bool_], cells: Cells) -> NDArray[np.bool_]:

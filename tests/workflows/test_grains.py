@@ -103,7 +103,7 @@ def test_a_map_tells_how_the_grains_lie_to_one_another() -> None:
 
 
 def test_boundaries_are_told_and_resolved(polycrystal: Found, fitted: tuple[Estimate, np.ndarray, np.ndarray]) -> None:
-    truth, (estimate, label, share) = polycrystal.scan.truth, fitted
+    truth, (estimate, _, share) = polycrystal.scan.truth, fitted
     two = share > 0
     mixed = truth.share > 0.02
     clear = mixed | (truth.share == 0)

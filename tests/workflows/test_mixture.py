@@ -60,7 +60,7 @@ def test_strain_of_the_stronger_grain_with_its_error(turn: float, share: float) 
     kept = chi(both, theta, both.good)
     assert 0.85 < np.sqrt(np.mean(kept**2)) < 1.15
     assert np.abs(kept.mean(0)).max() < 0.35
-    assert np.abs(both.share[both.good] - share).max() < 0.02
+    assert np.abs(both.share[both.good] - share).max() < 0.03
     assert abs(both.misfit[both.good].mean() - 1.0) < 0.03
 
 
@@ -95,7 +95,11 @@ def test_error_is_the_limit_for_two_lattices() -> None:
 
 
 def test_the_stronger_grain_is_told_by_both() -> None:
-    thetas, both = resolved((11.0, 33.0), (0.46, 0.54), 40)
+    """Even where the fits of one lattice took the weaker grain for the stronger one."""
+    thetas, patterns = mixed((11.0, 33.0), (0.46, 0.54), 40)
+    first, second = solver(11.0), solver(33.0)
+    alone = first(mixed((11.0,), (0.46,), 40)[1])
+    both = Mixture(first, second).resolve(patterns, alone, np.full(40, 0.5, np.float32))
     assert both.swapped.mean() > 0.95
     keep = both.swapped & both.good
     assert 0.8 < np.sqrt(np.mean(chi(both, thetas[1], keep) ** 2)) < 1.2

@@ -2,7 +2,7 @@
 
 Every disk has an amplitude, a level underneath and contrast inside, which are linear; all disks of a lattice move with
 its affine map, and both lattices with one centre. Disks that share pixels are solved together: the normal equations are
-factored along their skyline, with the parameters of the lattices last, so that what is left of them is their information
+factored along their skyline, with the parameters of the lattices last, so that what is left there is their information
 once nothing else is known.
 """
 
@@ -59,7 +59,7 @@ class Optics(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What one pattern needs: disks (centre, amplitude, level, window, bin), images of mean, variance, owner; system."""
+    """What one pattern needs: disks (place, amplitude, level, window, bin), images (mean, variance, owner), equations."""
 
     place: Array
     amplitude: Array
@@ -224,14 +224,14 @@ def _couple(n: int, k: int, optics: Optics, room: Room, block: Array) -> bool:
 
 
 @nb.njit(cache=True, nogil=True)
-def _slopes(n: int, disks: Disks, J: Array) -> None:
+def _slopes(n: int, disks: Disks, slopes: Array) -> None:
     """How the place of disk `n` (y, x) follows the parameters."""
-    J[:] = 0.0
+    slopes[:] = 0.0
     q = SECOND if disks.lattice[n] else FIRST
-    J[0, CENTRE] = J[1, CENTRE + 1] = 1.0
+    slopes[0, CENTRE] = slopes[1, CENTRE + 1] = 1.0
     for k in range(2):
-        J[0, q + k] = disks.at[n, k]
-        J[1, q + 2 + k] = disks.at[n, k]
+        slopes[0, q + k] = disks.at[n, k]
+        slopes[1, q + 2 + k] = disks.at[n, k]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -239,26 +239,26 @@ def _assemble(disks: Disks, optics: Optics, room: Room) -> None:
     """Normal equations of everything, lower triangle: disk by disk, then the parameters."""
     count, size = disks.at.shape[0], room.columns.shape[3]
     own = size - 2
-    M, first, end = room.system, room.first, count * own
-    M[:] = 0.0
+    system, first, end = room.system, room.first, count * own
+    system[:] = 0.0
     first[end:] = 0
     block = np.empty((size, size))
-    J, K = np.empty((2, PARAMETERS)), np.empty((2, PARAMETERS))
+    ours, theirs = np.empty((2, PARAMETERS)), np.empty((2, PARAMETERS))
     for n in range(count):
-        _slopes(n, disks, J)
+        _slopes(n, disks, ours)
         first[n * own : (n + 1) * own] = n * own
         for k in range(n + 1):
             if not _couple(n, k, optics, room, block):
                 continue
-            _slopes(k, disks, K)
+            _slopes(k, disks, theirs)
             first[n * own : (n + 1) * own] = np.minimum(first[n * own : (n + 1) * own], k * own)
-            M[n * own : (n + 1) * own, k * own : (k + 1) * own] = block[:own, :own]
-            M[end : end + PARAMETERS, k * own : (k + 1) * own] += J.T @ block[own:, :own].copy()
-            both = J.T @ block[own:, own:].copy() @ K
-            M[end : end + PARAMETERS, end : end + PARAMETERS] += both
+            system[n * own : (n + 1) * own, k * own : (k + 1) * own] = block[:own, :own]
+            system[end : end + PARAMETERS, k * own : (k + 1) * own] += ours.T @ block[own:, :own].copy()
+            both = ours.T @ block[own:, own:].copy() @ theirs
+            system[end : end + PARAMETERS, end : end + PARAMETERS] += both
             if k < n:
-                M[end : end + PARAMETERS, n * own : (n + 1) * own] += K.T @ block[:own, own:].copy().T
-                M[end : end + PARAMETERS, end : end + PARAMETERS] += both.T
+                system[end : end + PARAMETERS, n * own : (n + 1) * own] += theirs.T @ block[:own, own:].copy().T
+                system[end : end + PARAMETERS, end : end + PARAMETERS] += both.T
 
 
 @nb.njit(cache=True, nogil=True)
@@ -268,7 +268,7 @@ def _data(frame: Any, disks: Disks, optics: Optics, room: Room) -> int:
     own = size - 2
     end = count * own
     row = room.system[end + PARAMETERS]
-    J = np.empty((2, PARAMETERS))
+    ours = np.empty((2, PARAMETERS))
     part = np.empty(size)
     pixels = 0
     for n in range(count):
@@ -285,9 +285,9 @@ def _data(frame: Any, disks: Disks, optics: Optics, room: Room) -> int:
                 if room.owner[y, x] == n:
                     pixels += 1
                     row[end + PARAMETERS] += v * float(frame[y, x])
-        _slopes(n, disks, J)
+        _slopes(n, disks, ours)
         row[n * own : (n + 1) * own] = part[:own]
-        row[end : end + PARAMETERS] += part[own:] @ J
+        row[end : end + PARAMETERS] += part[own:] @ ours
     return pixels
 
 
@@ -297,25 +297,25 @@ def _believe(p: Array, disks: Disks, prior: tuple[Array, Array, float], room: Ro
     weight, middle, bright = prior
     count, own = disks.at.shape[0], room.columns.shape[3] - 2
     end = count * own
-    M, last = room.system, count * own + PARAMETERS
+    system, last = room.system, count * own + PARAMETERS
     for n in range(count):
         i = n * own
         a = max(disks.expected[n], 1e-9)
         w = 1.0 / (_WANDER * a * a)
-        M[i, i] += w
-        M[last, i] += w * a
-        M[last, last] += w * a * a
+        system[i, i] += w
+        system[last, i] += w * a
+        system[last, last] += w * a * a
         w = 1.0 / (_WANDER * bright * bright)
-        M[i + 1, i + 1] += w
-        M[last, i + 1] += w * bright
-        M[last, last] += w * bright * bright
+        system[i + 1, i + 1] += w
+        system[last, i + 1] += w * bright
+        system[last, last] += w * bright * bright
         for k in range(2, own):
-            M[i + k, i + k] += 1.0
+            system[i + k, i + k] += 1.0
     for k in range(PARAMETERS):
         away = middle[k] - p[k]
-        M[end + k, end + k] += weight[k]
-        M[last, end + k] += weight[k] * away
-        M[last, last] += weight[k] * away * away
+        system[end + k, end + k] += weight[k]
+        system[last, end + k] += weight[k] * away
+        system[last, last] += weight[k] * away * away
 
 
 @nb.njit(cache=True, nogil=True, fastmath=True)
@@ -328,28 +328,28 @@ def _dot(a: Array, b: Array) -> float:
 
 
 @nb.njit(cache=True, nogil=True)
-def _factor(M: Array, first: NDArray[np.int64]) -> None:
+def _factor(system: Array, first: NDArray[np.int64]) -> None:
     """Cholesky factor in place, within the skyline; the last pivot squared is what remains of the squares."""
-    for i in range(M.shape[0]):
+    for i in range(system.shape[0]):
         for j in range(first[i], i + 1):
             start = max(first[i], first[j])
-            s = M[i, j] - _dot(M[i, start:j], M[j, start:j])
+            s = system[i, j] - _dot(system[i, start:j], system[j, start:j])
             if i == j:
-                M[i, i] = math.sqrt(max(s, 1e-300))
+                system[i, i] = math.sqrt(max(s, 1e-300))
             else:
-                M[i, j] = s / M[j, j]
+                system[i, j] = s / system[j, j]
 
 
 @nb.njit(cache=True, nogil=True)
-def _solve(M: Array, first: NDArray[np.int64], x: Array) -> None:
+def _solve(system: Array, first: NDArray[np.int64], x: Array) -> None:
     """Solution from the factor, whose last row is the right-hand side already half solved."""
-    n = M.shape[0] - 1
-    x[:] = M[n, :n]
+    n = system.shape[0] - 1
+    x[:] = system[n, :n]
     for r in range(n):
         i = n - 1 - r
-        x[i] /= M[i, i]
+        x[i] /= system[i, i]
         for j in range(first[i], i):
-            x[j] -= M[i, j] * x[i]
+            x[j] -= system[i, j] * x[i]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -466,8 +466,8 @@ def fit_joint(
             # A faint lattice jumps to and fro between places that explain its few electrons as well.
             part = max(0.5 * part, _SHORTEST) if far > _SLOW * before else part
             before = far
-        L = np.tril(room.system[end : end + PARAMETERS, end : end + PARAMETERS])
-        out.information[s] = L @ L.T
+        factor = np.tril(room.system[end : end + PARAMETERS, end : end + PARAMETERS])
+        out.information[s] = factor @ factor.T
         out.misfit[s] = room.system[end + PARAMETERS, end + PARAMETERS] ** 2 / max(pixels - 2 * count - PARAMETERS, 1)
         out.step[s] = far
         for n in range(count):

@@ -15,18 +15,8 @@ from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.judge import excess_variance, placed
 from parscope.solvers.lattice.waves import Process
 from parscope.techniques.diffraction.pattern import Background, DiffractionPattern, Probe
-from parscope.workflows.grains.joint import (
-    CENTRE,
-    FIRST,
-    PARAMETERS,
-    SECOND,
-    SETTLED,
-    Disks,
-    Joint,
-    Optics,
-    fit_joint,
-    without,
-)
+from parscope.workflows.grains.disks import CENTRE, FIRST, PARAMETERS, SECOND, Disks, Optics, without
+from parscope.workflows.grains.joint import SETTLED, Joint, fit_joint
 from parscope.workflows.grains.lattice import change
 
 Array = NDArray[np.float64]

@@ -138,3 +138,11 @@ def test_the_pixels_between_the_disks_follow_the_pattern() -> None:
     assert cells.excess(moved).mean() > 1.5
     assert cells.excess(moved, steps).mean() == pytest.approx(1.0, abs=0.1)
     assert cells.excess(patterns, np.full((40, 2), np.nan)) == pytest.approx(still)
+
+
+def test_vacuum_is_told_from_crystals_of_any_orientation() -> None:
+    half = simulate(ScanDesign(scan=(8, 16), electrons=3000.0, vacuum=0.5, descan=10.0).sized((64, 64)))
+    patterns = half.rows(0, 8).reshape(-1, 64, 64)
+    assert (scattering(patterns, half.design.radius) == (half.truth.grain.ravel() >= 0)).all()
+    grains = simulate(ScanDesign(scan=(12, 12), electrons=3000.0, grains=9, lattice=(24.0, 24.0, 60.0, 11.0)))
+    assert scattering(grains.rows(0, 12).reshape(-1, 128, 128), grains.design.radius).all()

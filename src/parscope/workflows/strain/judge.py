@@ -73,16 +73,19 @@ def _second_lattice(excess: NDArray[Any], fitted: NDArray[np.bool_], cells: Cell
         return found
     usual = max(1.0, float(np.median(excess[known])))
     least = _UNEVEN**2 * cells.electrons
+    alone = max(least, _SIGMAS * usual * cells.sigma)
+    # A strong second lattice next to a position would else make the mean round it as large as a weak one there.
+    bounded = np.minimum(excess, usual + 2 * alone)
     for side in _WINDOWS:
-        mean, count = _around(excess, known, side)
+        mean, count = _around(bounded, known, side)
         noise = _SIGMAS * usual * cells.sigma / np.sqrt(np.maximum(count, 1))
         found |= known & (mean > usual + np.maximum(least, noise)) & (count > side**2 // 3)
     if not found.any():
         return found
     # Windows reach over the edge of a region: which side a position is on is told by what is near it.
-    between = (usual + float(np.median(excess[found]))) / 2
-    near = maximum_filter(found, 3) & known & (_around(excess, known, 3)[0] > between)
-    return np.asarray(near | (known & (excess > usual + max(least, _SIGMAS * usual * cells.sigma))))
+    between = (usual + float(np.median(bounded[found]))) / 2
+    near = maximum_filter(found, 3) & known & (_around(bounded, known, 3)[0] > between)
+    return np.asarray(near | (known & (excess > usual + alone)))
 
 
 def _around(values: NDArray[Any], known: NDArray[np.bool_], side: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -177,9 +177,7 @@ def _rows(case: str, background: int, found: dict[str, Scores]) -> list[Row]:
             key = f"{part}_{place}"
             value, peer = (found.get(name, {}).get(key, np.nan) * factor for name in (OURS, CYCLE))
             whole = promised.get(f"{part}_all")
-            target = (
-                Target(at_most=whole * factor / 2) if whole and part != "rotation" and place != "boundary" else None
-            )
+            target = Target(at_most=whole * factor / 2) if whole and part != "rotation" else None
             metric = f"{part}, {place}" if part == "missing" else f"{part} MAE, {place}"
             rows.append(Row(case, metric, value, unit, CYCLE, peer, None, target))
     return rows

@@ -75,6 +75,12 @@ def lattices(found: Any) -> Array:
     return np.asarray(reference @ np.swapaxes(detector, -1, -2))
 
 
+def of_two(found: Any) -> NDArray[np.bool_]:
+    """Which patterns are said to be of two lattices, whether these were resolved or not, shape (n,)."""
+    refused = np.isin(found.status.values, (Status.BOUNDARY, Status.SECOND_LATTICE))
+    return np.asarray(refused | (found.second_share.values > 0)).ravel()
+
+
 def main() -> None:
     """Map the strain; the first call gives set-up time and result, the following ones the speed when all is warm."""
     job = Job.from_command()
@@ -96,7 +102,7 @@ def main() -> None:
         setup=first.setup,
         pool=found.attrs["pool"],
         status=status,
-        boundary=np.isin(status, (Status.BOUNDARY, Status.SECOND_LATTICE)),
+        boundary=of_two(found),
     )
 
 

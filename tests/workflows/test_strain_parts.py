@@ -14,6 +14,7 @@ import pytest
 from parscope.core.errors import OutputError
 from parscope.core.frames import Frames
 from parscope.core.physics import Contrast
+from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
@@ -21,6 +22,8 @@ from parscope.workflows.parts import Parts, digest
 from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
+from parscope.workflows.strain.judge import _UNEVEN, judge
+from parscope.workflows.strain.sampling import scattering
 
 SIMULATION = simulate(ScanDesign(scan=(4, 3)).sized((64, 64)))
 PHYSICS = SIMULATION.pattern()
@@ -138,3 +141,32 @@ def test_the_pixels_between_the_disks_follow_the_pattern() -> None:
     assert cells.excess(moved).mean() > 1.5
     assert cells.excess(moved, steps).mean() == pytest.approx(1.0, abs=0.1)
     assert cells.excess(patterns, np.full((40, 2), np.nan)) == pytest.approx(still)
+
+
+def test_vacuum_is_told_from_crystals_of_any_orientation() -> None:
+    half = simulate(ScanDesign(scan=(8, 16), electrons=3000.0, vacuum=0.5, descan=10.0).sized((64, 64)))
+    patterns = half.rows(0, 8).reshape(-1, 64, 64)
+    assert (scattering(patterns, half.design.radius) == (half.truth.grain.ravel() >= 0)).all()
+    grains = simulate(ScanDesign(scan=(12, 12), electrons=3000.0, grains=9, lattice=(24.0, 24.0, 60.0, 11.0)))
+    assert scattering(grains.rows(0, 12).reshape(-1, 128, 128), grains.design.radius).all()
+
+
+def test_a_strong_second_lattice_does_not_spill_over_its_neighbours() -> None:
+    cells = Cells.of(simulate(ScanDesign(scan=(4, 3), electrons=1e5)).pattern())
+    excess = 1.0 + cells.sigma * np.random.default_rng(0).normal(size=(16, 16))
+    excess[8, 8] = 1000.0
+    excess[2:6, 2:6] += 2 * _UNEVEN**2 * cells.electrons
+    shape = excess.shape
+    maps: dict[str, Any] = {name: np.ones(shape) for name in ("limit_ratio", "misfit", "electrons")}
+    maps |= {"beam": np.ones(shape), "diffracted": np.ones(shape), "diffracted_std": np.full(shape, 0.01)}
+    maps |= {"grain": np.zeros(shape, np.int16), "share": np.zeros(shape)}
+    maps |= {"status": np.full(shape, Status.OK, np.uint8), "excess": excess}
+    found = judge(maps, (cells,)) == Status.SECOND_LATTICE
+    expected = np.zeros(shape, np.bool_)
+    expected[8, 8] = expected[2:6, 2:6] = True
+    assert (found == expected).all()
+    maps["share"][8, 8] = 0.3
+    assert judge(maps, (cells,))[8, 8] == Status.OK
+    maps["share"][0, :5] = 0.2
+    maps["misfit"][0, 0] = 20.0
+    assert judge(maps, (cells,))[0, :5].tolist() == [Status.BOUNDARY] + [Status.OK] * 4

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
+from parscope.solvers.lattice.algebra import strain_variance
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.workflows.grains.lattice import change
+from parscope.workflows.grains.mixture import ALIKE_ROTATION, ALIKE_STRAIN, Mixture, Resolved
 from parscope.workflows.grains.share import Neighbour, shares
 
 Array = NDArray[np.float64]
@@ -24,8 +26,7 @@ ALIKE = 0.05
 # mixtures that are found.
 SIGNIFICANCE = 2.5
 LEAST_SHARE = 0.01
-# Crystals so alike that their disks overlap: a mixture shows as a lattice between the two, but so does strain.
-ALIKE_ROTATION, ALIKE_STRAIN = np.deg2rad(7.0), 0.06
+# Of crystals so alike that their disks overlap a mixture shows as a lattice between the two, but so does strain.
 LEAST_BETWEEN = 0.1
 
 
@@ -74,8 +75,9 @@ def fit_crystals(
     share, second = _second(flat, options if mixing else options[:, :0], best, crystals)
     estimate = best.estimate
     mixed = (second != -1) & (estimate.status == Status.OK)
-    estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
     estimate.extra["dominant"] = estimate.theta.copy()
+    mixed &= ~_resolve(flat, options, (share, np.where(mixed, second, -1)), best, crystals)
+    estimate.status[mixed] = np.where(second[mixed] <= OVERLYING, Status.SECOND_LATTICE, Status.BOUNDARY)
     estimate.theta[mixed], estimate.covariance[mixed] = np.nan, np.nan
     return estimate, best.crystal.reshape(shape), share.reshape(shape)
 
@@ -96,6 +98,11 @@ def pattern_physics(solver: LatticeFilters) -> DiffractionPattern:
     if not isinstance(solver.physics, DiffractionPattern):
         raise TypeError(f"{type(solver.physics).__name__} is no DiffractionPattern")
     return solver.physics
+
+
+def _strain_variances(covariance: Array) -> Array:
+    """Sum of the variances of the three strains, shape (n,), from covariances (n, 6, 6)."""
+    return np.array([strain_variance(c) for c in covariance])
 
 
 class _Best:
@@ -129,6 +136,25 @@ class _Best:
             getattr(own, name)[n] = getattr(estimate, name)[take]
         for name, values in estimate.extra.items():
             self._keep(name, n, values[take])
+
+    def of(self, chosen: NDArray[np.int64]) -> Estimate:
+        """The estimates of some patterns."""
+        own = self.estimate
+        extra = {name: values[chosen] for name, values in own.extra.items()}
+        return Estimate(own.theta[chosen], own.covariance[chosen], own.misfit[chosen], own.status[chosen], extra)
+
+    def settle(self, pair: tuple[int, int], chosen: NDArray[np.int64], both: Resolved) -> None:
+        """Take what two lattices together say of patterns `chosen`, of the stronger one of the pair."""
+        own = self.estimate
+        for number, part in zip(pair, (~both.swapped, both.swapped), strict=True):
+            take = both.good & part
+            n = chosen[take]
+            self.crystal[n] = number
+            wider = _strain_variances(both.covariance[take]) / _strain_variances(own.covariance[n])
+            own.extra["limit_ratio"][n] *= np.sqrt(wider)
+            own.theta[n], own.covariance[n] = both.theta[take], both.covariance[take]
+            own.extra["dominant"][n], own.misfit[n] = both.theta[take], both.misfit[take]
+            self._keep("amplitude", n, both.amplitude[pair.index(number)][take].astype(np.float32))
 
     def _keep(self, name: str, n: NDArray[np.int64], values: NDArray[Any]) -> None:
         """Store one extra array, amplitudes filled up with zeros."""
@@ -165,17 +191,70 @@ def _second(
     return share, second
 
 
+def _resolve(
+    flat: NDArray[Any],
+    options: NDArray[np.int16],
+    found: tuple[NDArray[np.float32], NDArray[np.int16]],
+    best: _Best,
+    crystals: tuple[LatticeFilters, ...],
+) -> NDArray[np.bool_]:
+    """Replace the fits of mixed patterns by those of two lattices, wherever these can be relied on; tell where."""
+    share, second = found
+    resolved = np.zeros(len(flat), np.bool_)
+    numbers = np.where(options <= OVERLYING, OVERLYING - options, options)
+    for first, other in np.unique(np.stack([best.crystal, second], 1)[second != -1], axis=0):
+        chosen = np.flatnonzero((best.crystal == first) & (second == other))
+        pair = int(first), int(OVERLYING - other if other <= OVERLYING else other)
+        both = Mixture(crystals[pair[0]], crystals[pair[1]]).resolve(flat[chosen], best.of(chosen), share[chosen])
+        both.good[_third(flat[chosen], numbers[chosen], both, pair, crystals)] = False
+        best.settle(pair, chosen, both)
+        share[chosen[both.good]] = both.share[both.good]
+        resolved[chosen] = both.good
+    return resolved
+
+
+def _third(
+    patterns: NDArray[Any],
+    numbers: NDArray[np.int16],
+    both: Resolved,
+    pair: tuple[int, int],
+    crystals: tuple[LatticeFilters, ...],
+) -> NDArray[np.bool_]:
+    """Where another crystal than the pair has a significant share too, of those that may be there."""
+    found = np.zeros(len(patterns), np.bool_)
+    first, second = (pattern_physics(crystals[c]) for c in pair)
+    for number in np.unique(numbers[numbers >= 0]):
+        if number in pair:
+            continue
+        other = pattern_physics(crystals[number])
+        for strongest, chosen in ((first, ~both.swapped), (second, both.swapped)):
+            n = np.flatnonzero((numbers == number).any(1) & chosen & both.good)
+            seen = shares(patterns[n], both.lattices[n], Neighbour(first, other, second))
+            share, significance = _between(both.theta[n], both.covariance[n], seen, Neighbour(strongest, other))
+            found[n] = found[n] | (significance > SIGNIFICANCE) & (share > LEAST_SHARE)
+    return found
+
+
 def _share(
     patterns: NDArray[Any], chosen: NDArray[np.int64], estimate: Estimate, pair: Neighbour
 ) -> tuple[Array, Array]:
     """Share of the second crystal and its significance, from its own disks or, if they overlap, from the lattice."""
     theta = estimate.theta[chosen]
     found, significance = shares(patterns, theta, pair)
+    return _between(theta, estimate.covariance[chosen], (found, significance), pair)
+
+
+def _between(theta: Array, covariance: Array, seen: tuple[Array, Array], pair: Neighbour) -> tuple[Array, Array]:
+    """Share and significance as seen from disks, or from where a lattice lies on the way from one crystal to another.
+
+    If the disks of two crystals overlap, the fit of one ends between them.
+    """
+    found, significance = seen
     between = change(pair.first.basis, pair.second.basis)
     if not between.within(ALIKE_ROTATION, ALIKE_STRAIN):
         return found, significance
     way = between.affine.ravel() - np.eye(2).ravel()
-    weighted = np.linalg.solve(estimate.covariance[chosen, 2:, 2:], way)
+    weighted = np.linalg.solve(covariance[:, 2:, 2:], way)
     information = weighted @ way
     along = np.einsum("ni,ni->n", weighted, theta[:, 2:] - np.eye(2).ravel()) / np.maximum(information, 1e-30)
     sure = along * np.sqrt(information)

@@ -27,20 +27,22 @@ class Neighbour:
     ----------
     first, second : DiffractionPattern
         Undeformed patterns of the stronger and of the weaker one, of the same probe.
+    between : DiffractionPattern, optional
+        That of a third one which is known to be there too.
     """
 
     first: DiffractionPattern
     second: DiffractionPattern
+    between: DiffractionPattern | None = None
 
     @property
     def avoided(self) -> Array:
-        """All lattice points of the first crystal on the detector, relative to the centre, [px]."""
-        p = self.first
-        radius = p.probe.radius
-        numbers = lattice_points(
-            np.array(p.centre), p.basis, p.shape, -radius, 1.5 * float(np.hypot(*p.reference.T).max())
-        )
-        return np.asarray(numbers @ p.basis, dtype=np.float64)
+        """All lattice points of the crystals known on the detector, and the number of each crystal, shape (m, 3).
+
+        Relative to the centre, [px].
+        """
+        points = [_points(p) for p in (self.first, self.between) if p is not None]
+        return np.concatenate([np.insert(at, 2, number, axis=1) for number, at in enumerate(points)])
 
     @property
     def sought(self) -> tuple[Array, Array]:
@@ -48,6 +50,13 @@ class Neighbour:
         p = self.second
         use = ~(p.indices == 0).all(1)
         return p.reference[use], np.asarray(p.amplitude[use], dtype=np.float64)
+
+
+def _points(p: DiffractionPattern) -> Array:
+    """All lattice points of a crystal on the detector, relative to the centre, [px]."""
+    radius = p.probe.radius
+    numbers = lattice_points(np.array(p.centre), p.basis, p.shape, -radius, 1.5 * float(np.hypot(*p.reference.T).max()))
+    return np.asarray(numbers @ p.basis, dtype=np.float64)
 
 
 def shares(patterns: NDArray[Any], theta: Array, pair: Neighbour) -> tuple[Array, Array]:
@@ -60,8 +69,8 @@ def shares(patterns: NDArray[Any], theta: Array, pair: Neighbour) -> tuple[Array
     ----------
     patterns : ndarray, shape (n, q_y, q_x)
         Counts.
-    theta : ndarray, shape (n, 6)
-        Fit of the first crystal; its centre serves both.
+    theta : ndarray, shape (n, 6) or (n, 10)
+        Fit of the first crystal, whose centre serves all; then the affine map of the one between, if there is one.
     pair : Neighbour
         The crystals.
 
@@ -91,11 +100,12 @@ def _squared(probe: Any, dy: float, dx: float) -> float:
 
 @nb.njit(cache=True)
 def _nearby(avoided: Any, p: Any, cy: float, cx: float, reach: float, near: Any) -> int:
-    """Write the disks of the first crystal within `reach` of (cy, cx) to `near`; return how many."""
+    """Write the disks of the known crystals within `reach` of (cy, cx) to `near`; return how many."""
     count = 0
     for m in range(avoided.shape[0]):
-        y = p[0] + p[2] * avoided[m, 0] + p[3] * avoided[m, 1]
-        x = p[1] + p[4] * avoided[m, 0] + p[5] * avoided[m, 1]
+        q = 2 + 4 * int(avoided[m, 2])
+        y = p[0] + p[q] * avoided[m, 0] + p[q + 1] * avoided[m, 1]
+        x = p[1] + p[q + 2] * avoided[m, 0] + p[q + 3] * avoided[m, 1]
         if (y - cy) ** 2 + (x - cx) ** 2 < reach * reach and count < near.shape[0]:
             near[count, 0] = y
             near[count, 1] = x
@@ -105,7 +115,7 @@ def _nearby(avoided: Any, p: Any, cy: float, cx: float, reach: float, near: Any)
 
 @nb.njit(cache=True)
 def _usable(probe: Any, near: Any, y: float, x: float) -> bool:
-    """Whether no disk of the first crystal reaches (y, x)."""
+    """Whether no disk of a known crystal reaches (y, x)."""
     limit = (probe[4] + CLEAR * probe[5]) ** 2
     free = True
     for m in range(near.shape[0]):

@@ -44,14 +44,25 @@ def judge(maps: Arrays, cells: tuple[Cells, ...]) -> NDArray[np.uint8]:
     broken = np.isin(status, (Status.BAD_INPUT, Status.UNREADABLE))
     status[~broken & _vacuum(maps)] = Status.VACUUM
     fitted = status == Status.OK
-    limit, misfit = maps["limit_ratio"], maps["misfit"]
-    if fitted.any():
-        odd = (limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted]))
-        status[fitted & odd] = Status.NO_MODEL
+    # Where two lattices were fitted at once, a second one is no surprise, and the misfit is that of both.
+    resolved = fitted & (maps["share"] > 0)
+    single = fitted & ~resolved
+    if single.any():
+        status[single & _odd(maps, single)] = Status.NO_MODEL
         for number, own in enumerate(cells):
-            mine = fitted & (maps["grain"] == number)
+            mine = single & (maps["grain"] == number)
             status[_second_lattice(maps["excess"], mine, own)] = Status.SECOND_LATTICE
+    if resolved.any():
+        status[resolved & _odd(maps, resolved)] = Status.BOUNDARY
     return status
+
+
+def _odd(maps: Arrays, fitted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where fits are much less certain, or follow the pattern much less, than is usual among them."""
+    limit, misfit = maps["limit_ratio"], maps["misfit"]
+    return np.asarray(
+        (limit > _FAR_LIMIT * np.median(limit[fitted])) | (misfit > _FAR_MISFIT * np.median(misfit[fitted]))
+    )
 
 
 def _second_lattice(excess: NDArray[Any], fitted: NDArray[np.bool_], cells: Cells) -> NDArray[np.bool_]:
@@ -62,16 +73,19 @@ def _second_lattice(excess: NDArray[Any], fitted: NDArray[np.bool_], cells: Cell
         return found
     usual = max(1.0, float(np.median(excess[known])))
     least = _UNEVEN**2 * cells.electrons
+    alone = max(least, _SIGMAS * usual * cells.sigma)
+    # A strong second lattice next to a position would else make the mean round it as large as a weak one there.
+    bounded = np.minimum(excess, usual + 2 * alone)
     for side in _WINDOWS:
-        mean, count = _around(excess, known, side)
+        mean, count = _around(bounded, known, side)
         noise = _SIGMAS * usual * cells.sigma / np.sqrt(np.maximum(count, 1))
         found |= known & (mean > usual + np.maximum(least, noise)) & (count > side**2 // 3)
     if not found.any():
         return found
     # Windows reach over the edge of a region: which side a position is on is told by what is near it.
-    between = (usual + float(np.median(excess[found]))) / 2
-    near = maximum_filter(found, 3) & known & (_around(excess, known, 3)[0] > between)
-    return np.asarray(near | (known & (excess > usual + max(least, _SIGMAS * usual * cells.sigma))))
+    between = (usual + float(np.median(bounded[found]))) / 2
+    near = maximum_filter(found, 3) & known & (_around(bounded, known, 3)[0] > between)
+    return np.asarray(near | (known & (excess > usual + alone)))
 
 
 def _around(values: NDArray[Any], known: NDArray[np.bool_], side: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -22,7 +22,7 @@ from parscope.workflows.strain.block import Plan
 from parscope.workflows.strain.descan import find_descan
 from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.network import NetworkStart, learned_setup, load_start
-from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample
+from parscope.workflows.strain.sampling import Mended, Rescaled, crystalline, rescaled, sample, scattering
 from parscope.workflows.strain.settings import StrainSettings
 
 Choices = tuple[tuple[str, str, str], ...]
@@ -172,7 +172,7 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     try:
         try:
             setup = find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
-            crystal = crystalline(patterns, setup.physics)
+            crystal = crystalline(patterns, setup.physics) | scattering(patterns, setup.physics.probe.radius)
             # Elsewhere the direct disk alone shines: with a wandering beam, what it leaves in the mean is taken for a
             # background, and the copies then scatter about a template that is none of theirs.
             return setup if crystal.all() else find_setup(patterns[crystal], vacuum=vacuum, mask=mask, given=given)

@@ -50,7 +50,8 @@ def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Give
     Parameters
     ----------
     maps : dict of ndarray
-        ``theta`` (scan y, scan x, 6), ``covariance`` (scan y, scan x, 4, 4), ``grain`` (scan y, scan x).
+        ``theta`` (scan y, scan x, 6), ``covariance`` (scan y, scan x, 4, 4), ``grain`` (scan y, scan x); of several
+        crystals ``share`` (scan y, scan x) of a second one, too.
     status : ndarray of uint8, shape (scan y, scan x)
         From `judge`.
     given : tuple of slice, or ndarray, or None
@@ -82,13 +83,17 @@ def choose(maps: dict[str, NDArray[Any]], status: NDArray[np.uint8], given: Give
     elif crystals == 1:
         region, how = _flattest(affine, maps["covariance"], good)
     if crystals > 1:
-        return _of_each(affine, good, region, maps["grain"], crystals)
+        return _of_each(affine, good, region, (maps["grain"], maps["share"] == 0), crystals)
     return Reference(region, np.tile(_median(affine, region & good), (crystals, 1, 1)), how)
 
 
-def _of_each(affine: Array, good: Mask, region: Mask, grain: NDArray[np.int16], crystals: int) -> Reference:
-    """Each grain relative to itself, within the given region where it reaches there."""
+def _of_each(
+    affine: Array, good: Mask, region: Mask, grains: tuple[NDArray[np.int16], Mask], crystals: int
+) -> Reference:
+    """Each grain relative to itself where it is alone, within the given region where it reaches there."""
+    grain, alone = grains
     places = [good & (grain == c) for c in range(crystals)]
+    places = [place & alone if (place & alone).any() else place for place in places]
     places = [place & region if (place & region).any() else place for place in places]
     inside = " (within the given region, for grains that reach there)" if region.any() else ""
     own = np.array([_median(affine, place) for place in places])

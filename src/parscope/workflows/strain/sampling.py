@@ -102,6 +102,34 @@ def crystalline(patterns: NDArray[Any], physics: DiffractionPattern) -> NDArray[
     return np.asarray(diffracted > _BARELY * np.quantile(diffracted, 0.9))
 
 
+def scattering(patterns: NDArray[Any], radius: float) -> NDArray[np.bool_]:
+    """Which patterns of a sample have electrons beyond the direct disk, whatever lattice they are of.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (n, q_y, q_x)
+        Counts.
+    radius : float
+        Of the disks, [px].
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        False where the share of counts away from the brightest spot is less than a tenth of what it is elsewhere.
+    """
+    side = max(1, int(np.ceil(2 * radius)))
+    edges = [np.arange(0, n, side) for n in patterns.shape[1:]]
+    rows = np.add.reduceat(patterns, edges[0], axis=1, dtype=np.float64)
+    blocks = np.add.reduceat(rows, edges[1], axis=2)
+    total = blocks.sum((1, 2))
+    y, x = np.unravel_index(blocks.reshape(len(blocks), -1).argmax(1), blocks.shape[1:])
+    # A disk is never wider than a block, so that it lies in the block of its brightest part and those round it.
+    padded = np.pad(blocks, ((0, 0), (1, 1), (1, 1)))
+    spot = sum(padded[np.arange(len(blocks)), y + i, x + j] for i, j in np.ndindex(3, 3))
+    share = 1.0 - spot / np.maximum(total, 1e-9)
+    return np.asarray(share > _BARELY * np.quantile(share, 0.9))
+
+
 class Mended:
     """A scan in which what cannot be read, or is no number, is zero.
 

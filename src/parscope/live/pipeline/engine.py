@@ -21,7 +21,7 @@ from parscope.live.wire.scan import Scanner
 
 _RECEIVED, _DAMAGED = cell_of("received"), cell_of("damaged")
 _HIGH_WATER, _STALLS = cell_of("ring_high_water"), cell_of("stalls")
-_AT_ONCE = 64  # messages taken between two analyses
+_AT_ONCE = 64  # messages taken between two answers where the newest counts, or none can be given yet
 _SPINS = 2000  # turns without work after which the loop sleeps, unless it never does
 _NAP = 0.005  # s
 _SHARE = 0.3  # of the time until the next pattern is due that is slept away
@@ -142,12 +142,17 @@ class Engine:
         bool
             Whether there was anything to do.
         """
-        waited = self._idle > 0 and not self.reader.waiting and self._held is None and not self.answers.held_up
-        if (self._answer_first(self._patience()) if waited else self._drain()) | self._next():
-            self._idle = 0
-            return True
-        self._idle += 1
-        return False
+        answers = self.answers
+        if self._held is None and not self.reader.waiting and not answers.held_up:
+            # nothing waits: what comes now is answered at once, unless something newer may have come already
+            if not self._idle and answers.policy.newest:
+                busy = self._drain() | self._next()
+            else:
+                busy = self._answer_first(self._patience() if self._idle else 0.0)
+        else:
+            busy = self._drain() | self._next()
+        self._idle = 0 if busy else self._idle + 1
+        return busy
 
     def _patience(self) -> float:
         """How long to wait for the next message; leaves the processor for a part of that time.
@@ -170,7 +175,7 @@ class Engine:
         self.reader.close()
 
     def _answer_first(self, wait: float) -> bool:
-        """Answer a message that the loop has waited for, before it goes into the ring."""
+        """Answer a message before it goes into the ring."""
         try:
             message = self.source.receive(wait)
         except EOFError:
@@ -185,7 +190,7 @@ class Engine:
         self._cells[_RECEIVED] += 1
         position = self._handle(message, received)
         place = self.ring.put(message, received)
-        self.reader.take()
+        self.reader.skip()
         if position >= 0:
             self.answers.keep(position, place)
         return True
@@ -202,8 +207,9 @@ class Engine:
         receive, put = self.source.receive, self.ring.put
         message = self._held
         count = 0
+        most = _AT_ONCE if self.answers.policy.newest or self.answers.held_up else 1
         try:
-            while count < _AT_ONCE:
+            while count < most:
                 if message is None:
                     message = receive(0.0)
                     if message is None:

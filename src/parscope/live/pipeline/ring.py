@@ -314,6 +314,11 @@ class Reader:
         self._next = at + need
         return self._data[place + 32 : place + 32 + length]
 
+    def skip(self) -> None:
+        """Go to the end of what is written, without counting as overtaken what lies before."""
+        self._next = self._cell[self._slot + 1] = self._cell[_HEAD]
+        self.number = self._cell[_COUNT] - 1
+
     def _record(self, place: int) -> tuple[int, int, int, int]:
         """Head of a record; a filling at the end of the ring may be shorter than that."""
         left = self._size - place

@@ -120,6 +120,8 @@ class Answers:
     @property
     def held_up(self) -> bool:
         """Whether patterns have to wait because the analysis is being made."""
+        if self._ready:
+            return False
         return self.course is not None and (self._workshop.busy or (bool(self._waiting) and not self._workshop.wants))
 
     def begin(self, series: Series) -> None:

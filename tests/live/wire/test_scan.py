@@ -244,9 +244,48 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("message", WRONG.values(), ids=WRONG.keys())
-def test_what_is_malformed_is_refused_in_one_line(message) -> None:
-    with pytest.raises(MessageError) as caught:
+# What is said of each, in the same order.
+SAID = [
+    "ends before",  # nothing
+    "another type",  # no map
+    "bytes follow",  # bytes behind
+    "stands twice",  # key twice
+    "stands twice",  # channel twice
+    "which image",  # no number of the image
+    "which image",  # no series
+    "which image",  # no data
+    "which image",  # no channel
+    "another type",  # image number is text
+    "another type",  # image number is negative
+    "beyond 63 bits",  # image number of 64 bits
+    "another type",  # key is a number
+    "no image",  # a channel without a tag
+    "no image",  # an image of three dimensions
+    "no image",  # samples without a type
+    "tag 76",  # samples of an unknown type
+    "another type",  # samples that are text
+    "another type",  # samples in pieces
+    "another type",  # compression without its bytes
+    "no text",  # a name that is no text
+    "no item begins",  # a head that no item has
+    "no item begins",  # a simple value in a long form
+    "has not begun",  # a break in a tag
+    "has not begun",  # a break after a key
+    "has not begun",  # a break in nothing
+    "has not begun",  # a number in pieces of text
+    "no item begins",  # a number of no told length
+    "32 levels",  # nested without end
+    "ends before",  # an array longer than the message
+    "ends before",  # a map twice as long as any number
+    "ends before",  # text longer than the message
+    "ends before",  # a key longer than the message
+    "16 channels",  # seventeen channels
+]
+
+
+@pytest.mark.parametrize(("message", "said"), list(zip(WRONG.values(), SAID, strict=True)), ids=WRONG.keys())
+def test_what_is_malformed_is_refused_in_one_line(message, said) -> None:
+    with pytest.raises(MessageError, match=said) as caught:
         scan(message)
     assert "\n" not in str(caught.value) and str(caught.value).startswith("message: ")
 

@@ -152,7 +152,9 @@ def _image(at: int, end: int, table: int, channel: int) -> int:
         if at >= 0:
             length, at = unsigned(at, end)
             _note(table, place(channel) + ROWS + side, length)
-    return at if at < 0 else _samples(at, end, table, channel)
+    if at < 0:
+        return IMAGE if at == KIND else at
+    return _samples(at, end, table, channel)
 
 
 @nb.njit(**KERNEL)

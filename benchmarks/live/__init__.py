@@ -1,1 +1,1 @@
-"""Latency and throughput of the live pipeline, sender and receiver on one machine."""
+"""Live analysis: kernels, latency and throughput."""

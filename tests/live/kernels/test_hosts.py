@@ -38,11 +38,14 @@ def test_every_kernel_keeps_the_contract(text: str) -> None:
 
 
 def test_the_bits_are_the_same_in_all_hosts(plan: Plan, scan: Frames) -> None:
-    context = pytest.importorskip("libertem.api").Context.make_with("inline")
+    api = pytest.importorskip("libertem.api")
+    from libertem.executor.inline import InlineJobExecutor
+
     from parscope.live.kernels.libertem import PlanUDF, maps
 
     live = np.stack([_run(plan, frame) for frame in example_patterns()]).reshape(8, 8, -1)
     file = over(scan, plan)
+    context = api.Context(executor=InlineJobExecutor(inline_threads=1))
     dataset = context.load("memory", data=np.array(scan.data), sig_dims=2, num_partitions=3)
     cluster = maps(context.run_udf(dataset=dataset, udf=PlanUDF(plan=pickle.loads(pickle.dumps(plan)))), plan)
     assert list(file) == list(cluster) == [output.name for output in plan.outputs]

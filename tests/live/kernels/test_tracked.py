@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parscope.core.errors import NoLatticeError
-from parscope.live.kernels import Detector, Kernel
+from parscope.live.kernels import Detector, Kernel, windows
 from parscope.live.kernels.pattern import PatternStrain
 from parscope.live.kernels.tracked import TrackedStrain
 from parscope.techniques.diffraction import strain
@@ -115,3 +115,31 @@ def test_disks_that_are_all_masked_are_refused(crystal: tuple[np.ndarray, np.nda
     mask[::7, ::7] = True
     with pytest.raises(NoLatticeError, match="away from edges and masked pixels"):
         TrackedStrain().setup(known(mask), patterns)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("place", [(4, 4), (20, 35), (35, 20), (17, 30), (4, 35)])
+def test_a_window_is_summed_wherever_it_is_on_the_detector(dtype: str, place: tuple[int, int]) -> None:
+    frame = np.random.default_rng(1).integers(0, 200, (40, 40)).astype(dtype)
+    y, x = np.ogrid[-4:5, -4:5]
+    inside = y * y + x * x <= 18
+    stencil = np.zeros((9, 32), dtype)
+    stencil[:, 16:25] = inside
+    sample = np.array([201, 0], dtype), np.zeros(0, "float64" if dtype == "float32" else "uint32")
+    disks = np.zeros((1, windows.COLUMNS))
+    windows._window(frame, 0, disks, stencil, sample, np.array([*place, 1.0, 0.0, 0.0, 1.0]))
+    part = np.where(inside, frame[place[0] - 4 : place[0] + 5, place[1] - 4 : place[1] + 5], 0).astype(float)
+    moments = [part.sum(), (part * y).sum(), (part * x).sum()]
+    assert disks[0, [windows.COUNTS, windows.MOMENT_Y, windows.MOMENT_X]].tolist() == pytest.approx(moments)
+    frame[place] = 201
+    windows._window(frame, 0, disks, stencil, sample, np.array([*place, 1.0, 0.0, 0.0, 1.0]))
+    assert disks[0, windows.COUNTS] == -1
+
+
+@pytest.mark.parametrize("place", [(3.4, 20.0), (20.0, 3.4), (35.6, 20.0), (20.0, 35.6)])
+def test_a_window_over_the_edge_is_not_looked_at(place: tuple[float, float]) -> None:
+    sample = np.array([255, 0], np.uint8), np.zeros(0, np.uint32)
+    disks = np.zeros((1, windows.COLUMNS))
+    at = np.array([*place, 1.0, 0.0, 0.0, 1.0])
+    windows._window(np.ones((40, 40), np.uint8), 0, disks, np.ones((9, 32), np.uint8), sample, at)
+    assert disks[0, windows.COUNTS] == -1

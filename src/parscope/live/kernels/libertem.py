@@ -16,7 +16,7 @@ try:
 except ModuleNotFoundError as missing:
     raise MissingExtraError("libertem", "libertem") from missing
 
-VALUES = "values"
+NUMBERS = "numbers"
 """Name of the only result: the numbers of every position, in the order of the plan's outputs."""
 
 
@@ -46,7 +46,7 @@ class PlanUDF(UDF):  # type: ignore[misc] # LiberTEM ships no types
 
     def get_result_buffers(self) -> dict[str, Any]:
         """One vector of numbers a position."""
-        return {VALUES: self.buffer(kind="nav", dtype=np.float64, extra_shape=(len(self.params.plan.outputs),))}
+        return {NUMBERS: self.buffer(kind="nav", dtype=np.float64, extra_shape=(len(self.params.plan.outputs),))}
 
     def get_task_data(self) -> dict[str, Any]:
         """A plan for this task alone: its state holds room to work in."""
@@ -57,7 +57,7 @@ class PlanUDF(UDF):  # type: ignore[misc] # LiberTEM ships no types
         plan: Plan = self.task_data.plan
         values = plan.room()
         plan.run(plan.as_taken(frame), values)
-        self.results[VALUES][:] = values
+        self.results.numbers[:] = values
 
 
 def maps(result: Mapping[str, Any], plan: Plan) -> dict[str, NDArray[np.float64]]:
@@ -75,5 +75,5 @@ def maps(result: Mapping[str, Any], plan: Plan) -> dict[str, NDArray[np.float64]
     dict of ndarray of float64, shape (scan y, scan x)
         By the names of the plan's outputs.
     """
-    values = np.asarray(result[VALUES].data)
+    values = np.asarray(result[NUMBERS].data)
     return {output.name: np.ascontiguousarray(values[..., k]) for k, output in enumerate(plan.outputs)}

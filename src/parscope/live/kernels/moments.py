@@ -56,7 +56,8 @@ class Shared:
     @property
     def function(self) -> Callable[..., None]:
         """What is run; see `measure`."""
-        return measure
+        compiled: Callable[..., None] = measure
+        return compiled
 
     def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
         """What is wanted from the pass.

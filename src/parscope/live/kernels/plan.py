@@ -71,9 +71,10 @@ class Plan:
             self._places[output.name.partition(".")[0]] = place
         self._steps = self._prepared(_examples(self._kernels, detector, examples))
 
-    def _prepared(self, examples: NDArray[Any]) -> list[tuple[Any, tuple[Any, ...], slice]]:
-        """Functions, their states, and where their numbers go; first the pass that several kernels share."""
-        wanted, places, steps, start = [], [], [], 0
+    def _prepared(self, examples: NDArray[Any]) -> list[tuple[Any, tuple[Any, ...], slice | None]]:
+        """Functions, their states, and where their numbers go; first the shared pass, which puts its own in place."""
+        wanted, places, start = [], [], 0
+        steps: list[tuple[Any, tuple[Any, ...], slice | None]] = []
         for kernel in self._kernels:
             stop = start + len(kernel.outputs)
             if isinstance(kernel, Shared):
@@ -84,7 +85,7 @@ class Plan:
             start = stop
         if wanted:
             state = prepare(self.detector, wanted, places)
-            steps.insert(0, (measure, state, slice(0, start)))
+            steps.insert(0, (measure, state, None))
         return steps
 
     def place(self, name: str) -> int:
@@ -129,7 +130,7 @@ class Plan:
             Where the numbers go, in the order of `outputs`; NaN where there is none.
         """
         for function, state, part in self._steps:
-            function(frame, *state, out[part])
+            function(frame, *state, out if part is None else out[part])
 
     def as_taken(self, frame: NDArray[Any]) -> NDArray[Any]:
         """A pattern as `run` takes it.

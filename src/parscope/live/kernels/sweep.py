@@ -28,6 +28,8 @@ REGION, TOTAL, CENTRE = range(3)
 BAD = -1
 # Rows whose sums, weighted by 0 to 15, fit into lanes of twice the width of a sample; and rows taken at once.
 _ROWS, _AT_ONCE = 16, 4
+# Bytes of a cache line.
+_LINE = 64
 
 
 @nb.njit(**COMPILE)
@@ -56,10 +58,11 @@ def measure(
     room : tuple of ndarray
         Room for the sums of a few rows, of integers twice as wide as a sample, or none for floats; and for those of
         columns.
-    out : ndarray of float64
+    out : ndarray of float64, shape (numbers,)
         The numbers; NaN where no pixel was read, and for the centre of no counts.
     """
     lanes, columns = room
+    _fetch(frame, columns)
     _sum_regions(frame, spans, recipe, void, columns)
     total, y, x = 0.0, np.nan, np.nan
     if _whole(recipe):
@@ -73,6 +76,24 @@ def measure(
             out[place] = _number(recipe[k], total, y, x)
             if out[place] == 0.0 and recipe[k, SOURCE] != CENTRE and not _any_read(frame, spans, recipe, k, void):
                 out[place] = np.nan
+
+
+@nb.njit(**COMPILE)
+def _fetch(frame: NDArray[Any], columns: NDArray[Any]) -> None:
+    """Touch every cache line of a pattern in order, so that one that lies in memory comes at the rate of a stream.
+
+    Regions, and rows taken four at once, jump; a pattern that was just decompressed costs a quarter microsecond.
+    """
+    part = columns.dtype.type
+    step = np.uintp(_LINE // frame.itemsize)
+    touched = part(0)
+    for row in range(frame.shape[0]):
+        r, c = np.uintp(row), np.uintp(0)
+        while c < np.uintp(frame.shape[1]):
+            touched = part(touched + part(frame[r, c]))
+            c += step
+    # What is touched must be of use, lest the compiler leave it out: the room is cleared later.
+    columns[0] = touched
 
 
 @nb.njit(**COMPILE)
@@ -100,10 +121,11 @@ def _sum_regions(frame: NDArray[Any], spans: Table, recipe: Array, void: NDArray
     recipe[:, SUM] = 0.0
     for n in range(spans.shape[0]):
         if spans[n, LINE] != BAD:
-            row = frame[spans[n, ROW], spans[n, FIRST] : spans[n, STOP]]
+            # Without a sign, so that no index counts from the end.
+            r, first, stop = np.uintp(spans[n, ROW]), np.uintp(spans[n, FIRST]), np.uintp(spans[n, STOP])
             p = part(0)
-            for j in range(row.shape[0]):
-                v = row[j]
+            for c in range(first, stop):
+                v = frame[r, c]
                 p = part(p + part(v if v != nodata else instead))
             recipe[spans[n, LINE], SUM] += p
 
@@ -138,8 +160,8 @@ def _moments(
 def _fold(frame: NDArray[Any], void: NDArray[Any], lanes: NDArray[Any], columns: NDArray[Any]) -> np.int64:
     """Sum of every column, and the sum of counts times their row.
 
-    Rows are taken from the last of a block to the first: what is added to `later` before each of them weights every
-    row by its number within the block, without a multiplication.
+    What is added to `sofar` is added to `later` before each row that follows: that weights every row by its number
+    from the end of the block, without a multiplication.
     """
     nodata, instead = void[0], void[1]
     sofar, later = lanes[0], lanes[1]
@@ -147,23 +169,23 @@ def _fold(frame: NDArray[Any], void: NDArray[Any], lanes: NDArray[Any], columns:
     result = np.int64(0)
     for first in range(0, frame.shape[0], _ROWS):
         lanes[:] = 0
-        r = min(first + _ROWS, frame.shape[0])
-        while r - _AT_ONCE >= first:
-            r -= _AT_ONCE
+        r, stop = first, min(first + _ROWS, frame.shape[0])
+        while r + _AT_ONCE <= stop:
             _add_four(frame, r, void, lanes)
-        while r > first:
-            r -= 1
+            r += _AT_ONCE
+        while r < stop:
             for j in range(frame.shape[1]):
                 v = frame[r, j]
                 later[j] += sofar[j]
                 sofar[j] += v if v != nodata else instead
-        counts = np.int64(0)
+            r += 1
+        counts, after = np.int64(0), np.int64(0)
         for j in range(frame.shape[1]):
             counts += np.int64(sofar[j])
-            result += np.int64(later[j])
+            after += np.int64(later[j])
         for j in range(frame.shape[1]):
             columns[j] += sofar[j]
-        result += first * counts
+        result += (stop - 1) * counts - after
     return result
 
 
@@ -177,13 +199,13 @@ def _add_four(frame: NDArray[Any], r: int, void: NDArray[Any], lanes: NDArray[An
     for j in range(frame.shape[1]):
         s = sofar[j]
         m = lane(later[j] + s)
-        s = lane(s + (r3[j] if r3[j] != nodata else instead))
-        m = lane(m + s)
-        s = lane(s + (r2[j] if r2[j] != nodata else instead))
+        s = lane(s + (r0[j] if r0[j] != nodata else instead))
         m = lane(m + s)
         s = lane(s + (r1[j] if r1[j] != nodata else instead))
         m = lane(m + s)
-        s = lane(s + (r0[j] if r0[j] != nodata else instead))
+        s = lane(s + (r2[j] if r2[j] != nodata else instead))
+        m = lane(m + s)
+        s = lane(s + (r3[j] if r3[j] != nodata else instead))
         sofar[j] = s
         later[j] = m
 

@@ -62,7 +62,8 @@ class TrackedStrain:
     @property
     def function(self) -> Callable[..., None]:
         """What is run; see `track`."""
-        return track
+        compiled: Callable[..., None] = track
+        return compiled
 
     def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
         """Prepare the state; see `Kernel.setup`.

@@ -65,7 +65,8 @@ class Variance:
     @property
     def function(self) -> Callable[..., None]:
         """What is run; see `spread`."""
-        return spread
+        compiled: Callable[..., None] = spread
+        return compiled
 
     def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
         """Prepare the state; see `Kernel.setup`."""

@@ -111,3 +111,12 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
         arguments = ["emulate", "--file", "scan.npy", "--rest-port", "0", "--stream-port", str(port), "--v1-port", "0"]
         answer = CliRunner().invoke(app, arguments)
     assert (answer.exit_code, f"127.0.0.1:{port}: cannot listen" in answer.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("module", "library"), [("zmq", "pyzmq"), ("uvicorn", "FastAPI")])
+def test_a_library_that_is_missing_is_named(module: str, library: str) -> None:
+    hidden = f"import sys; sys.modules[{module!r}] = None; from parscope.cli.main import run; run()"
+    command = [sys.executable, "-c", hidden, "emulate", *PORTS, "--file", "scan.npy", "--start", "1"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == f"parscope: {library} is not installed; run: pip install 'parscope[live]'\n"

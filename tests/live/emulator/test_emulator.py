@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -194,6 +196,15 @@ def test_a_patient_one_waits_for_a_client_and_for_its_room() -> None:
         report = detector.machine.wait_for(series, 60)
     assert (report.sent, report.faults) == (2000, {})
     assert [decode(message).get("image_id") for message in found] == [None, *range(2000), None]
+
+
+def test_a_sender_that_has_died_is_an_error_not_a_riddle(scene: Scene) -> None:
+    with Emulator(scene) as detector:
+        detector.machine.initialize()
+        os.kill(detector.pid, signal.SIGKILL)
+        with pytest.raises(OptionError, match="the process that sends has ended"):
+            detector.run(60)
+        assert detector.machine.state == "error"
 
 
 def test_what_cannot_start_says_why(scene: Scene, tmp_path: Path) -> None:

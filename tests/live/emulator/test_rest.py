@@ -223,6 +223,8 @@ def test_a_series_may_be_stopped(remote: Remote, emulator: tuple[Emulator, Clien
     assert remote.state == "idle"
     report = detector.machine.wait_for(number, 60)
     assert 0 < report.images < 1_000_000
+    # The faults of the whole series were drawn before it began.
+    assert max(report.faults.get("nodata", (-1,))) < report.images
     # What was sent before has arrived when the next series has begun to arrive.
     remote.config(nimages=1)
     after = remote.order("arm")["sequence id"]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from parscope.core.errors import OptionError
@@ -114,11 +113,10 @@ class Emulator:
             self._sender.close()
             raise
         self._sender.attach(self.machine)
+        self._sender.prepare(modules.order(0, pace, folder))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End both."""
         self._server.close()
         self._sender.close()

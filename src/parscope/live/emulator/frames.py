@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,15 @@ class Views:
         Scan positions (y, x) of a series.
     seed : int
         Of the pixels that are not read.
+    read : dict of int to ndarray, shape (scan x, q_y, q_x)
+        The line that was read last, by its number.
     """
 
     frames: Frames
     grid: tuple[int, int]
     scan: tuple[int, int]
     seed: int
+    read: dict[int, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def bits(self) -> int:
@@ -158,7 +161,13 @@ class Views:
         InputError
             If the file cannot be read.
         """
-        return np.asarray(self.frames.data[divmod(slot, self.grid[1])])
+        y, x = divmod(slot, self.grid[1])
+        if y not in self.read:
+            # Of many formats a line costs as much as a pattern, and patterns are asked for one after the other.
+            self.read.clear()
+            self.read[y] = np.asarray(self.frames.data[y])
+        pattern: NDArray[Any] = self.read[y][x]
+        return pattern
 
     def seen(self, slot: int, imaging: Imaging, missing: bool = False) -> tuple[NDArray[Any], ...]:
         """One pattern as the detector gives it, for each channel.
@@ -183,6 +192,8 @@ class Views:
             If the file cannot be read.
         """
         pattern = self.pattern(slot)
+        if not missing and self._plain(imaging):
+            return (pattern,)
         lost = pattern == np.iinfo(pattern.dtype).max
         if imaging.masked != "kept" and self.frames.mask is not None:
             lost = lost | self.frames.mask
@@ -195,6 +206,12 @@ class Views:
             lost = lost.copy()
             lost.flat[rng.choice(lost.size, min(_MISSING, lost.size), replace=False)] = True
         return tuple(_digital(_counted(counts, name), lost, zero, imaging.bits) for name in imaging.channels)
+
+    def _plain(self, imaging: Imaging) -> bool:
+        """Whether the detector gives the patterns as they are."""
+        unmasked = self.frames.mask is None or imaging.masked == "kept"
+        same = (imaging.bits, imaging.merge, imaging.channels) == (self.bits, False, ("threshold_1",))
+        return unmasked and same and imaging.masked != "zero"
 
     def mask(self, merge: bool) -> NDArray[np.uint32]:
         """The pixel mask that a start message tells.

@@ -103,7 +103,10 @@ class Machine:
             self.state, self.series, self._released = "configure", self.series + 1, 0
             number = self.series
             job = self.modules.order(number, self.pace, self.folder)
-        self.camera.arm(job)
+        try:
+            self.camera.arm(job)
+        except OSError:
+            self.failed("the process that sends has ended; start the emulator again")
         self._until(lambda: self.state != "configure" or self.series != number)
         if self.fault:
             raise OptionError(self.fault, "arm", "see status/error")

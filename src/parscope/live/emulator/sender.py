@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Mapping, MutableSequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -147,7 +148,17 @@ class Sender:
         """
         for word, value in ((Word.GRANTED, 0), (Word.STOP, 0), (Word.DROPPED, 0), (Word.SENT, 0), (Word.COUNT_NS, -1)):
             self.words[word] = value
-        self._pipe.send(job)
+        self._pipe.send(("take", job))
+
+    def prepare(self, job: Job) -> None:
+        """Have the messages of a series made, so that the first one of its kind is armed at once.
+
+        Parameters
+        ----------
+        job : Job
+            The order, as it is likely to come.
+        """
+        self._pipe.send(("load", job))
 
     def release(self, bursts: int, count_ns: int) -> None:
         """Give triggers.
@@ -187,7 +198,7 @@ class Sender:
         self.words[Word.STOP] = 2
         if self._process.is_alive():
             try:
-                self._pipe.send(None)
+                self._pipe.send(("quit", None))
             except OSError:
                 self._process.kill()  # It is about to end, or ended, by itself.
         self._process.join(_PATIENCE)
@@ -226,7 +237,9 @@ def _run(setup: Setup, words: Any, pipe: Connection) -> None:
         pipe.send(error)
         return
     try:
-        studio.serve()
+        # Without anybody to be told, the process is to end, as it does.
+        with suppress(BrokenPipeError):
+            studio.serve()
     finally:
         studio.close()
 
@@ -274,31 +287,37 @@ class _Studio:
             try:
                 if not self.pipe.poll(_LOOK):
                     continue
-                job = self.pipe.recv()
+                what, job = self.pipe.recv()
             except (EOFError, OSError):
                 return
-            if job is None:
+            if what == "quit":
                 return
-            self._take(job)
+            try:
+                self._take(job) if what == "take" else self._load(job)
+            except (ParscopeError, OSError) as error:
+                self._tell("failed", str(error))
+
+    def _load(self, job: Job) -> Roll1 | Roll2:
+        """Make the messages of a series."""
+        roll = self.rolls[job.version or 2]
+        roll.load(job)
+        return roll
 
     def _take(self, job: Job) -> None:
         """Take the images of one series, and tell how it went."""
-        roll = self.rolls[job.version or 2]
         planner = Planner(self.setup.faults, self.setup.seed, job.series)
+        roll = self._load(job)
+        gc.collect()
+        gc.disable()
         try:
-            roll.load(job)
-            gc.collect()
-            gc.disable()
             shooter = Shooter(job, self.views, roll, planner, self.words, lambda done: self._tell("waiting", done))
             report = shooter.run(self.outlets.get(job.version), self.setup.patient)
-            if job.filing is not None:
-                missing = planner.marks.get("nodata", ())
-                report = replace(report, files=write_files(job, job.filing, self.views, report.images, missing))
-            self._tell("finished", report)
-        except (ParscopeError, OSError) as error:
-            self._tell("failed", str(error))
         finally:
             gc.enable()
+        if job.filing is not None:
+            missing = planner.marks.get("nodata", ())
+            report = replace(report, files=write_files(job, job.filing, self.views, report.images, missing))
+        self._tell("finished", report)
 
     def _tell(self, what: str, value: Any) -> None:
         self.pipe.send((what, value))

@@ -23,6 +23,7 @@ _LATE = 50_000
 _PATIENCE, _LOOK = 2_000, 20
 _TURN = 0.0005
 _STRIDE = 64
+_OF_MESSAGES = ("overflow", "two_clients")
 
 Piece = tuple[int, int, NDArray[np.int64]]
 """Range of images, and their messages: image, variant, slot, time and delay [ns] of each."""
@@ -115,10 +116,17 @@ class Shooter:
         images = self._bursts(program)
         if self.words[Word.STOP] != 2:
             self._edge(self.roll.end(), self.planner.end)
-        faults = {name: tuple(images) for name, images in self.planner.marks.items() if images}
         sent = 0 if outlet is None else self.words[Word.SENT]
         seconds = max(0, self._last - self._first) / 1e9
-        return Report(self.job.series, images, sent, seconds, faults, self.late)
+        return Report(self.job.series, images, sent, seconds, self._faults(images), self.late)
+
+    def _faults(self, images: int) -> dict[str, tuple[int, ...]]:
+        """Numbers of the images with each fault; what was planned for images that were not taken is no fault."""
+        told = {
+            name: tuple(image for image in marked if image < images or name in _OF_MESSAGES)
+            for name, marked in self.planner.marks.items()
+        }
+        return {name: marked for name, marked in told.items() if marked}
 
     def _bursts(self, program: Iterator[Piece]) -> int:
         """Take what each trigger asks for; how many images it came to."""
@@ -239,5 +247,5 @@ class Shooter:
             self.planner.marks["overflow"].append(-1)
 
 
-def _nowhere(message: Any, flags: int) -> None:
+def _nowhere(*_: Any) -> None:
     """Where images go while the stream is switched off."""

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import OptionError
 from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
 from parscope.live.pipeline.board import Board, cell_of
-from parscope.serve.live.contract import VirtualDetector
 
 SCAN, DETECTOR = (48, 64), (48, 48)
 DEADLINE_NS = 200_000
@@ -76,7 +74,13 @@ class Scene:
 
     def begin(self, series: int = 12, **head: Any) -> None:
         """A series begins."""
-        told = {"series": series, "dtype": "uint8", "metadata": {"user_data": {"step_nm": 2.0}}, **head}
+        told = {
+            "series": series,
+            "dtype": "uint8",
+            "pattern_shape": DETECTOR,
+            "metadata": {"user_data": {"step_nm": 2.0}},
+            **head,
+        }
         self.bank = self.board.begin(told, self.scan)
         self.count("series", 1)
 
@@ -114,7 +118,6 @@ class Desk:
 
     def __init__(self) -> None:
         self.running, self.armed = True, False
-        self.detectors: tuple[VirtualDetector, ...] = ()
         self.entries: list[dict[str, Any]] = []
 
     def start(self) -> str:
@@ -132,12 +135,6 @@ class Desk:
     def disarm(self) -> str:
         self.armed = False
         return "Disarmed."
-
-    def set_masks(self, detectors: tuple[VirtualDetector, ...]) -> str:
-        if any(one.outer > 100 for one in detectors):
-            raise OptionError("larger than the detector", "vd1", "draw it smaller")
-        self.detectors = detectors
-        return f"{len(detectors)} in use from the next series on."
 
     def rules(self) -> Sequence[Mapping[str, Any]]:
         return [{"text": RULE, "fired": len(self.entries), "held": 0}]

@@ -59,7 +59,7 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     keep: Annotated[
         bool, typer.Option("--keep", help="Use lattice and disks of the first series for all that follow.")
     ] = False,
-    port: Annotated[int | None, typer.Option(help="Show a page on this port.")] = None,
+    port: Annotated[int | None, typer.Option(help="Show a page on this port; 0: any.")] = None,
     series: Annotated[int, typer.Option(min=0, help="End after so many series; 0: at Ctrl-C.")] = 0,
     duration: Annotated[str | None, typer.Option(help="End after this time, as 90s.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Patterns per second of replay and physics; 0: all speed.")] = 0.0,
@@ -204,20 +204,9 @@ def _stopping(session: Session) -> Iterator[None]:
 
 def _page(stack: ExitStack, session: Session, port: int) -> str:
     """Serve the page of the session; tells its address."""
-    from parscope.serve.live.desk import Remote
-    from parscope.serve.live.hub import Hub
-    from parscope.serve.live.patterns import RingPatterns
-    from parscope.serve.live.server import PageServer
-    from parscope.serve.live.tail import JournalTail
+    from parscope.serve.live.session import page_of
 
-    orders = session.orders
-    journal = None if orders.journal is None else JournalTail(orders.journal)
-    patterns = RingPatterns(session.board, session.ring.name)
-    stack.callback(patterns.close)
-    remote = Remote(session.board, session.desk, journal)
-    server = PageServer(Hub(session.board, remote, patterns, orders.policy.deadline), port)
-    stack.enter_context(server)
-    return server.url
+    return f"Watch it at {stack.enter_context(page_of(session, port)).url}"
 
 
 def _note(line: str) -> None:

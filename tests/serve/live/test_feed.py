@@ -10,9 +10,10 @@ import pytest
 
 from parscope.core.errors import OptionError, ParscopeError
 from parscope.core.stream import Fate
+from parscope.live.kernels.discs import ring
 from parscope.live.kernels.integrate import icom, without_plane
 from parscope.serve.live.changes import Changes
-from parscope.serve.live.contract import Control, VirtualDetector
+from parscope.serve.live.contract import Control
 from parscope.serve.live.feed import Feed, command
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, lines, unpack
@@ -31,6 +32,7 @@ class Clock:
 
 
 def watched(shown: Scene, desk: Desk | None = None) -> tuple[Hub, Feed]:
+    assert desk is None or isinstance(desk, Control)
     hub = Hub(shown.board, desk, kept, DEADLINE_NS, Clock())
     return hub, Feed(hub)
 
@@ -184,14 +186,39 @@ def test_questions_that_make_no_sense_get_no_answer(text: str) -> None:
         assert watched(shown)[1].answer(text) == []
 
 
-def test_detectors_reach_the_one_who_takes_commands() -> None:
-    desk = Desk()
-    assert isinstance(desk, Control)
+def test_detectors_that_are_drawn_are_summed_over_while_patterns_are_kept() -> None:
     with scene() as shown:
-        hub, _ = watched(shown, desk)
-        told = command(hub, "masks", [{"name": "vd1", "y": 3, "x": 4, "inner": 1, "outer": 5}])
-        assert told == "1 in use from the next series on."
-        assert desk.detectors == (VirtualDetector("vd1", 3.0, 4.0, 1.0, 5.0),)
+        hub, feed = watched(shown, Desk())
+        shown.begin()
+        shown.lines(0, 20)
+        feed.news()
+        told = command(hub, "masks", [RING])
+        assert told == "In use. To have them saved and in rules, next time: --analyse vd1=ring:3,4,1,5"
+        shown.lines(20, 26, {(21, 2): Fate.LOST})
+        sums, fates = np.full(SCAN, np.nan, np.float32), np.zeros(SCAN, np.uint8)
+        for _ in range(2000):
+            for kind, text, rest in map(unpack, feed.news()):
+                if kind == Kind.HELLO:
+                    assert text["maps"][0]["name"] == "vd1.counts"
+                if kind == Kind.LINES and text["first"] == len(OUTPUTS) + 1:
+                    size = len(text["rows"]) * SCAN[1]
+                    sums[text["rows"]] = np.frombuffer(rest, "<f4", size).reshape(-1, SCAN[1])
+                    fates[text["rows"]] = np.frombuffer(rest, np.uint8, offset=4 * size).reshape(-1, SCAN[1])
+            if (fates[:26] == Fate.ANSWERED).sum() == 26 * SCAN[1] - 1:
+                break
+        area = ring(DETECTOR, (3, 4), 1, 5)
+        expected = [[pattern(y, x)[area].sum() for x in range(SCAN[1])] for y in range(24)]
+        expected[21][2] = np.nan
+        np.testing.assert_array_equal(sums[:24], expected)
+        assert np.isnan(sums[24:]).all() and fates[21, 2] == Fate.LOST
+        shown.begin(13)
+        assert unpack(feed.news()[0])[1]["maps"][0]["name"] == "vd1.counts"
+        assert command(hub, "masks", []) == "No detector is in use."
+        assert unpack(feed.news()[0])[1]["maps"][0]["name"] == "com.y"
+        with pytest.raises(OptionError, match="no patterns are kept"):
+            command(Hub(shown.board, Desk()), "masks", [RING])
+        with pytest.raises(OptionError, match="are 9, more than 8"):
+            command(hub, "masks", [{**RING, "name": f"vd{n}"} for n in range(9)])
 
 
 RING = {"name": "vd1", "y": 3, "x": 4, "inner": 1, "outer": 5}

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from parscope.core.stream import Fate
-from parscope.serve.live.contract import VirtualDetector
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.server import PageServer
 from tests.serve.browser import chromium
@@ -175,7 +174,7 @@ def test_a_click_on_a_hole_says_what_became_of_it(shown: Shown) -> None:
     box = shown.page.locator(canvas("com.x")).bounding_box()
     place = {"x": 20.5 / SCAN[1] * box["width"], "y": 10.5 / SCAN[0] * box["height"]}
     shown.page.locator(canvas("com.x")).click(position=place)
-    assert shown.page.locator("[data-map='adf.counts'] .value").inner_text() == "y 10, x 20: lost: never came"
+    assert shown.page.locator("[data-map='adf.counts'] .value").inner_text() == "y 10, x 20: lost"
 
 
 def test_the_pattern_under_the_cursor_is_that_of_the_position(shown: Shown) -> None:
@@ -228,26 +227,29 @@ def test_a_ring_that_is_drawn_reaches_the_desk(shown: Shown) -> None:
     shown.page.mouse.up()
     shown.page.get_by_label("x of vd1 in px").fill("20")
     shown.page.get_by_role("button", name="Use these").click()
-    shown.wait("parscope.pattern.detectors.told.textContent === '1 in use from the next series on.'")
-    (ring,) = shown.desk.detectors
-    assert ring.name == "vd1" and (ring.y, ring.x) == (pytest.approx(23.5, abs=0.1), 20.0)
-    assert (ring.inner, ring.outer) == (pytest.approx(6, abs=0.2), pytest.approx(12, abs=0.2))
+    shown.wait("parscope.pattern.detectors.told.textContent.startsWith('In use. ')")
+    assert re.search(
+        r"--analyse vd1=ring:23(\.\d+)?,20,[56](\.\d+)?,1[12](\.\d+)?$",
+        shown.page.locator(".drawing .told").inner_text(),
+    )
+    shown.wait("parscope.cards[0].shown.name === 'vd1.counts' && parscope.cards[0].surface.codes[0] === 1")
+    assert shown.page.locator(".map h3").first.inner_text() == "Virtual detector vd1 (counts)"
+    assert all(shown.page.locator(".pattern .ticks span").all_inner_texts())
     shown.page.get_by_label("outer of vd1 in px").fill("5")
     shown.page.get_by_role("button", name="Use these").click()
     shown.wait("parscope.pattern.detectors.told.textContent.startsWith('vd1: has no area')")
     assert "409" in shown.faults.pop()
     shown.page.get_by_label("Remove vd1").click()
     shown.page.get_by_role("button", name="Use these").click()
-    shown.wait("parscope.pattern.detectors.told.textContent === '0 in use from the next series on.'")
-    assert shown.desk.detectors == ()
+    shown.wait("parscope.pattern.detectors.told.textContent === 'No detector is in use.'")
+    shown.wait("parscope.cards[0].shown.name === 'com.y'")
 
 
 def test_detectors_can_be_made_without_a_pointer(shown: Shown) -> None:
     shown.wait("parscope.pattern.surface")
     shown.page.get_by_role("button", name="Add by numbers").press("Enter")
     shown.page.get_by_role("button", name="Use these").press("Enter")
-    shown.wait("parscope.pattern.detectors.told.textContent.startsWith('1 in use')")
-    assert shown.desk.detectors == (VirtualDetector("vd1", 23.5, 23.5, 0.0, 6.0),)
+    shown.wait("parscope.pattern.detectors.told.textContent.endsWith('vd1=disc:23.5,23.5,6')")
 
 
 def test_to_arm_takes_two_deliberate_steps_and_cannot_be_overlooked(shown: Shown) -> None:

@@ -97,9 +97,12 @@ def test_commands_are_answered_with_a_sentence(served: Served) -> None:
         answer = ask(server, f"/control/{verb}", "POST", headers=token)
         assert (answer.status_code, answer.json()) == (200, {"told": sentence})
     assert not desk.armed and not desk.running
-    huge = [{"name": "vd1", "y": 1, "x": 1, "inner": 0, "outer": 101}]
+    huge = [{"name": "vd1", "y": 1, "x": 1, "inner": 0, "outer": 0}]
     answer = ask(server, "/control/masks", "POST", headers=token, json=huge)
-    assert (answer.status_code, answer.json()["fault"]) == (409, "vd1: larger than the detector; draw it smaller")
+    assert (answer.status_code, answer.json()["fault"]) == (
+        409,
+        "vd1: has no area; draw it with an outer radius above the inner one",
+    )
     assert ask(server, "/control/masks", "POST", headers=token, content=b"{").json() == {"fault": "command: no JSON"}
     long = ask(server, "/control/masks", "POST", headers=token, content=b" " * 70_000)
     assert long.json() == {"fault": "command: too long"}

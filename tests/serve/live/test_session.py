@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -17,20 +21,23 @@ from parscope.live.kernels.discs import Disc, Ring
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
 from parscope.live.pipeline.ring import Ring as MessageRing
+from parscope.live.pipeline.session import Session
+from parscope.live.pipeline.workers import Orders
 from parscope.live.rules.actuator import Actuator
 from parscope.live.rules.decider import Decider
-from parscope.live.rules.journal import Journal
-from parscope.live.rules.text import parse
+from parscope.live.rules.file import RuleSet
 from parscope.live.sinks.udp import UdpSink
+from parscope.live.sources.address import Wishes
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.serve.live.contract import Control, VirtualDetector
-from parscope.serve.live.desk import Listener, Remote
 from parscope.serve.live.feed import Feed
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, unpack
 from parscope.serve.live.patterns import RingPatterns
+from parscope.serve.live.session import SessionControl, page_of
 from parscope.serve.live.tail import JournalTail
 from tests.serve.scene import pattern
 
@@ -114,83 +121,99 @@ def test_detectors_become_kernels() -> None:
     assert VirtualDetector("a", 1.0, 2.0, 1.0, 3.0).kernel == Ring("a", (1.0, 2.0), 1.0, 3.0)
 
 
-class Loop:
-    """A frame loop that does nothing but listen, in a thread."""
+def test_the_page_of_a_session_shows_arms_and_stops_it(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daq:
+        daq.bind(("127.0.0.1", 0))
+        daq.settimeout(60)
+        rules = RuleSet.of_texts([RULE.format(port=daq.getsockname()[1])])
+        orders = Orders("physics:16x16", ("sum",), Wishes(rate=200.0, series=1000), rules=rules, folder=tmp_path)
+        with Session(orders) as session, page_of(session, 0) as server:
+            control = SessionControl(session)
+            assert isinstance(control, Control) and control.running and not control.armed
+            with pytest.raises(OptionError, match="start another with parscope live"):
+                control.start()
+            token = {"authorization": f"Bearer {server.token}"}
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener, self._over = listener, threading.Event()
-        self._thread = threading.Thread(target=self._run)
+            def command(verb: str) -> str:
+                return httpx.post(f"{server.url.split('#')[0]}control/{verb}", headers=token).json()["told"]
 
-    def _run(self) -> None:
-        while not self._over.wait(0.002):
-            self._listener.poll()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-
-def test_commands_reach_the_frame_loop_and_decisions_the_page(tmp_path: Path) -> None:
-    analyser = analyser_of(["sum"])
-    board = Board.create(24, analyser.outputs, (48, 48))
-    decider = Decider([parse(RULE.format(port=9))], analyser.outputs)
-    address = decider.addresses[0]
-    path = tmp_path / "journal.jsonl"
-    actuator = Actuator(decider, {address: UdpSink(address)}, Journal(path, pause=0.001))
-    actuator.open()
-    here, there = multiprocessing.Pipe()
-    drawn = []
-    remote = Remote(board, here, JournalTail(path))
-    assert isinstance(remote, Control)
-    actuator.begin(1, SCAN)
-
-    def step(position: int) -> None:
-        actuator.step(position, np.array([5.0]), 1000 * position, 1000 * position + 40_000, position)
-
-    with Loop(Listener(there, actuator, lambda given: drawn.append(given) or "From the next series on.")):
-        step(0)
-        assert not remote.armed
-        assert remote.arm() == "Armed from the next pattern on."
-        assert remote.armed and decider.armed
-        step(7)
-        assert remote.disarm() == "Disarmed from the next pattern on." and not decider.armed
-        step(8)
-        ring = VirtualDetector("vd1", 3.0, 4.0, 1.0, 5.0)
-        assert remote.set_masks((ring,)) == "From the next series on." and drawn == [(ring,)]
-    actuator.close()
-    assert remote.rules() == [{"text": decider.rules[0].text, "fired": 3, "held": 0}]
-    newest = remote.journal(2)
-    assert [entry["position"] for entry in newest] == [[1, 2], [1, 1]]
-    assert [entry["outcome"] for entry in newest] == ["would have sent", "sent"]
-    assert newest[0]["latency_us"] == pytest.approx(40.0)
-    assert not remote.armed
-    assert remote.running and remote.stop() == "Stopped; the report is being written." and board.stopping
-    with pytest.raises(OptionError, match="start another"):
-        remote.start()
-    board.close()
+            assert command("arm") == "Armed from the next pattern on."
+            assert json.loads(daq.recv(2000))["rule"]
+            assert command("disarm") == "Disarmed from the next pattern on."
+            while not {"sent", "would have sent"} <= {entry["outcome"] for entry in control.journal(100)}:
+                time.sleep(0.05)
+                assert control.rules()[0]["text"] == rules.rules[0].text
+            assert command("stop") == "Stopped; what has come is being written." and not control.running
+            session.run()
 
 
-def test_commands_that_cannot_be_done_say_so_in_one_line() -> None:
-    board = Board.create(4, (), (8, 8))
-    here, there = multiprocessing.Pipe()
-    remote = Remote(board, here, patience=-1.0)
+class Held(Session):
+    """A session before its frame loop has begun."""
+
+    def __init__(self, orders: Orders) -> None:
+        super().__init__(orders)
+        self.desk, self.loop = multiprocessing.Pipe()
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    rules = RuleSet.of_texts([RULE.format(port=9)])
+    made = Held(Orders("physics:16x16", ("sum",), rules=rules, policy=Policy((4, 4)), buffer=1 << 16))
+    yield made
+    made.close()
+
+
+def actuator(dry: bool = False) -> Actuator:
+    rules = RuleSet.of_texts([RULE.format(port=9)]).rules
+    decider = Decider(rules, analyser_of(["sum"]).outputs, dry=dry)
+    return Actuator(decider, {address: UdpSink(address) for address in decider.addresses})
+
+
+@contextmanager
+def looking(commands: Commands) -> Iterator[None]:
+    """A frame loop that does nothing but look for commands."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(0.002):
+            commands.look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [(None, "rules: there are none; give them with --rule"), (actuator(dry=True), "")],
+    ids=["none", "dry"],
+)
+def test_what_cannot_be_armed_says_so(held: Held, rules: Actuator | None, line: str) -> None:
+    control = SessionControl(held)
+    with looking(Commands(held.loop, rules)), pytest.raises(ParscopeError) as caught:
+        control.arm()
+    assert str(caught.value).startswith(line) and not control.armed
+    assert "\n" not in str(caught.value)
+    assert [rule["text"] for rule in control.rules()] == [held.orders.rules.rules[0].text]
+    assert control.journal(3) == []
+
+
+def test_a_command_that_comes_too_late_is_not_done(held: Held) -> None:
+    ruled = actuator()
+    control = SessionControl(held, patience=-1.0)
     with pytest.raises(OutputError, match="frame loop: does not answer, and has not done it"):
-        remote.arm()
-    remote = Remote(board, here)
-    with Loop(Listener(there)):
-        with pytest.raises(ParscopeError) as caught:
-            remote.arm()
-        assert str(caught.value) == "rules: there are none; give them with --rule"
-        with pytest.raises(ParscopeError, match="detectors: cannot be changed while this session runs"):
-            remote.set_masks(())
-    there.close()
+        control.arm()
+    Commands(held.loop, ruled).look()
+    assert not ruled.armed and not held.desk.poll()
+    with looking(Commands(held.loop, ruled)):
+        assert SessionControl(held).arm() == "Armed from the next pattern on." and ruled.armed
+    held.loop.close()
     with pytest.raises(OutputError, match="session: has ended"):
-        remote.disarm()
-    assert remote.rules() == [] and remote.journal(3) == []
-    board.close()
+        SessionControl(held).disarm()
 
 
 def test_a_journal_is_followed_as_it_grows(tmp_path: Path) -> None:
@@ -212,14 +235,3 @@ def test_a_journal_is_followed_as_it_grows(tmp_path: Path) -> None:
     assert tail.rules() == [{"text": "when a > 1: send udp://b:1", "fired": 1, "held": 1}]
     told = {"position": [2, 3], "rule": "r1", "outcome": "held back: limit reached", "latency_us": 8.0}
     assert tail.last(5) == [told] and tail.last(0) == [] and tail.armed
-
-
-def test_a_command_that_comes_too_late_is_not_done() -> None:
-    board = Board.create(4, (), (8, 8))
-    decider = Decider([], ())
-    here, there = multiprocessing.Pipe()
-    with pytest.raises(OutputError):
-        Remote(board, here, patience=-1.0).arm()
-    Listener(there, Actuator(decider, {})).poll()
-    assert not decider.armed and not here.poll()
-    board.close()

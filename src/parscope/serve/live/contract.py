@@ -38,6 +38,8 @@ class VirtualDetector:
     --------
     >>> VirtualDetector("hole", 4.0, 4.0, 1.0, 3.0).kernel.outputs[0].label
     'virtual detector hole'
+    >>> VirtualDetector("hole", 4.0, 4.0, 1.0, 3.0).spelled
+    'hole=ring:4,4,1,3'
     """
 
     name: str
@@ -59,6 +61,13 @@ class VirtualDetector:
         if self.inner == 0:
             return Disc(self.name, (self.y, self.x), self.outer)
         return Ring(self.name, (self.y, self.x), self.inner, self.outer)
+
+    @property
+    def spelled(self) -> str:
+        """As ``--analyse`` takes it."""
+        numbers = [self.y, self.x, self.outer] if self.inner == 0 else [self.y, self.x, self.inner, self.outer]
+        kind = "disc" if self.inner == 0 else "ring"
+        return f"{self.name}={kind}:{','.join(f'{number:.4g}' for number in numbers)}"
 
 
 @runtime_checkable
@@ -87,9 +96,6 @@ class Control(Protocol):
 
     def disarm(self) -> str:
         """Let rules act no more, at once."""
-
-    def set_masks(self, detectors: tuple[VirtualDetector, ...]) -> str:
-        """Sum counts over these, in place of those given before; the answer says from when on."""
 
     def rules(self) -> Sequence[Mapping[str, Any]]:
         """Rules in force: ``text``, ``fired`` (how often), ``held`` (how often something held them back)."""

@@ -22,9 +22,8 @@ class Feed:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._greeted = False
-        self._generation = self._stated = -2
-        self._seen = [0, 0]
+        self._edition = self._stated = -2
+        self._seen = [0, 0, 0]
 
     def news(self) -> list[bytes]:
         """What has changed since the last call.
@@ -41,11 +40,11 @@ class Feed:
         """What has changed, while nothing changes."""
         hub.tick()
         messages = []
-        if not self._greeted or hub.generation != self._generation:
-            self._greeted, self._generation, self._seen = True, hub.generation, [0, 0]
+        if hub.edition != self._edition:
+            self._edition, self._seen = hub.edition, [0, 0, 0]
             messages.append(pack(Kind.HELLO, hub.hello()))
         for at, (first, changes) in enumerate(hub.parts):
-            messages += lines(changes, self._seen[at], hub.generation, first)
+            messages += lines(changes, self._seen[at], hub.edition, first)
             self._seen[at] = changes.version
         if hub.state_version != self._stated:
             self._stated = hub.state_version
@@ -103,7 +102,7 @@ def command(hub: Hub, verb: str, given: Any) -> str:
     control = hub.control
     plain = {"start": control.start, "stop": control.stop, "arm": control.arm, "disarm": control.disarm}
     if verb == "masks":
-        told = control.set_masks(_detectors(given))
+        told = hub.draw(_detectors(given))
     elif verb in plain:
         told = plain[verb]()
     else:

@@ -17,7 +17,8 @@ from parscope.live.pipeline.board import STAMPS, Bank, Board
 from parscope.live.pipeline.latency import report_of
 from parscope.live.wire.messages import appendix
 from parscope.serve.live.changes import Changes
-from parscope.serve.live.contract import Control, Patterns
+from parscope.serve.live.contract import Control, Patterns, VirtualDetector
+from parscope.serve.live.drawn import Drawn
 from parscope.serve.live.integrated import Integrated
 from parscope.serve.live.later import Later
 from parscope.serve.live.looks import maps_of, pair_of, tables
@@ -58,16 +59,17 @@ class Hub:
     ) -> None:
         self.control = control
         self.lock = threading.Lock()  # who reads what is below holds it
-        self.generation = self.state_version = -1
+        self.generation = self.edition = self.state_version = -1
         self.state: dict[str, Any] = {}
         self._board, self._patterns, self._deadline, self._clock = board, patterns, deadline_ns, clock
         self._looked = self._due = -np.inf
         self._head: dict[str, Any] = {}
+        self._drawn = Drawn(patterns)
         self._begin(board.generation)
 
     def _begin(self, generation: int) -> None:
         """Forget the series before."""
-        self.generation, self._due = generation, -np.inf
+        self.generation, self.edition, self._due = generation, self.edition + 1, -np.inf
         self._bank: Bank = self._board.of(generation)
         self._head = self._bank.head
         self.scan_shape = tuple(self._head.get("scan_shape", (0, 0)))
@@ -76,6 +78,7 @@ class Hub:
         self.integrated = Integrated(self.scan_shape, pair_of(outputs), self._clock)
         nothing = report_of(np.zeros((0, len(STAMPS)), np.int64), np.zeros(0, np.uint8), self._deadline)
         self._account = Later(nothing, self._bank.fate.size)
+        self._drawn.begin(self._head, self.scan_shape)
         self._mean = MeanPattern()
         self._counted = deque([(self._clock(), self._board.counters["received"])], maxlen=_RATE_OVER)
 
@@ -89,6 +92,7 @@ class Hub:
             self._begin(self._board.generation)
         self.changes.look(self._bank.values, self._bank.fate)
         self.integrated.follow(self.changes)
+        self._drawn.step(self.changes.fate.ravel())
         self._mean.add(self._last())
         if now >= self._due:
             self.state = {**self._progress(now), **self._commands()}
@@ -97,8 +101,33 @@ class Hub:
 
     @property
     def parts(self) -> tuple[tuple[int, Changes], ...]:
-        """Maps by the column that the first of them has: those of the board, and the integrated deflection."""
-        return (0, self.changes), (self.changes.values.shape[2], self.integrated.changes)
+        """Maps by the column that the first of them has: those of the board, the integrated deflection, drawn ones."""
+        outputs = self.changes.values.shape[2]
+        return (0, self.changes), (outputs, self.integrated.changes), (outputs + 1, self._drawn.changes)
+
+    def draw(self, detectors: tuple[VirtualDetector, ...]) -> str:
+        """Sum counts over detectors that a person has drawn, in place of those before.
+
+        Parameters
+        ----------
+        detectors : tuple of VirtualDetector
+            As drawn.
+
+        Returns
+        -------
+        str
+            A sentence for the person.
+
+        Raises
+        ------
+        OptionError
+            If that cannot be done.
+        """
+        plan = self._drawn.prepare(detectors)
+        with self.lock:
+            told = self._drawn.use(detectors, plan)
+            self.edition += 1
+        return told
 
     def refresh(self) -> None:
         """State what is going on at the next look, since a command has changed it."""
@@ -114,10 +143,11 @@ class Hub:
         step, outputs = self._step(), self._board.layout.outputs
         return {
             "generation": self.generation,
+            "edition": self.edition,
             "series": self._head.get("series"),
             "scan": list(self.scan_shape),
             "step_nm": step,
-            "maps": maps_of(outputs),
+            "maps": maps_of(outputs, self._drawn.outputs),
             "looks": tables(),
             "control": self.control is not None,
         }

@@ -39,13 +39,15 @@ def pair_of(outputs: Sequence[Output]) -> tuple[str, int, int] | None:
     return None
 
 
-def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
+def maps_of(outputs: Sequence[Output], drawn: Sequence[Output] = ()) -> list[dict[str, Any]]:
     """Maps to show for the numbers that are computed of a pattern.
 
     Parameters
     ----------
     outputs : sequence of Output
         What is computed.
+    drawn : sequence of Output
+        Sums over detectors that a person has drawn, in the columns after all others.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def maps_of(outputs: Sequence[Output]) -> list[dict[str, Any]]:
     >>> [(shown["name"], shown["columns"]) for shown in maps_of(given)]
     [('dpc.y', [0]), ('dpc.x', [1]), ('dpc.angle', [0, 1]), ('icom', [2])]
     """
-    shown = [_map(output, column) for column, output in enumerate(outputs)]
+    shown = [_map(output, len(outputs) + 1 + column) for column, output in enumerate(drawn)]
+    shown += [_map(output, column) for column, output in enumerate(outputs)]
     pair = pair_of(outputs)
     if pair is None:
         return shown

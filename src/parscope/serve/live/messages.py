@@ -85,7 +85,7 @@ def unpack(message: bytes) -> tuple[Kind, dict[str, Any], bytes]:
     return Kind(kind), json.loads(message[8 : 8 + length]), message[8 + length :]
 
 
-def lines(changes: Changes, after: int, generation: int, first: int = 0) -> list[bytes]:
+def lines(changes: Changes, after: int, edition: int, first: int = 0) -> list[bytes]:
     """Messages with the lines that have changed.
 
     Parameters
@@ -94,8 +94,8 @@ def lines(changes: Changes, after: int, generation: int, first: int = 0) -> list
         What is there.
     after : int
         Version up to which the reader has them.
-    generation : int
-        Number of the series.
+    edition : int
+        Of the list of maps they belong to.
     first : int
         Column of the first of its outputs.
 
@@ -111,7 +111,7 @@ def lines(changes: Changes, after: int, generation: int, first: int = 0) -> list
     return [
         pack(
             Kind.LINES,
-            {"generation": generation, "rows": part.tolist(), "first": first, "columns": outputs},
+            {"edition": edition, "rows": part.tolist(), "first": first, "columns": outputs},
             np.moveaxis(changes.values[part], 2, 0).astype("<f4"),
             changes.fate[part],
         )

@@ -91,7 +91,7 @@ class JournalTail:
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             self._record(json.loads(line))
 
-    def _record(self, record: dict[str, Any]) -> None:
+    def _record(self, record: Any) -> None:
         """Take a record."""
         kind = record.get("t")
         if kind == "rules":

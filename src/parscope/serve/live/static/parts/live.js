@@ -16,7 +16,7 @@ let pages = 0;
 class Page {
   constructor(root, link, { plain = false } = {}) {
     Object.assign(this, { root, link, id: ++pages, painter: painter(plain), cards: [], tables: {} });
-    [this.cursor, this.pinned, this.full, this.commands, this.generation] = [null, false, false, false, null];
+    [this.cursor, this.pinned, this.full, this.commands] = [null, false, false, false];
     this.control = new Control(this);
     this.progress = new Progress();
     this.signs = new Signs();
@@ -65,8 +65,8 @@ class Page {
   }
 
   greet(hello) {
+    const another = hello.generation !== this.hello?.generation;
     this.hello = hello;
-    this.generation = hello.generation;
     this.commands = hello.control && this.link.commands;
     this.tables = Object.fromEntries(Object.entries(hello.looks).map(([name, base64]) => [name, table(base64)]));
     const wide = new Set(this.cards.filter((card) => card.element.classList.contains("wide")).map((card) => card.shown.name));
@@ -74,12 +74,13 @@ class Page {
     this.cards = hello.scan[0] ? hello.maps.map((shown) => new MapCard(this, hello, shown)) : [];
     if (this.cards.length) this.maps.replaceChildren(...this.cards.map((card) => card.element));
     this.cards.filter((card) => wide.has(card.shown.name)).forEach((card) => card.element.querySelector(".enlarge").click());
-    this.unpin();
+    if (another) this.unpin();
+    this.tell();
     this.pattern.greet();
   }
 
-  lines({ generation, rows, first, columns }, buffer, offset) {
-    if (generation !== this.generation) return;
+  lines({ edition, rows, first, columns }, buffer, offset) {
+    if (edition !== this.hello?.edition) return;
     const length = rows.length * this.hello.scan[1];
     const blocks = Array.from({ length: columns }, (_, at) => new Float32Array(buffer, offset + 4 * length * at, length));
     const fates = new Uint8Array(buffer, offset + 4 * length * columns, length);

@@ -5,7 +5,7 @@ import { ANSWERED, limits, NO_VALUE, sorted, tone } from "./colour.js";
 import { Surface } from "./paint.js";
 import { digits, make, roundLength, say, withUnit } from "./text.js";
 
-const WORDS = ["not measured yet", ANSWERED, "skipped: analysis was behind", "lost: never came", "damaged", "no value"];
+const WORDS = ["not measured yet", ANSWERED, "skipped", "lost", "damaged", "no value"];
 
 export class MapCard {
   constructor(page, hello, shown) {

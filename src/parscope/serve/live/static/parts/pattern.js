@@ -43,7 +43,8 @@ export class PatternPanel {
       },
       reset: () => { this.byHand = false; this.scale(); },
     });
-    this.bar.empty();
+    if (this.limits) this.label();
+    else this.bar.empty();
     this.barPlace.replaceChildren(this.bar.element);
     this.detectors.enable();
   }

@@ -52,9 +52,25 @@ def test_a_frame_loop_that_is_killed_is_told(scan: tuple[Path, np.ndarray]) -> N
     orders = Orders(f"replay:{scan[0]}", ("sum",), Wishes(rate=1, series=100))
     with Session(orders) as session:
         assert session._loop is not None
-        os.kill(session._loop._process.pid or 0, signal.SIGKILL)
+        os.kill(session._loop.process, signal.SIGKILL)
         with pytest.raises(ParscopeError, match=r"a process of the session died \(exit code -9\)"):
             session.run()
+    assert ours() == []
+
+
+def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).integers(0, 60_000, (40, 10, 32, 32)).astype(np.uint16)
+    np.save(tmp_path / "scan.npy", array)
+    told: list[str] = []
+    orders = Orders(f"replay:{tmp_path / 'scan.npy'}", ("sum",), folder=tmp_path / "out", record=True, buffer=1 << 17)
+    with Session(orders, told.append) as session:
+        assert session._recorder is not None
+        os.kill(session._recorder.process, signal.SIGKILL)
+        session.run()
+    (one,) = session.finished
+    assert one.report.fates["answered"] == 400
+    assert (one.recorded, len(told), len(session.faults)) == (None, 1, 1)
+    assert "died (exit code -9)" in told[0]
     assert ours() == []
 
 

@@ -89,7 +89,7 @@ class Ring:
         Parameters
         ----------
         size : int
-            Bytes for messages; rounded down to a multiple of 8, and up to `SMALLEST`.
+            Bytes for messages, `SMALLEST` at least.
 
         Returns
         -------
@@ -256,9 +256,7 @@ class Reader:
         Messages that were written over before this reader came to them.
     received : int
         When the last message came, [ns].
-    number : int
-        Of the last message, counted from 0.
-    position : int
+    number, position : int
         Of the last message.
 
     Raises

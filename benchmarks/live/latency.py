@@ -71,7 +71,7 @@ def _receive(case: Case, address: str, real_time: bool, pipe: Any) -> None:
 
     analyser = analyser_of(case.analyse)
     warm(analyser)
-    ring = Ring.create(256 << 20)
+    ring = Ring.create(16 << 20)
     positions = case.load.scan[0] * case.load.scan[1]
     board = Board.create(positions, analyser.outputs, (case.load.pixels, case.load.pixels))
     source = make_source(address, Wishes(low_latency=case.low_latency))

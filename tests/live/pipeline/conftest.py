@@ -82,7 +82,7 @@ class Bench:
         self.clock = options.pop("clock", None) or Clock()
         analyse = options.pop("analyse", ("com", "sum"))
         room = options.pop("room", 1 << 20)
-        policy = Policy(**{"scan": (3, 4), **options})  # type: ignore[arg-type]
+        policy = Policy(**{"scan": (3, 4), "deadline": 10**15, **options})  # type: ignore[arg-type]
         analyser = analyser_of(analyse)  # type: ignore[arg-type]
         self.told: list[str] = []
         self.ring = Ring.create(room)  # type: ignore[arg-type]

@@ -104,6 +104,7 @@ class Answers:
     ) -> None:
         self.board, self.reader, self.policy, self.actuator, self.clock = board, reader, policy, actuator, clock
         self.tell = tell
+        self._newest = policy.newest
         self.course: Course | None = None
         self.finished = 0
         self._workshop = Workshop(analyser, policy.keep)
@@ -119,6 +120,8 @@ class Answers:
     @property
     def held_up(self) -> bool:
         """Whether patterns have to wait because the analysis is being made."""
+        if self._ready:
+            return False
         return self.course is not None and (self._workshop.busy or (bool(self._waiting) and not self._workshop.wants))
 
     def begin(self, series: Series) -> None:
@@ -172,8 +175,22 @@ class Answers:
             self._stray(head.series)
             return -1
         position = course.place(head.image)
-        if position >= 0:
-            self._deal(message, head, position, received)
+        if position < 0:
+            return -1
+        if self._newest and b"image" in self.reader.peek(32):
+            self._pass(position)
+            return position
+        try:
+            frame = self._decode(message, self._payload(head))
+        except MessageError as error:
+            self._break(position, error)
+            return position
+        stop = head.stop_ns
+        times = (received, self.clock(), stop if stop > 0 else 0)
+        if self._ready:
+            self._answer(frame, position, head.image, times)
+        else:
+            self._wait(_Waiting(frame.copy(), position, head.image, times))
         return position
 
     def keep(self, position: int, place: int) -> None:
@@ -187,22 +204,6 @@ class Answers:
             Position in the ring.
         """
         _PLACE.pack_into(self._memory, self._places_at + 8 * position, place)
-
-    def _deal(self, message: memoryview, head: Head, position: int, received: int) -> None:
-        """Pass a pattern over, decode it, or answer it."""
-        if self.policy.newest and b"image" in self.reader.peek(32):
-            self._pass(position)
-            return
-        try:
-            frame = self._decode(message, self._payload(head))
-        except MessageError as error:
-            self._break(position, error)
-            return
-        times = (received, self.clock(), max(head.stop_ns, 0))
-        if self._ready:
-            self._answer(frame, position, head.image, times)
-        else:
-            self._wait(_Waiting(frame.copy(), position, head.image, times))
 
     def _answer(self, frame: NDArray[Any], position: int, image: int, times: tuple[int, int, int]) -> None:
         """Analyse a pattern, let rules decide, and write it all down."""

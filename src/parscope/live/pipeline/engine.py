@@ -21,7 +21,7 @@ from parscope.live.wire.scan import Scanner
 
 _RECEIVED, _DAMAGED = cell_of("received"), cell_of("damaged")
 _HIGH_WATER, _STALLS = cell_of("ring_high_water"), cell_of("stalls")
-_AT_ONCE = 64  # messages taken between two analyses
+_AT_ONCE = 64  # messages taken between two answers where the newest counts, or none can be given yet
 _SPINS = 2000  # turns without work after which the loop sleeps, unless it never does
 _NAP = 0.005  # s
 _SHARE = 0.3  # of the time until the next pattern is due that is slept away
@@ -60,6 +60,7 @@ class Engine:
         self.reader = Reader(ring.name, lossless=True)
         self.answers = answers(self.reader)
         self.over = False
+        self._newest = self.answers.policy.newest
         self._scanner = Scanner()
         self._cells = board.cells
         self._held: memoryview | None = None
@@ -142,12 +143,17 @@ class Engine:
         bool
             Whether there was anything to do.
         """
-        waited = self._idle > 0 and not self.reader.waiting and self._held is None and not self.answers.held_up
-        if (self._answer_first(self._patience()) if waited else self._drain()) | self._next():
-            self._idle = 0
-            return True
-        self._idle += 1
-        return False
+        answers = self.answers
+        if self._held is None and not self.reader.waiting and not answers.held_up:
+            # nothing waits: what comes now is answered at once, unless something newer may have come already
+            if not self._idle and self._newest:
+                busy = self._drain() | self._next()
+            else:
+                busy = self._answer_first(self._patience() if self._idle else 0.0)
+        else:
+            busy = self._drain() | self._next()
+        self._idle = 0 if busy else self._idle + 1
+        return busy
 
     def _patience(self) -> float:
         """How long to wait for the next message; leaves the processor for a part of that time.
@@ -170,46 +176,52 @@ class Engine:
         self.reader.close()
 
     def _answer_first(self, wait: float) -> bool:
-        """Answer a message that the loop has waited for, before it goes into the ring."""
+        """Answer messages before they go into the ring: one where the newest counts, else some of those that wait."""
+        receive, clock, ring, reader = self.source.receive, self.clock, self.ring, self.reader
+        count, most = 0, 1 if self._newest else _AT_ONCE
         try:
-            message = self.source.receive(wait)
+            while count < most:
+                message = receive(wait)
+                if message is None:
+                    break
+                received = clock()
+                if not ring.fits(len(message)):
+                    self._held, self._last = message, received
+                    break
+                count += 1
+                position = self._handle(message, received)
+                place = ring.put(message, received)
+                reader.skip()
+                if position < 0:  # perhaps a series has begun or ended
+                    break
+                self.answers.keep(position, place)
+                wait = 0.0
         except EOFError:
-            self.over = True
-            return False
-        if message is None:
-            return False
-        received = self._arrived()
-        if not self.ring.fits(len(message)):
-            self._held = message
-            return self._drain()
-        self._cells[_RECEIVED] += 1
-        position = self._handle(message, received)
-        place = self.ring.put(message, received)
-        self.reader.take()
-        if position >= 0:
-            self.answers.keep(position, place)
-        return True
+            self.over = count == 0
+        if count:
+            self._arrived(received, count)
+        return count > 0
 
-    def _arrived(self) -> int:
-        """Time of a message that has come."""
-        now = self.clock()
+    def _arrived(self, now: int, count: int) -> None:
+        """Count messages that have come, the last of them at a time."""
+        self._cells[_RECEIVED] += count
         self._period += (min(now - self._last, _SILENT) - self._period) >> 4
         self._last = now
-        return now
 
     def _drain(self) -> bool:
         """Move messages from the source into the ring."""
         receive, put = self.source.receive, self.ring.put
         message = self._held
-        count = 0
+        count, now = 0, self._last
+        most = _AT_ONCE if self._newest or self.answers.held_up else 1
         try:
-            while count < _AT_ONCE:
+            while count < most:
                 if message is None:
                     message = receive(0.0)
                     if message is None:
                         break
-                    self._arrived()
-                if put(message, self._last) < 0:
+                    now = self.clock()
+                if put(message, now) < 0:
                     break
                 message = None
                 count += 1
@@ -217,7 +229,7 @@ class Engine:
             self.over = not self.reader.waiting and not self.answers.held_up
         self._held = message
         if count:
-            self._cells[_RECEIVED] += count
+            self._arrived(now, count)
         return count > 0
 
     def _next(self) -> bool:

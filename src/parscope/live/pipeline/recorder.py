@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ _RECORDED = cell_of("recorded")
 _NAP = 0.001  # s
 _FLUSH = 1.0  # s
 _LOOK_EVERY = 16 << 20  # bytes written between two looks at the disk
+_BALLAST = 16 << 20
 RESERVE = 64 << 20
 """Bytes that are left free on the disk: to complete the files takes some."""
 
@@ -117,6 +119,7 @@ class Recorder:
         self._generation = 0
         self._since = 0
         self._flushed = time.monotonic()
+        self._ballast: Path | None = None
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Record until the ring is finished.
@@ -138,6 +141,7 @@ class Recorder:
                         break
                     time.sleep(_NAP)
         except OSError as error:
+            self._drop_ballast()
             raise OutputError(
                 f"recording has stopped, what was recorded is readable: {error.strerror or error}",
                 "--record",
@@ -145,6 +149,7 @@ class Recorder:
             ) from None
         finally:
             self.finish()
+            self._drop_ballast()
             self.reader.close()
 
     def step(self) -> bool:
@@ -200,6 +205,7 @@ class Recorder:
         stem = self._stem(self._generation, series.number)
         stem.parent.mkdir(parents=True, exist_ok=True)
         self._look(stem, len(message))
+        self._take_ballast(stem.parent)
         several = len(series.channels) > 1
         for name in series.channels:
             own = stem.with_name(f"{stem.name}_{name}") if several else stem
@@ -229,6 +235,19 @@ class Recorder:
                 str(path.parent),
                 "free some space, or choose another disk",
             )
+
+    def _take_ballast(self, folder: Path) -> None:
+        """Hold some of the disk, to be given up when others fill it: a file that cannot be completed cannot be read."""
+        if self._ballast is None and hasattr(os, "posix_fallocate"):
+            self._ballast = folder / f".parscope-ballast-{os.getpid()}"
+            with self._ballast.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _BALLAST)
+
+    def _drop_ballast(self) -> None:
+        """Give up what was held."""
+        if self._ballast is not None:
+            self._ballast.unlink(missing_ok=True)
+            self._ballast = None
 
     def _flush(self) -> None:
         """Bring files to the disk now and then, while nothing else is to be done."""

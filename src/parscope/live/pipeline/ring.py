@@ -8,6 +8,7 @@ are, and are told so.
 
 from __future__ import annotations
 
+import os
 import struct
 
 from parscope.core.errors import InputError, OutputError
@@ -16,6 +17,7 @@ from parscope.live.pipeline.memory import Segment
 _MAGIC = 0x70617273_72696E67
 _START = 4096  # of the data
 _READERS = 8
+_STRIDE = 3  # cells of a reader: what it is, where it is, which process it is in
 _SIZE, _HEAD, _RESERVED, _COUNT, _CLOSED, _LAST, _SLOTS = 1, 2, 3, 4, 5, 6, 16
 _FREE, _LOSSY, _LOSSLESS = 0, 1, 2
 _RECORD = struct.Struct("<4q")
@@ -23,6 +25,11 @@ _PAD = -1  # number of a record that only fills the rest of the ring
 
 SMALLEST = 1 << 16
 """Bytes of the smallest ring."""
+
+
+def _slots() -> range:
+    """First cell of each reader."""
+    return range(_SLOTS, _SLOTS + _STRIDE * _READERS, _STRIDE)
 
 
 def _cells(memory: Segment) -> memoryview:
@@ -82,7 +89,7 @@ class Ring:
         Parameters
         ----------
         size : int
-            Bytes for messages; rounded down to a multiple of 8, and up to `SMALLEST`.
+            Bytes for messages, `SMALLEST` at least.
 
         Returns
         -------
@@ -188,9 +195,7 @@ class Ring:
     def _room(self, end: int) -> bool:
         """Whether the lossless readers leave room up to a position; looks where they are."""
         cell = self._cell
-        behind = [
-            cell[slot + 1] for slot in range(_SLOTS, _SLOTS + 2 * _READERS, 2) if cell[slot] == _LOSSLESS
-        ]  # fmt: skip
+        behind = [cell[slot + 1] for slot in _slots() if cell[slot] == _LOSSLESS]
         self._floor = min(behind, default=self._head)
         self.high_water = max(self.high_water, self._head - self._floor)
         fits = end - self._floor <= self.size
@@ -209,6 +214,18 @@ class Ring:
         """
         self._room(self._head)
         return self.high_water
+
+    def evict(self, process: int) -> None:
+        """Wait no more for the readers of a process that has died; of any process.
+
+        Parameters
+        ----------
+        process : int
+            Its number.
+        """
+        for slot in _slots():
+            if self._cell[slot] != _FREE and self._cell[slot + 2] == process:
+                self._cell[slot] = _FREE
 
     def finish(self) -> None:
         """Tell the readers that nothing will come any more."""
@@ -239,9 +256,7 @@ class Reader:
         Messages that were written over before this reader came to them.
     received : int
         When the last message came, [ns].
-    number : int
-        Of the last message, counted from 0.
-    position : int
+    number, position : int
         Of the last message.
 
     Raises
@@ -264,9 +279,9 @@ class Reader:
 
     def _claim(self, kind: int) -> int:
         """Take a free slot, and stand at the end of what is written."""
-        for slot in range(_SLOTS, _SLOTS + 2 * _READERS, 2):
+        for slot in _slots():
             if self._cell[slot] == _FREE:
-                self._cell[slot + 1] = self._cell[_HEAD]
+                self._cell[slot + 1], self._cell[slot + 2] = self._cell[_HEAD], os.getpid()
                 self._cell[slot] = kind
                 return slot
         raise OutputError(f"has {_READERS} readers already", self._memory.name, "close one of them")
@@ -280,11 +295,6 @@ class Reader:
     def finished(self) -> bool:
         """Whether all is read, and nothing will come any more."""
         return bool(self._cell[_CLOSED]) and not self.waiting
-
-    @property
-    def behind(self) -> int:
-        """Bytes between this reader and the writer."""
-        return int(self._cell[_HEAD] - self._next)
 
     def take(self) -> memoryview | None:
         """Read the next message, and give the last one back.
@@ -313,6 +323,11 @@ class Reader:
         self.position, self.number, self.received = at, number, received
         self._next = at + need
         return self._data[place + 32 : place + 32 + length]
+
+    def skip(self) -> None:
+        """Go to the end of what is written, without counting as overtaken what lies before."""
+        self._next = self._cell[self._slot + 1] = self._cell[_HEAD]
+        self.number = self._cell[_COUNT] - 1
 
     def _record(self, place: int) -> tuple[int, int, int, int]:
         """Head of a record; a filling at the end of the ring may be shorter than that."""

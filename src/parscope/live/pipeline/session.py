@@ -166,6 +166,8 @@ class Session:
             if worker is not None:
                 for what, told in worker.news():
                     self._hear(what, told)
+                if worker.died:
+                    self.ring.evict(worker.process)
                 going |= worker.running
         self._collect()
         if not going and self._loop is not None and self._loop.fault is not None:
@@ -248,9 +250,11 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.fault: ParscopeError | None = None
         self.running = True
+        self.died = False
         self._process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
         self._process.start()
         theirs.close()
+        self.process = self._process.pid or 0
 
     def wait_until_ready(self) -> str:
         """What it says when it is ready."""
@@ -275,7 +279,7 @@ class _Worker:
                     break
         except (EOFError, OSError):
             self._process.join(5)
-            self.running = False
+            self.running, self.died = False, True
             code = self._process.exitcode
             self.fault = ParscopeError(f"a process of the session died (exit code {code})", self._process.name)
             heard.append(("fault", self.fault))

@@ -1,0 +1,101 @@
+"""Sessions as Python starts them: several series, a process that dies, a folder that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parscope.core.errors import OutputError, ParscopeError
+from parscope.io.open import open_frames
+from parscope.live.pipeline.answers import Policy
+from parscope.live.pipeline.memory import folder
+from parscope.live.pipeline.session import Session
+from parscope.live.pipeline.workers import Orders
+from parscope.live.sources.address import Wishes
+from tests.cli.full_disk import files_up_to
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    array = np.random.default_rng(3).poisson(4, (4, 5, 16, 16)).astype(np.uint16)
+    np.save(tmp_path / "scan.npy", array)
+    return tmp_path / "scan.npy", array
+
+
+def ours() -> list[Path]:
+    return list(folder().glob(f"parscope-live-{os.getpid()}-*"))
+
+
+def test_each_series_is_saved_and_recorded(scan: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    path, array = scan
+    told: list[str] = []
+    orders = Orders(
+        f"replay:{path}", ("sum",), Wishes(rate=100, series=2), Policy(), folder=tmp_path / "out", record=True
+    )
+    with Session(orders, told.append) as session:
+        session.run()
+    assert [one.result.head["series"] for one in session.finished] == [1, 2]
+    for one in session.finished:
+        assert one.result.values.ravel().tolist() == array.sum((2, 3)).ravel().tolist()
+        assert one.saved is not None and one.saved.is_dir()
+        assert one.recorded is not None
+        assert np.array_equal(np.asarray(open_frames(one.recorded.masters[0]).data[:]), array)
+    assert (session.faults, told) == ([], [])
+    assert ours() == []
+
+
+def test_a_frame_loop_that_is_killed_is_told(scan: tuple[Path, np.ndarray]) -> None:
+    orders = Orders(f"replay:{scan[0]}", ("sum",), Wishes(rate=1, series=100))
+    with Session(orders) as session:
+        assert session._loop is not None
+        os.kill(session._loop.process, signal.SIGKILL)
+        with pytest.raises(ParscopeError, match=r"a process of the session died \(exit code -9\)"):
+            session.run()
+    assert ours() == []
+
+
+def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).integers(0, 60_000, (40, 10, 32, 32)).astype(np.uint16)
+    np.save(tmp_path / "scan.npy", array)
+    told: list[str] = []
+    orders = Orders(f"replay:{tmp_path / 'scan.npy'}", ("sum",), folder=tmp_path / "out", record=True, buffer=1 << 17)
+    with Session(orders, told.append) as session:
+        assert session._recorder is not None
+        os.kill(session._recorder.process, signal.SIGKILL)
+        session.run()
+    (one,) = session.finished
+    assert one.report.fates["answered"] == 400
+    assert (one.recorded, len(told), len(session.faults)) == (None, 1, 1)
+    assert "died (exit code -9)" in told[0]
+    assert ours() == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(scan: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    orders = Orders(f"replay:{scan[0]}", ("sum",), folder=tmp_path / "file" / "out", record=True)
+    with pytest.raises(OutputError, match="choose another folder"), Session(orders):
+        pass
+    assert ours() == []
+
+
+def test_a_disk_that_takes_no_more_ends_the_recording_alone(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).integers(0, 60_000, (10, 10, 32, 32)).astype(np.uint16)
+    np.save(tmp_path / "scan.npy", array)
+    told: list[str] = []
+    orders = Orders(f"replay:{tmp_path / 'scan.npy'}", ("sum",), folder=tmp_path / "out", record=True)
+    session = Session(orders, told.append)
+    with files_up_to(100_000):
+        session.__enter__()
+    session.run()
+    session.close()
+    (line,) = told
+    assert line.startswith("--record: recording has stopped, what was recorded is readable: ")
+    assert [str(fault) for fault in session.faults] == [line]
+    (one,) = session.finished
+    assert one.report.fates["answered"] == 100
+    assert one.saved is not None
+    assert ours() == []

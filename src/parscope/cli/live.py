@@ -53,7 +53,7 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     v1: Annotated[bool, typer.Option("--v1", help="The detector sends stream V1 (legacy, port 9999).")] = False,
     deadline: Annotated[str, typer.Option(help="Longest time from the arrival of a pattern to its answer.")] = "200us",
     policy: Annotated[
-        str | None, typer.Option(help="all patterns in their order, or newest first if behind \\[all; newest with rules].")
+        str | None, typer.Option(help="all in their order, or newest first if behind \\[all; newest with rules].")
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel to analyse \\[the first].")] = None,
     keep: Annotated[

@@ -52,7 +52,7 @@ def test_a_file_is_replayed_recorded_and_in_the_catalog(array: np.ndarray) -> No
     answer = live("replay:scan.npy", "--analyse", "com,sum", "--record", "out", "--json", "--deadline", "1s")
     assert answer.exit_code == 0, answer.output
     (told,) = json.loads(answer.stdout.splitlines()[-1])
-    assert told["report"]["fates"] == {"waiting": 0, "answered": 48, "skipped": 0, "lost": 0, "damaged": 0}
+    assert told["report"]["fates"] == {"waiting": 0, "answered": 48, "skipped": 0, "lost": 0, "damaged": 0, "filled": 0}
     assert (told["scan_shape"], told["written"]) == ([6, 8], 48)
     assert "48 positions: 48 answered" in answer.stdout
     maps = xr.open_zarr(told["maps"])

@@ -26,7 +26,8 @@ class Report:
     patterns : int
         Scan positions of the series.
     fates : mapping of int
-        How many of them are ``answered``, ``skipped``, ``lost``, ``damaged`` or still ``waiting``.
+        How many of them are ``answered``, ``skipped``, ``lost``, ``damaged`` or still ``waiting``, and how many were
+        passed over and ``filled`` in afterwards for the maps: those are no answers, neither in time nor late.
     deadline_us : float
         Longest time from the arrival of a pattern to its answer, as declared, [us].
     missed : int
@@ -113,6 +114,7 @@ _WORDS = {
     Fate.SKIPPED: "passed over",
     Fate.LOST: "lost",
     Fate.DAMAGED: "damaged",
+    Fate.FILLED: "filled in afterwards",
 }
 
 

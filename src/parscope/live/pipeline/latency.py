@@ -194,4 +194,7 @@ def _above_least(delays: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _said(points: Mapping[str, float], unit: str) -> str:
     """Percentiles in one line."""
-    return ", ".join(f"{name} {value:.3g}" for name, value in points.items()) + f" {unit}"
+    return (
+        ", ".join(f"{name} {value:.0f}" if value >= 1000 else f"{name} {value:.3g}" for name, value in points.items())
+        + f" {unit}"
+    )

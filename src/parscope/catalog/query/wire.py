@@ -156,7 +156,7 @@ def odd(number: float) -> dict[str, str]:
     Parameters
     ----------
     number : float
-        NaN or an infinity, in any unit.
+        NaN or an infinity, [1].
 
     Returns
     -------

@@ -53,7 +53,7 @@ def test_a_frame_loop_that_is_killed_is_told(scan: tuple[Path, np.ndarray]) -> N
     with Session(orders) as session:
         assert session._loop is not None
         os.kill(session._loop.process, signal.SIGKILL)
-        with pytest.raises(ParscopeError, match=r"a process of the session died \(exit code -9\)"):
+        with pytest.raises(ParscopeError, match=r"analysis: its process has died \(exit code -9\)"):
             session.run()
     assert ours() == []
 
@@ -70,8 +70,32 @@ def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path)
     (one,) = session.finished
     assert one.report.fates["answered"] == 400
     assert (one.recorded, len(told), len(session.faults)) == (None, 1, 1)
-    assert "died (exit code -9)" in told[0]
+    assert told[0] == "recorder: its process has died (exit code -9)"
     assert ours() == []
+
+
+def test_what_a_recorder_had_recorded_when_it_was_killed_is_readable(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).poisson(4, (20, 10, 32, 32)).astype(np.uint16)
+    np.save(tmp_path / "scan.npy", array)
+    told: list[str] = []
+    orders = Orders(f"replay:{tmp_path / 'scan.npy'}", ("sum",), Wishes(rate=100), folder=tmp_path / "out", record=True)
+    with Session(orders, told.append) as session:
+        assert session._recorder is not None
+        while session.board.counters["recorded"] < 60:
+            session.turn()
+        os.kill(session._recorder.process, signal.SIGKILL)
+        session.run()
+    (master,) = (tmp_path / "out").glob("*_master.h5")
+    assert told == [
+        "recorder: its process has died (exit code -9)",
+        f"what had been recorded until then is in {master}",
+    ]
+    frames = open_frames(master)
+    stored = np.asarray(frames.data[:]).reshape(-1, 32, 32)
+    there = (stored != 65535).any((1, 2))
+    assert np.array_equal(stored[there], array.reshape(-1, 32, 32)[there])
+    assert len(stored) == 200
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(scan: tuple[Path, np.ndarray], tmp_path: Path) -> None:

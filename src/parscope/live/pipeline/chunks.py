@@ -202,6 +202,7 @@ class ChannelFiles:
             **_filter(self._algorithm),
         )
         data.attrs["image_nr_low"], data.attrs["image_nr_high"] = first + 1, first + count
+        file.flush()  # from now on `rescue` can make it readable, whatever happens
 
     def _write_master(self) -> None:
         """Write what is known before the first pattern: if all goes wrong later, this is there."""

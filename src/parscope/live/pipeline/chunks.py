@@ -231,6 +231,8 @@ class ChannelFiles:
                 if isinstance(told.get(name), str | int | float):
                     detector[kept] = told[name]
             specific = detector["detectorSpecific"]
+            if isinstance(told.get("arm_date"), str):
+                specific["data_collection_date"] = told["arm_date"]
             specific["ntrigger"], specific["nimages"] = np.uint64(rows), np.uint64(columns)
             mask = np.zeros(series.shape, np.uint32) if series.mask is None else series.mask.astype(np.uint32)
             specific.create_dataset("pixel_mask", data=mask, compression="gzip")

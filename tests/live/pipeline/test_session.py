@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from parscope.core.errors import OutputError, ParscopeError
 from parscope.io.open import open_frames
 from parscope.live.pipeline.answers import Policy
-from parscope.live.pipeline.memory import folder
+from parscope.live.pipeline.memory import Segment, folder
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
 from parscope.live.sources.address import Wishes
@@ -95,6 +97,37 @@ def test_what_a_recorder_had_recorded_when_it_was_killed_is_readable(tmp_path: P
     there = (stored != 65535).any((1, 2))
     assert np.array_equal(stored[there], array.reshape(-1, 32, 32)[there])
     assert len(stored) == 200
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from parscope.live.pipeline.session import Session
+from parscope.live.pipeline.workers import Orders
+from parscope.live.sources.address import Wishes
+if __name__ == "__main__":
+    orders = Orders(f"replay:{sys.argv[1]}", ("sum",), Wishes(rate=50, series=1000), folder=Path("out"), record=True)
+    with Session(orders) as session:
+        while session.board.counters["recorded"] < 10:
+            session.turn()
+        print(os.getpid(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_of_a_session_that_is_killed_end_and_its_memory_goes(
+    scan: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "killed.py"), str(scan[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr == ""  # it is at its end when the last process has ended
+    masters = sorted((tmp_path / "out").glob("*_master.h5"))
+    assert masters and all(open_frames(master).scan_shape == (4, 5) for master in masters)
+    with Segment.create(4096):  # whoever is next clears away
+        assert not list(folder().glob(f"parscope-live-{done.stdout.strip()}-*"))
     assert not list((tmp_path / "out").glob(".*"))
 
 

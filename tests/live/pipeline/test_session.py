@@ -50,14 +50,21 @@ def test_each_series_is_saved_and_recorded(scan: tuple[Path, np.ndarray], tmp_pa
     assert ours() == []
 
 
-def test_a_frame_loop_that_is_killed_is_told(scan: tuple[Path, np.ndarray]) -> None:
-    orders = Orders(f"replay:{scan[0]}", ("sum",), Wishes(rate=1, series=100))
+def test_a_frame_loop_that_is_killed_is_told_and_the_recording_is_complete(
+    scan: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    path, array = scan
+    orders = Orders(f"replay:{path}", ("sum",), Wishes(rate=20, series=100), folder=tmp_path / "out", record=True)
     with Session(orders) as session:
         assert session._loop is not None
+        while session.board.counters["recorded"] < 3:
+            session.turn()
         os.kill(session._loop.process, signal.SIGKILL)
         with pytest.raises(ParscopeError, match=r"analysis: its process has died \(exit code -9\)"):
             session.run()
     assert ours() == []
+    stored = np.asarray(open_frames(next((tmp_path / "out").glob("*_master.h5"))).data[:])
+    assert np.array_equal(stored[0, :3], array[0, :3])
 
 
 def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path) -> None:

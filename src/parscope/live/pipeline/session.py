@@ -195,6 +195,8 @@ class Session:
         """Go on without a process that has died."""
         worker.buried = True
         self.ring.evict(worker.process)
+        if worker is self._loop:
+            self.ring.finish()  # the recorder completes its files then
         if worker is self._recorder and self.orders.folder is not None:
             for master in rescue(self.orders.folder, self.orders.name, worker.process):
                 self.tell(f"what had been recorded until then is in {master}")

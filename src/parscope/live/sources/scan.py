@@ -65,12 +65,16 @@ class ScanMessages:
 
     def _row(self, row: int) -> Iterator[NDArray[Any] | None]:
         """Patterns of a row; None for one that cannot be read: it is a hole in the stream."""
-        data = self.frames.data
         try:
-            yield from np.asarray(data[row])
-            return
+            whole = np.asarray(self.frames.data[row])
         except UnreadableError:
-            pass
+            yield from self._one_by_one(row)
+        else:
+            yield from whole
+
+    def _one_by_one(self, row: int) -> Iterator[NDArray[Any] | None]:
+        """Patterns of a row of which some cannot be read."""
+        data = self.frames.data
         for column in range(self.frames.scan_shape[1]):
             try:
                 yield np.asarray(data[row, column])

@@ -128,6 +128,10 @@ def test_nothing_there_is_one_line() -> None:
         (("physics:", "--deadline", "0us"), "is no time above zero"),
         (("physics:", "--policy", "oldest"), "--policy: there is no 'oldest'; choose one of all, newest"),
         (("physics:", "--arm"), "there are no rules"),
+        (
+            ("physics:", "--record", "a", "--out", "b"),
+            "--out: the maps go with the patterns; leave it out, or --record",
+        ),
         (("physics:", "--scan", "64"), "--scan"),
         (("physics:", "--rule", "when nothing: send udp://a:1"), "rule, column 13"),
         (("physics:", "--rule", "when sum.counts > 1: send udp://a:1"), "sum.counts"),

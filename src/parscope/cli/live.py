@@ -80,6 +80,8 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     newest = _choice(policy) == "newest" if policy else ruled is not None
     if ruled is None and (arm or dry_run):
         raise OptionError("there are no rules", "--arm, --dry-run", "give --rule or --rules")
+    if record is not None and out is not None:
+        raise OptionError("the maps go with the patterns", "--out", "leave it out, or --record")
     orders = Orders(
         address="v1" + address.removeprefix("tcp") if v1 else address,
         analyse=tuple(part.strip() for part in _split(analyse)),

@@ -51,10 +51,9 @@ def test_a_file_is_replayed_recorded_and_in_the_catalog(array: np.ndarray) -> No
     np.save("scan.npy", array)
     answer = live("replay:scan.npy", "--analyse", "com,sum", "--record", "out", "--json", "--deadline", "1s")
     assert answer.exit_code == 0, answer.output
-    (told,) = json.loads(answer.stdout.splitlines()[-1])
+    (told,) = json.loads(answer.stdout)
     assert told["report"]["fates"] == {"waiting": 0, "answered": 48, "skipped": 0, "lost": 0, "damaged": 0, "filled": 0}
     assert (told["scan_shape"], told["written"]) == ([6, 8], 48)
-    assert "48 positions: 48 answered" in answer.stdout
     maps = xr.open_zarr(told["maps"])
     assert np.array_equal(maps["sum.counts"], array.sum((2, 3)))
     assert maps["sum.counts"].attrs["units"] == "counts"
@@ -100,6 +99,16 @@ def test_a_wrong_scan_shape_of_a_detector_is_one_line(array: np.ndarray) -> None
     assert our_memory() == []
 
 
+def test_a_series_is_told_on_lines_and_none_on_one(array: np.ndarray) -> None:
+    np.save("scan.npy", array)
+    lines = live("replay:scan.npy", "--analyse", "sum", "--deadline", "1s").stdout.splitlines()
+    assert lines[:2] == ["series 1", "  48 positions: 48 answered"]
+    with Emulator(Scene(array=array)) as detector:
+        answer = live(detector.stream, "--analyse", "sum", "--duration", "1s")
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert answer.stderr.splitlines() == [f"no series of {detector.stream} began meanwhile"]
+
+
 def test_nothing_there_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -119,6 +128,10 @@ def test_nothing_there_is_one_line() -> None:
         (("physics:", "--deadline", "0us"), "is no time above zero"),
         (("physics:", "--policy", "oldest"), "--policy: there is no 'oldest'; choose one of all, newest"),
         (("physics:", "--arm"), "there are no rules"),
+        (
+            ("physics:", "--record", "a", "--out", "b"),
+            "--out: the maps go with the patterns; leave it out, or --record",
+        ),
         (("physics:", "--scan", "64"), "--scan"),
         (("physics:", "--rule", "when nothing: send udp://a:1"), "rule, column 13"),
         (("physics:", "--rule", "when sum.counts > 1: send udp://a:1"), "sum.counts"),

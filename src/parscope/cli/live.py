@@ -65,7 +65,7 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     rate: Annotated[float, typer.Option(min=0, help="Patterns per second of replay and physics; 0: all speed.")] = 0.0,
     buffer: Annotated[int, typer.Option(min=_SMALLEST, max=_LARGEST, help="Memory for messages (MB).")] = 512,
     catalog: CatalogOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reports as one line of JSON.")] = False,
 ) -> None:
     """Analyse a stream pattern by pattern, until it ends or Ctrl-C; report the latency and every hole.
 
@@ -80,6 +80,8 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     newest = _choice(policy) == "newest" if policy else ruled is not None
     if ruled is None and (arm or dry_run):
         raise OptionError("there are no rules", "--arm, --dry-run", "give --rule or --rules")
+    if record is not None and out is not None:
+        raise OptionError("the maps go with the patterns", "--out", "leave it out, or --record")
     orders = Orders(
         address="v1" + address.removeprefix("tcp") if v1 else address,
         analyse=tuple(part.strip() for part in _split(analyse)),
@@ -97,6 +99,11 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     session = _run(orders, limit, port)
     if as_json:
         print(json.dumps([_as_json(one) for one in session.finished]))
+    else:
+        for one in session.finished:
+            _tell(one)
+    if not session.finished and not session.faults:
+        _note(f"no series of {address} began meanwhile")
     if record is not None and session.finished:
         _collect(record, catalog)
     if session.faults:
@@ -159,8 +166,6 @@ def _run(orders: Orders, limit: float | None, port: int | None) -> Session:
             _note(_page(stack, session, port))
         show = stack.enter_context(progress_bar("Waiting for a series", "patterns"))
         session.run(_watch(session, show, limit))
-    for one in session.finished:
-        _tell(one)
     return session
 
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from parscope.cli.errors import say
+
 app = typer.Typer(add_completion=False)
 
 
@@ -37,8 +39,13 @@ def tee(
         with Tee(Address.parse(address), to, host) as made:
             Console(stderr=True).print(Text(f"{address} -> {', '.join(b.address for b in made.branches)}"))
             end = time.monotonic() + duration if duration else float("inf")
+            losing: set[str] = set()
             while not over and time.monotonic() < end:
                 made.pump(0.1)
+                for branch in made.branches:
+                    if branch.dropped and branch.address not in losing:
+                        losing.add(branch.address)
+                        say(f"{branch.address}: nobody takes its messages, or too slowly; they are lost")
             print(f"{made.received} messages")
             for branch in made.branches:
                 print(f"  {branch.address}: {branch.sent} passed on, {branch.dropped} dropped")

@@ -15,6 +15,7 @@ from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.results import Result, dataset, save
+from tests.cli.full_disk import files_up_to
 
 OUTPUTS = (Output("com.y", "px", "centre of mass, y"), Output("bf.counts", "counts", "bright field"))
 PROVENANCE = Provenance("out/x_master.h5", "sampled-sha256:00", "0.1", {"analyse": ["com"]})
@@ -74,4 +75,14 @@ def test_what_is_there_is_not_replaced(board: Board, tmp_path: Path) -> None:
     made = dataset(result, report, PROVENANCE)
     save(tmp_path / "stem", made, [])
     with pytest.raises(OutputError, match="cannot be written"):
-        save(tmp_path / "stem", made, [])
+        save(tmp_path / "stem", made, ["another"])
+    assert (tmp_path / "stem_report.txt").read_text() == "\n"
+
+
+def test_a_full_disk_leaves_nothing_half_written(board: Board, tmp_path: Path) -> None:
+    result = Result.of(board, 2)
+    assert result is not None
+    made = dataset(result, result.report(200_000), PROVENANCE)
+    with files_up_to(100), pytest.raises(OutputError, match="cannot be written"):
+        save(tmp_path / "stem", made, ["x" * 200])
+    assert list(tmp_path.iterdir()) == []

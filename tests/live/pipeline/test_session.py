@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from parscope.core.errors import OutputError, ParscopeError
 from parscope.io.open import open_frames
 from parscope.live.pipeline.answers import Policy
-from parscope.live.pipeline.memory import folder
+from parscope.live.pipeline.memory import Segment, folder
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
 from parscope.live.sources.address import Wishes
@@ -48,14 +50,21 @@ def test_each_series_is_saved_and_recorded(scan: tuple[Path, np.ndarray], tmp_pa
     assert ours() == []
 
 
-def test_a_frame_loop_that_is_killed_is_told(scan: tuple[Path, np.ndarray]) -> None:
-    orders = Orders(f"replay:{scan[0]}", ("sum",), Wishes(rate=1, series=100))
+def test_a_frame_loop_that_is_killed_is_told_and_the_recording_is_complete(
+    scan: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    path, array = scan
+    orders = Orders(f"replay:{path}", ("sum",), Wishes(rate=20, series=100), folder=tmp_path / "out", record=True)
     with Session(orders) as session:
         assert session._loop is not None
+        while session.board.counters["recorded"] < 3:
+            session.turn()
         os.kill(session._loop.process, signal.SIGKILL)
-        with pytest.raises(ParscopeError, match=r"a process of the session died \(exit code -9\)"):
+        with pytest.raises(ParscopeError, match=r"analysis: its process has died \(exit code -9\)"):
             session.run()
     assert ours() == []
+    stored = np.asarray(open_frames(next((tmp_path / "out").glob("*_master.h5"))).data[:])
+    assert np.array_equal(stored[0, :3], array[0, :3])
 
 
 def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path) -> None:
@@ -70,8 +79,63 @@ def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path)
     (one,) = session.finished
     assert one.report.fates["answered"] == 400
     assert (one.recorded, len(told), len(session.faults)) == (None, 1, 1)
-    assert "died (exit code -9)" in told[0]
+    assert told[0] == "recorder: its process has died (exit code -9)"
     assert ours() == []
+
+
+def test_what_a_recorder_had_recorded_when_it_was_killed_is_readable(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).poisson(4, (20, 10, 32, 32)).astype(np.uint16)
+    np.save(tmp_path / "scan.npy", array)
+    told: list[str] = []
+    orders = Orders(f"replay:{tmp_path / 'scan.npy'}", ("sum",), Wishes(rate=100), folder=tmp_path / "out", record=True)
+    with Session(orders, told.append) as session:
+        assert session._recorder is not None
+        while session.board.counters["recorded"] < 60:
+            session.turn()
+        os.kill(session._recorder.process, signal.SIGKILL)
+        session.run()
+    (master,) = (tmp_path / "out").glob("*_master.h5")
+    assert told == [
+        "recorder: its process has died (exit code -9)",
+        f"what had been recorded until then is in {master}",
+    ]
+    frames = open_frames(master)
+    stored = np.asarray(frames.data[:]).reshape(-1, 32, 32)
+    there = (stored != 65535).any((1, 2))
+    assert np.array_equal(stored[there], array.reshape(-1, 32, 32)[there])
+    assert len(stored) == 200
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from parscope.live.pipeline.session import Session
+from parscope.live.pipeline.workers import Orders
+from parscope.live.sources.address import Wishes
+if __name__ == "__main__":
+    orders = Orders(f"replay:{sys.argv[1]}", ("sum",), Wishes(rate=50, series=1000), folder=Path("out"), record=True)
+    with Session(orders) as session:
+        while session.board.counters["recorded"] < 10:
+            session.turn()
+        print(os.getpid(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_of_a_session_that_is_killed_end_and_its_memory_goes(
+    scan: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "killed.py"), str(scan[0])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr == ""  # it is at its end when the last process has ended
+    masters = sorted((tmp_path / "out").glob("*_master.h5"))
+    assert masters and all(open_frames(master).scan_shape == (4, 5) for master in masters)
+    with Segment.create(4096):  # whoever is next clears away
+        assert not list(folder().glob(f"parscope-live-{done.stdout.strip()}-*"))
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(scan: tuple[Path, np.ndarray], tmp_path: Path) -> None:

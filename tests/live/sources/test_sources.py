@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 import zmq
 
 from parscope.core.contracts import Source
-from parscope.core.errors import InputError, OptionError
+from parscope.core.errors import InputError, OptionError, UnreadableError
+from parscope.core.frames import Frames
 from parscope.core.registry import load, names
 from parscope.core.stream import Series
 from parscope.live.sources.address import Wishes, make_source
+from parscope.live.sources.scan import ScanMessages
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.messages import appendix, decode, read_start
@@ -27,7 +30,7 @@ ADDRESSES = {
 }
 
 
-def drained(source: Source) -> list[bytes]:
+def drained(source: Source | ScanMessages) -> list[bytes]:
     got = []
     try:
         while True:
@@ -63,6 +66,28 @@ def test_a_file_is_replayed_with_mask_and_scan_shape(tmp_path: Path) -> None:
         assert [image["image_id"] for image in images] == list(range(6))
         assert np.array_equal([image["data"]["threshold_1"] for image in images], scan.reshape(6, 16, 20))
         assert decode(part[-1])["type"] == "end"
+
+
+class Torn:
+    """A scan of which one pattern cannot be read."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, key: object) -> np.ndarray:
+        if key in (1, (1, 2)):
+            raise UnreadableError("cannot be read", "scan")
+        return self.array[key]
+
+
+def test_patterns_that_are_not_there_are_holes_of_a_replay() -> None:
+    array = np.random.default_rng(1).poisson(4, (2, 3, 8, 8)).astype(np.uint8)
+    array[0, 1] = 255
+    messages = ScanMessages(replace(Frames.from_array(array), data=Torn(array)), 0.0)
+    told = [decode(message) for message in drained(messages)]
+    got = {one["image_id"]: one["data"]["threshold_1"] for one in told if one["type"] == "image"}
+    assert list(got) == [0, 2, 3, 4]
+    assert all(np.array_equal(data, array.reshape(-1, 8, 8)[number]) for number, data in got.items())
 
 
 def test_a_rate_is_kept(tmp_path: Path) -> None:

@@ -202,6 +202,7 @@ class ChannelFiles:
             **_filter(self._algorithm),
         )
         data.attrs["image_nr_low"], data.attrs["image_nr_high"] = first + 1, first + count
+        file.flush()  # from now on `rescue` can make it readable, whatever happens
 
     def _write_master(self) -> None:
         """Write what is known before the first pattern: if all goes wrong later, this is there."""
@@ -230,6 +231,8 @@ class ChannelFiles:
                 if isinstance(told.get(name), str | int | float):
                     detector[kept] = told[name]
             specific = detector["detectorSpecific"]
+            if isinstance(told.get("arm_date"), str):
+                specific["data_collection_date"] = told["arm_date"]
             specific["ntrigger"], specific["nimages"] = np.uint64(rows), np.uint64(columns)
             mask = np.zeros(series.shape, np.uint32) if series.mask is None else series.mask.astype(np.uint32)
             specific.create_dataset("pixel_mask", data=mask, compression="gzip")

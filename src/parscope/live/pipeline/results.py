@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,14 +157,19 @@ def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:
     Raises
     ------
     OutputError
-        If it cannot be written.
+        If it cannot be written; nothing is left of it then.
     """
     path = stem.with_name(f"{stem.name}_live.zarr")
+    report = stem.with_name(f"{stem.name}_report.txt")
+    if path.exists():
+        raise OutputError("cannot be written (it exists)", str(path), "choose another folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stem.with_name(f"{stem.name}_report.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         made.to_zarr(path, mode="w-", zarr_format=2, consolidated=True)
+        report.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
+        report.unlink(missing_ok=True)
         raise OutputError(
             f"cannot be written ({error.strerror or error})", str(path), "free some space, or choose another disk"
         ) from error

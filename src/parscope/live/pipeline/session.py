@@ -22,6 +22,7 @@ from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.latency import Report
 from parscope.live.pipeline.realtime import ONE_THREAD
 from parscope.live.pipeline.recorder import Recorded, stem_of
+from parscope.live.pipeline.rescue import rescue
 from parscope.live.pipeline.results import Result, dataset, save
 from parscope.live.pipeline.ring import Ring
 from parscope.live.pipeline.workers import Orders, answer, record
@@ -116,9 +117,9 @@ class Session:
                 if self.orders.folder is not None:
                     writable(self.orders.folder)
                 if self.orders.record:
-                    self._recorder = _Worker(record, (self.orders, names))
+                    self._recorder = _Worker("recorder", record, (self.orders, names))
                     self._recorder.wait_until_ready()
-                self._loop = _Worker(answer, (self.orders, names, theirs))
+                self._loop = _Worker("analysis", answer, (self.orders, names, theirs))
                 theirs.close()
                 self.standing = self._loop.wait_until_ready()
         except BaseException:
@@ -167,8 +168,8 @@ class Session:
             if worker is not None:
                 for what, told in worker.news():
                     self._hear(what, told)
-                if worker.died:
-                    self.ring.evict(worker.process)
+                if worker.died and not worker.buried:
+                    self._bury(worker)
                 going |= worker.running
         self._collect()
         if not going and self._loop is not None and self._loop.fault is not None:
@@ -189,6 +190,16 @@ class Session:
         self._loop = self._recorder = None
         self.ring.close()
         self.board.close()
+
+    def _bury(self, worker: _Worker) -> None:
+        """Go on without a process that has died."""
+        worker.buried = True
+        self.ring.evict(worker.process)
+        if worker is self._loop:
+            self.ring.finish()  # the recorder completes its files then
+        if worker is self._recorder and self.orders.folder is not None:
+            for master in rescue(self.orders.folder, self.orders.name, worker.process):
+                self.tell(f"what had been recorded until then is in {master}")
 
     def _hear(self, what: str, told: Any) -> None:
         """Deal with one piece of news."""
@@ -245,14 +256,14 @@ class Session:
 class _Worker:
     """A process with a pipe to it."""
 
-    def __init__(self, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    def __init__(self, name: str, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         context = mp.get_context("spawn")
         self.pipe: Connection
         self.pipe, theirs = context.Pipe()
         self.fault: ParscopeError | None = None
         self.running = True
-        self.died = False
-        self._process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
+        self.died = self.buried = False
+        self._process = context.Process(target=work, args=(*arguments, theirs), name=name, daemon=True)
         self._process.start()
         theirs.close()
         self.process = self._process.pid or 0
@@ -282,7 +293,7 @@ class _Worker:
             self._process.join(5)
             self.running, self.died = False, True
             code = self._process.exitcode
-            self.fault = ParscopeError(f"a process of the session died (exit code {code})", self._process.name)
+            self.fault = ParscopeError(f"its process has died (exit code {code})", self._process.name)
             heard.append(("fault", self.fault))
         return heard
 

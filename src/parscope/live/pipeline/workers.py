@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.rules.file import RuleSet, act
 from parscope.live.sources.address import Wishes, make_source
+
+_ORPHANED = 5.0  # s without a session and without messages after which the recorder ends by itself
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,9 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
     ring, board = Ring.attach(names[0]), Board.attach(names[1])
     try:
         _answer(orders, (ring, board), desk, pipe)
-        pipe.send(("done", ""))
+        _say(pipe, "done", "")
     except ParscopeError as error:
-        pipe.send(("fault", error))
+        _say(pipe, "fault", error)
     finally:
         ring.finish()
 
@@ -112,14 +116,21 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
             actuator.arm()
 
         def tell(line: str) -> None:
-            pipe.send(("note", line))
+            _say(pipe, "note", line)
 
         engine = Engine.of(source, ring, board, analyser, orders.policy, actuator, tell=tell)
         if watchdog is not None:
             watchdog.start()
         standing = take(orders.core).sentence if orders.policy.busy else ""
         pipe.send(("ready", standing))
-        engine.run(Commands(desk, actuator).look)
+        look, session = Commands(desk, actuator).look, os.getppid()
+
+        def between() -> None:
+            look()
+            if os.getppid() != session:
+                board.stop()  # the session was killed: nobody else can end this
+
+        engine.run(between)
     finally:
         release()
         if watchdog is not None:
@@ -145,17 +156,20 @@ def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:
     folder = orders.folder
     if folder is None:
         return
-    told = 0
+    told, session, orphaned = 0, os.getppid(), 0.0
 
     def stem(generation: int, series: int) -> Path:
         return stem_of(folder, orders.name, generation, series)
 
     def relay() -> bool:
-        nonlocal told
+        nonlocal told, orphaned
         for done in recorder.done[told:]:
-            pipe.send(("recorded", done))
+            _say(pipe, "recorded", done)
         told = len(recorder.done)
-        return False
+        if os.getppid() == session:
+            return False
+        orphaned = orphaned or time.monotonic()
+        return time.monotonic() - orphaned > _ORPHANED
 
     recorder = Recorder(Reader(names[0], lossless=True), stem, orders.policy.scan, Board.attach(names[1]))
     pipe.send(("ready", ""))
@@ -165,7 +179,13 @@ def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:
     except ParscopeError as error:
         fault = error
     relay()
-    pipe.send(("done", "") if fault is None else ("fault", fault))
+    _say(pipe, *(("done", "") if fault is None else ("fault", fault)))
+
+
+def _say(pipe: Connection, what: str, told: Any) -> None:
+    """Tell the session something, if it still is there."""
+    with contextlib.suppress(OSError):
+        pipe.send((what, told))
 
 
 def _leave_signals() -> None:

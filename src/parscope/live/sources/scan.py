@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from parscope.core.errors import InputError
+from parscope.core.errors import InputError, UnreadableError
 from parscope.core.frames import Frames
 from parscope.core.stream import Series
 from parscope.live.wire.encode import end_message, image_message, start_message
@@ -17,7 +19,7 @@ _CHANNEL = "threshold_1"
 
 
 class ScanMessages:
-    """Messages of a scan, at the time when they are due.
+    """Messages of a scan, at the time when they are due; what cannot be read, or was never recorded, is left out.
 
     Parameters
     ----------
@@ -54,11 +56,30 @@ class ScanMessages:
             yield 0, start_message(series, {"scan_shape": [rows, columns]})
             image = 0
             for row in range(rows):
-                for pattern in np.asarray(frames.data[row]):
+                for pattern in self._row(row):
                     times = round(image * period), round((image + 1) * period)
-                    yield times[1], image_message(series, image, {_CHANNEL: pattern}, times)
+                    if pattern is not None and not _unrecorded(pattern):
+                        yield times[1], image_message(series, image, {_CHANNEL: pattern}, times)
                     image += 1
             yield round(image * period), end_message(series)
+
+    def _row(self, row: int) -> Iterator[NDArray[Any] | None]:
+        """Patterns of a row; None for one that cannot be read: it is a hole in the stream."""
+        try:
+            whole = np.asarray(self.frames.data[row])
+        except UnreadableError:
+            yield from self._one_by_one(row)
+        else:
+            yield from whole
+
+    def _one_by_one(self, row: int) -> Iterator[NDArray[Any] | None]:
+        """Patterns of a row of which some cannot be read."""
+        data = self.frames.data
+        for column in range(self.frames.scan_shape[1]):
+            try:
+                yield np.asarray(data[row, column])
+            except UnreadableError:
+                yield None
 
     def receive(self, wait: float) -> memoryview | None:
         """Take the next message; see `parscope.core.contracts.Source.receive`."""
@@ -75,3 +96,9 @@ class ScanMessages:
             time.sleep(left)
         self._next = None
         return memoryview(message)
+
+
+def _unrecorded(pattern: NDArray[Any]) -> bool:
+    """Whether all pixels have the value of one that was not read: so a recording gives back what did not come."""
+    top = np.iinfo(pattern.dtype).max
+    return bool(pattern[0, 0] == top and pattern[-1, -1] == top and (pattern == top).all())

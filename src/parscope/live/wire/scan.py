@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.live.wire import _cbor, _table
-from parscope.live.wire._walk import walk
+from parscope.live.wire._walk import walk, walk_run
 from parscope.live.wire.errors import MessageError
 
 Buffer = bytes | bytearray | memoryview
@@ -197,6 +197,36 @@ class Scanner:
                 self._place()
         head.channels = self._payloads
         return head
+
+    def scan_run(
+        self, data: NDArray[np.uint8], spans: NDArray[np.int64], channel: int, heads: NDArray[np.int64]
+    ) -> int:
+        """Read the heads of several messages at once, as far as they are images like the one that was read last.
+
+        Parameters
+        ----------
+        data : ndarray of uint8, shape (m,)
+            Memory that holds them all.
+        spans : ndarray of int64, shape (n, 2)
+            Where each begins, and its length.
+        channel : int
+            Number of the channel that is wanted, of those that the last `Head` told.
+        heads : ndarray of int64, shape (n, 9)
+            Takes a line each: kind, series, image, begin and end of the exposure, time of sending, number of channels
+            (as in `Head`, -1 for what is not there), first byte of the samples in `data`, and their length.
+
+        Returns
+        -------
+        int
+            How many are such; the first one that is not is for `scan` to read.
+        """
+        count = len(self._payloads)
+        if channel >= count:
+            return 0
+        done = int(walk_run(data, spans, self._table, (count, channel), heads))
+        if done < len(spans):
+            self._payloads = ()  # the table was compared with a message of another kind
+        return done
 
     def _place(self) -> None:
         """Say of every channel where it is."""

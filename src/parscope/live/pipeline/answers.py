@@ -15,6 +15,7 @@ from parscope.live.pipeline.board import STAMPS, Board, cell_of
 from parscope.live.pipeline.course import Course
 from parscope.live.pipeline.ring import Reader
 from parscope.live.pipeline.series import Analyser, channel_of, detector_of, head_of, scan_shape_of
+from parscope.live.pipeline.stretch import Place, Stretch
 from parscope.live.pipeline.workshop import Workshop
 from parscope.live.rules.actuator import Actuator
 from parscope.live.wire.decompress import Decompressor
@@ -115,6 +116,7 @@ class Answers:
         self._shown = -_SHOWN_EVERY
         self._ready = False
         self._faults = 0
+        self._stretch: Stretch | None = None
         self._out: NDArray[np.float64] = np.full(len(analyser.outputs), np.nan)
 
     @property
@@ -142,16 +144,35 @@ class Answers:
         self._channel = channel_of(series, self.policy.channel)
         self._name = series.channels[self._channel]
         bank = self.board.begin(head_of(series, self._channel), shape)
+        self._bank = bank
         self._memory, self._values, self._fates = bank.memory, bank.values, bank.fates
         _, self._stamps_at, self._places_at, _ = bank.offsets
         self._number, self._faults = series.number, 0
         self._decode = Decompressor(series.shape, series.dtype).decode
+        self._frames = series.shape, series.dtype
+        self._stretch = None
         self._workshop.begin(detector_of(series, shape))
         self._set()
         if self.actuator is not None:
             self.actuator.begin(series.number, shape)
         self.course = Course(bank, self._cells)
         self._cells[_SERIES] += 1
+
+    def stretch(self) -> Stretch | None:
+        """What answers images that come one after the other without a gap; see `parscope.live.pipeline.bulk.Bulk`.
+
+        Returns
+        -------
+        Stretch, optional
+            None where every pattern is dealt with by itself: rules act upon it, a newer one may take its place, or its
+            analysis is not ready.
+        """
+        if self._stretch is None and self._ready and self.course is not None and self.actuator is None:
+            analysis = self._workshop.analysis
+            if analysis is not None and not self._newest:
+                place = Place(self._number, self._channel, self._name)
+                self._stretch = Stretch(self.course, self._bank, place, analysis, self._frames, self.policy.deadline)
+        return self._stretch
 
     def image(self, message: memoryview, head: Head, received: int) -> int:
         """Answer a pattern, or say what became of it.
@@ -223,8 +244,22 @@ class Answers:
         cells[_ANSWERED] += 1
         if (emitted or decided) - received > self.policy.deadline:
             cells[_MISSED] += 1
-        if decided - self._shown > _SHOWN_EVERY:
-            self._shown = decided
+        self.show(frame, position, decided)
+
+    def show(self, frame: NDArray[Any], position: int, now: int) -> None:
+        """Let everybody see a pattern, if it is time for another one.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (q_y, q_x)
+            Counts.
+        position : int
+            Scan position.
+        now : int
+            Time of this machine, [ns].
+        """
+        if now - self._shown > _SHOWN_EVERY:
+            self._shown = now
             self.board.show(frame, position)
 
     def _payload(self, head: Head) -> Payload:
@@ -338,6 +373,6 @@ class Answers:
         self.pump()
         if ended:
             self.course.finish()
-        self.course = None
+        self.course = self._stretch = None
         self.finished += 1
         self._cells[_FINISHED] = self.board.generation

@@ -8,6 +8,8 @@ are, and are told so.
 
 from __future__ import annotations
 
+import numpy as np
+
 from parscope.core.errors import OutputError
 from parscope.live.pipeline.memory import Segment
 from parscope.live.pipeline.ring_layout import (
@@ -27,6 +29,7 @@ from parscope.live.pipeline.ring_layout import (
     slots,
 )
 from parscope.live.pipeline.ring_reader import Reader as Reader
+from parscope.live.pipeline.runs import Bytes, Table, room, store
 
 SMALLEST = 1 << 16
 """Bytes of the smallest ring."""
@@ -68,6 +71,7 @@ class Ring:
         self._memory, self.name = memory, memory.name
         self._cell = cells_of(memory)
         self._data = memory.buffer[START:]
+        self._bytes: Bytes = np.frombuffer(self._data, np.uint8)
         self.size = self._cell[SIZE]
         self._head, self._number = self._cell[HEAD], self._cell[COUNT]
         self._floor = self._head
@@ -163,6 +167,41 @@ class Ring:
         cell[COUNT] = self._number
         return head
 
+    def put_run(self, data: Bytes, run: Table, received: int) -> int:
+        """Append several messages, as many as find room before the end of the memory, without waiting.
+
+        Parameters
+        ----------
+        data : ndarray of uint8, shape (k,)
+            Holds the messages.
+        run : ndarray of int64, shape (n, 2)
+            Where in `data` each begins, and its length.
+        received : int
+            When they came, [ns].
+
+        Returns
+        -------
+        int
+            How many there are now, from the first one on; `put` is for the next one.
+        """
+        head, size = self._head, self.size
+        place = head % size
+        left = size - place
+        count, total = room(run, min(left, self._floor + size - head))
+        if count < len(run) and total < left:
+            self._room(head)  # the readers may have read on since
+            count, total = room(run, min(left, self._floor + size - head))
+        if not count:
+            return 0
+        cell = self._cell
+        cell[RESERVED] = head + total
+        last = store(self._bytes, (place, self._number, received), data, run[:count])
+        self._number += count
+        cell[LAST] = head + last - place
+        self._head = cell[HEAD] = head + total
+        cell[COUNT] = self._number
+        return int(count)
+
     def fits(self, length: int) -> bool:
         """Whether there is room for a message, wherever in the ring it will lie.
 
@@ -229,4 +268,5 @@ class Ring:
             self.finish()
         self._cell = memoryview(b"")
         self._data = memoryview(b"")
+        self._bytes = np.zeros(0, np.uint8)
         self._memory.close()

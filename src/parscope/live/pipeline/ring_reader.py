@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
+
 from parscope.core.errors import OutputError
 from parscope.live.pipeline.memory import Segment
 from parscope.live.pipeline.ring_layout import (
@@ -23,6 +25,7 @@ from parscope.live.pipeline.ring_layout import (
     cells_of,
     slots,
 )
+from parscope.live.pipeline.runs import Bytes, Table, find
 
 
 class Reader:
@@ -43,6 +46,8 @@ class Reader:
         When the last message came, [ns].
     number, position : int
         Of the last message.
+    bytes : ndarray of uint8, shape (m,)
+        Memory of the ring.
 
     Raises
     ------
@@ -56,6 +61,8 @@ class Reader:
         self._memory = Segment(name)
         self._cell = cells_of(self._memory)
         self._data = self._memory.buffer[START:]
+        self.bytes: Bytes = np.frombuffer(self._data, np.uint8)
+        self._words = self.bytes[: len(self.bytes) & -8].view(np.int64)
         self._size = self._cell[SIZE]
         self._slot = self._claim(LOSSLESS if lossless else LOSSY)
         self._next = self.position = self._cell[self._slot + 1]
@@ -70,6 +77,21 @@ class Reader:
                 self._cell[slot] = kind
                 return slot
         raise OutputError(f"has {READERS} readers already", self._memory.name, "close one of them")
+
+    @property
+    def next(self) -> int:
+        """Position after the last message."""
+        return self._next
+
+    @property
+    def behind(self) -> int:
+        """Messages after the last one, for a reader that is not overtaken."""
+        return self._cell[COUNT] - 1 - self.number
+
+    @property
+    def memory(self) -> memoryview:
+        """The same as `bytes`."""
+        return self._data
 
     @property
     def waiting(self) -> bool:
@@ -108,6 +130,41 @@ class Reader:
         self.position, self.number, self.received = at, number, received
         self._next = at + need
         return self._data[place + 32 : place + 32 + length]
+
+    def find_run(self, run: Table, told: Table) -> int:
+        """Look at the messages that come next, as far as they lie one behind the other, without taking them.
+
+        Only for a reader that is not overtaken.
+
+        Parameters
+        ----------
+        run : ndarray of int64, shape (n, 2)
+            Takes where in `bytes` each begins, and its length.
+        told : ndarray of int64, shape (n, 3)
+            Takes where each record begins and ends, from where the first one does, and when it came, [ns].
+
+        Returns
+        -------
+        int
+            How many there are; at most n.
+        """
+        at = self._next
+        place = at % self._size
+        stop = min(place + self._cell[HEAD] - at, self._size)
+        return int(find(self._words, place, stop, run, told))
+
+    def take_run(self, count: int, length: int) -> None:
+        """Take messages that `find_run` found, and give them back.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        length : int
+            Bytes of their records.
+        """
+        self._next = self._cell[self._slot + 1] = self._next + length
+        self.number += count
 
     def skip(self) -> None:
         """Go to the end of what is written, without counting as overtaken what lies before."""
@@ -181,4 +238,6 @@ class Reader:
             self._cell[self._slot] = FREE
         self._cell = memoryview(b"")
         self._data = memoryview(b"")
+        self.bytes = self.bytes[:0]
+        self._words = self._words[:0]
         self._memory.close()

@@ -93,20 +93,27 @@ def find(words: Table, place: int, stop: int, run: Table, told: Table) -> int:
     run : ndarray of int64, shape (n, 2)
         Takes the messages.
     told : ndarray of int64, shape (n, 3)
-        Takes where each record begins and ends, and the time of its arrival, [ns].
+        Takes where each record begins and ends, counted from the first one, and the time of its arrival, [ns].
 
     Returns
     -------
     int
         How many were found.
     """
-    count = 0
+    count, first = 0, place
     while count < run.shape[0] and place + _HEAD <= stop:
         head = place // 8
         if words[head + 1] == _PAD:
             break
         run[count, 0], run[count, 1] = place + _HEAD, words[head + 3]
-        told[count, 0], told[count, 1], told[count, 2] = place, place + words[head], words[head + 2]
+        told[count, 0], told[count, 1], told[count, 2] = place - first, place - first + words[head], words[head + 2]
         place += words[head]
         count += 1
     return count
+
+
+def warm() -> None:
+    """Compile all of this, or load it from disk."""
+    run, words = np.zeros((1, 2), np.int64), np.zeros(8, np.int64)
+    store(words.view(np.uint8), (0, 0, 0), words.view(np.uint8), run)
+    find(words, 0, int(room(run, 0)[1]), run, np.zeros((1, 3), np.int64))

@@ -15,7 +15,7 @@ _LONG = 2
 
 
 @nb.njit(**KERNEL)
-def split(data: NDArray[np.uint8], begin: int, end: int, run: NDArray[np.int64]) -> tuple[int, int]:
+def split(data: NDArray[np.uint8], begin: int, end: int, run: NDArray[np.int64]) -> int:
     """Find whole messages of one part; anything else ends the search.
 
     Parameters
@@ -29,21 +29,21 @@ def split(data: NDArray[np.uint8], begin: int, end: int, run: NDArray[np.int64])
 
     Returns
     -------
-    tuple of int
-        How many were found, and the first byte that belongs to none of them.
+    int
+        How many were found.
     """
     count = 0
     while count < run.shape[0] and end - begin >= 2:
         flags = data[begin]
-        length = np.int64(0)
+        length = 0
         if flags == 0:
             start = begin + 2
-            length = np.int64(data[begin + 1])
+            length = int(data[begin + 1])
         elif flags == _LONG and end - begin >= 9:
             start = begin + 9
             for i in range(1, 9):
                 # of a length beyond 62 bits, something larger than any buffer remains
-                length = min((length << 8) | np.int64(data[begin + i]), np.int64(1) << 54)
+                length = min((length << 8) | int(data[begin + i]), 1 << 54)
         else:
             break
         if length > end - start:
@@ -51,4 +51,4 @@ def split(data: NDArray[np.uint8], begin: int, end: int, run: NDArray[np.int64])
         run[count, 0], run[count, 1] = start, length
         begin = start + length
         count += 1
-    return count, begin
+    return count

@@ -158,6 +158,8 @@ class Scanner:
         self._names = self._table[_table.NAMES :].view(np.uint8).reshape(_table.CHANNELS_AT_MOST, 2, -1)
         self._payloads: tuple[Payload, ...] = ()
         self._head = Head()
+        nothing = np.zeros((0, 2), np.int64)
+        walk_run(self._names.reshape(-1), nothing, self._table, (1, 0), np.zeros((0, _table.LENGTH + 1), np.int64))
         for empty in (b"\xa0", bytearray(b"\xa0")):
             self.scan(empty)  # numba compiles for memory that may be written, and once more for memory that may not
 
@@ -197,6 +199,11 @@ class Scanner:
                 self._place()
         head.channels = self._payloads
         return head
+
+    @property
+    def channels(self) -> tuple[Payload, ...]:
+        """Channels of the last message."""
+        return self._payloads
 
     def scan_run(
         self, data: NDArray[np.uint8], spans: NDArray[np.int64], channel: int, heads: NDArray[np.int64]

@@ -37,7 +37,7 @@ class Stack:
         self._decompressor = Decompressor(shape, dtype)
         self._library = library()
         self.frames = np.zeros((depth, *shape), dtype)
-        self._memory = memoryview(self.frames.reshape(-1).view(np.uint8))
+        self._memory = self.frames.reshape(-1).view(np.uint8).data
         self._size = self.frames[0].nbytes
 
     def fill(self, data: memoryview, payload: Payload, places: NDArray[np.int64]) -> int:

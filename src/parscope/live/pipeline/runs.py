@@ -47,6 +47,13 @@ def room(run: Table, free: int) -> tuple[int, int]:
 
 
 @nb.njit(**KERNEL)
+def _copy(to: Bytes, start: Bytes) -> None:
+    """Copy bytes; a loop like this is what the compiler makes wide, and an assignment of slices is not."""
+    for i in range(to.size):
+        to[i] = start[i]
+
+
+@nb.njit(**KERNEL)
 def store(ring: Bytes, at: tuple[int, int, int], data: Bytes, run: Table) -> int:
     """Write records that have been found to fit.
 
@@ -74,7 +81,7 @@ def store(ring: Bytes, at: tuple[int, int, int], data: Bytes, run: Table) -> int
         need = _HEAD + ((length + 7) & -8)
         head = place // 8
         words[head], words[head + 1], words[head + 2], words[head + 3] = need, number + k, received, length
-        ring[place + _HEAD : place + _HEAD + length] = data[start : start + length]
+        _copy(ring[place + _HEAD : place + _HEAD + length], data[start : start + length])
         last = place
         place += need
     return last

@@ -19,7 +19,7 @@ from parscope.live.wire.stack import Stack
 _KIND, _SERIES, _IMAGE, _EXPOSED, _OFFSET = 0, 1, 2, 4, 7  # columns of heads
 _PATTERN = 2
 _OK = int(Fate.ANSWERED)
-_MEMORY = 1 << 19  # bytes of patterns at once: what a processor keeps near it
+_MEMORY = 1 << 21  # bytes of patterns at once: where they are large, what a processor keeps near it
 MOST = 64
 """Patterns at once, at most."""
 

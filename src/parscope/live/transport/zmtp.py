@@ -18,7 +18,7 @@ from parscope.core.errors import InputError
 from parscope.live.transport.handshake import Address, connect, introduce
 from parscope.live.transport.split import split
 
-_BUFFER = 1 << 20
+_BUFFER = 1 << 21
 _LOW = 1 << 18  # room for a read below which the beginning of a message is moved to the front
 _KERNEL = 8 << 20  # that the system holds for this socket
 _LARGEST = 1 << 30  # of a message: more is damage

@@ -15,12 +15,13 @@ from parscope.live.pipeline.board import STAMPS, Board, cell_of
 from parscope.live.pipeline.course import Course
 from parscope.live.pipeline.ring import Reader
 from parscope.live.pipeline.series import Analyser, channel_of, detector_of, head_of, scan_shape_of
-from parscope.live.pipeline.stretch import Place, Stretch
+from parscope.live.pipeline.stretch import Place, Stretch, stack_for
 from parscope.live.pipeline.workshop import Workshop
 from parscope.live.rules.actuator import Actuator
 from parscope.live.wire.decompress import Decompressor
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.scan import Head, Payload
+from parscope.live.wire.stack import Stack
 
 _ANSWERED, _SKIPPED, _DAMAGED, _STALE, _MISSED, _SERIES, _FINISHED = (
     cell_of(name) for name in ("answered", "skipped", "damaged", "stale", "missed", "series", "finished")
@@ -116,6 +117,7 @@ class Answers:
         self._shown = -_SHOWN_EVERY
         self._ready = False
         self._faults = 0
+        self._stack: Stack | None = None
         self._stretch: Stretch | None = None
         self._out: NDArray[np.float64] = np.full(len(analyser.outputs), np.nan)
 
@@ -149,7 +151,8 @@ class Answers:
         _, self._stamps_at, self._places_at, _ = bank.offsets
         self._number, self._faults = series.number, 0
         self._decode = Decompressor(series.shape, series.dtype).decode
-        self._frames = series.shape, series.dtype
+        if not self._newest and self.actuator is None:
+            self._stack = stack_for(series.shape, series.dtype)
         self._stretch = None
         self._workshop.begin(detector_of(series, shape))
         self._set()
@@ -167,11 +170,11 @@ class Answers:
             None where every pattern is dealt with by itself: rules act upon it, a newer one may take its place, or its
             analysis is not ready.
         """
-        if self._stretch is None and self._ready and self.course is not None and self.actuator is None:
+        if self._stretch is None and self._ready and self.course is not None and self._stack is not None:
             analysis = self._workshop.analysis
-            if analysis is not None and not self._newest:
+            if analysis is not None:
                 place = Place(self._number, self._channel, self._name)
-                self._stretch = Stretch(self.course, self._bank, place, analysis, self._frames, self.policy.deadline)
+                self._stretch = Stretch(self.course, self._bank, place, analysis, self._stack, self.policy.deadline)
         return self._stretch
 
     def image(self, message: memoryview, head: Head, received: int) -> int:

@@ -43,6 +43,24 @@ class Place:
     name: str
 
 
+def stack_for(shape: tuple[int, int], dtype: str) -> Stack:
+    """Room for as many patterns as are answered at once.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Detector pixels (q_y, q_x).
+    dtype : str
+        NumPy name of the sample type.
+
+    Returns
+    -------
+    Stack
+    """
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    return Stack(shape, dtype, max(min(MOST, _MEMORY // size), 1))
+
+
 class Stretch:
     """Answers images of one series; only those whose numbers follow the last one without a gap.
 
@@ -56,8 +74,8 @@ class Stretch:
         What is analysed.
     analysis : Analysis
         Ready.
-    form : tuple
-        Shape (q_y, q_x) and NumPy name of the type of a pattern.
+    stack : Stack
+        Room for the patterns.
     deadline : int
         Longest time from the arrival of a pattern to its answer, [ns].
 
@@ -75,16 +93,14 @@ class Stretch:
         bank: Bank,
         place: Place,
         analysis: Analysis,
-        form: tuple[tuple[int, int], str],
+        stack: Stack,
         deadline: int,
     ) -> None:
-        shape, dtype = form
-        size = shape[0] * shape[1] * np.dtype(dtype).itemsize
-        self.depth = max(min(MOST, _MEMORY // size), 1)
+        self.depth = len(stack.frames)
         self.place, self.missed, self.decided = place, 0, 0
         self._course, self._bank, self._deadline = course, bank, deadline
         self._run_many = analysis.run_many
-        self._stack = Stack(shape, dtype, self.depth)
+        self._stack = stack
         self._out = np.full((self.depth, len(analysis.outputs)), np.nan)
 
     def fits(self, payload: Payload) -> bool:

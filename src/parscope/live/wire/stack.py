@@ -36,7 +36,7 @@ class Stack:
     def __init__(self, shape: tuple[int, int], dtype: str, depth: int) -> None:
         self._decompressor = Decompressor(shape, dtype)
         self._library = library()
-        self.frames = np.zeros((depth, *shape), dtype)
+        self.frames = np.full((depth, *shape), 0, dtype)  # takes the memory now, not when patterns come
         self._memory = self.frames.reshape(-1).view(np.uint8).data
         self._size = self.frames[0].nbytes
 

@@ -104,6 +104,7 @@ ENVIRONMENTS = {
             ("BGlib", "sidpy", "pyUSID", "scipy", "numpy"),
         ),
         Environment("abtem", (("abtem==1.0.11",),), ("abtem", "ase", "numpy")),
+        Environment("libertem-live", (("libertem-live==0.3.0",),), ("libertem-live", "libertem", "libertem-dectris")),
         Environment("tiled", (("tiled[all]==0.2.20",),), ("tiled", "sqlalchemy", "fastapi", "httpx")),
     )
 }

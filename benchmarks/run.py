@@ -14,6 +14,7 @@ TABLES = {
     "strain": "benchmarks.strain.book",
     "spectroscopy": "benchmarks.spectroscopy.book",
     "catalog": "benchmarks.catalog.book",
+    "live": "benchmarks.live.book",
     "networks-spectra": "benchmarks.networks.spectra",
     "networks-strain": "benchmarks.networks.strain",
 }

@@ -45,7 +45,18 @@ def emulating(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str
 
 
 def test_a_client_arms_it_over_http_and_ctrl_c_ends_it() -> None:
-    options = ("--file", "scan.npy", "--scan", "10x10", "--rate", "4000", "--fault", "drop=0.1", "--log", "log.jsonl")
+    options = (
+        "--file",
+        "scan.npy",
+        "--scan",
+        "10x10",
+        "--rate",
+        "4000",
+        "--fault",
+        "drop=0.1",
+        "--log",
+        "new/log.jsonl",
+    )
     with emulating(*options, "--set", "stream/header_detail=all") as (process, at):
         assert set(at) == {"SIMPLON 1.8.0", "stream V2", "stream V1"}
         base = at["SIMPLON 1.8.0"]
@@ -62,7 +73,7 @@ def test_a_client_arms_it_over_http_and_ctrl_c_ends_it() -> None:
             client.await_messages(int(sent[1]) + 2)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
-    head, fault = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
+    head, fault = [json.loads(line) for line in Path("new/log.jsonl").read_text().splitlines()]
     assert (head["event"], head["images"], head["sent"]) == ("series", 100, int(sent[1]))
     assert (fault["fault"], len(fault["images"])) == ("drop", int(sent[3]))
 
@@ -91,7 +102,10 @@ def test_series_may_start_by_themselves_when_a_client_is_there() -> None:
         (["--rate", "-1"], "rate: -1.0 is not within 0 and 1e6 per second"),
         (["--file", "none.h5"], "none.h5: no such file"),
         (["--file", "wave.npy"], "wave.npy: its patterns are float32, not counts"),
-        (["--file", "scan.npy", "--files", "none"], "none: there is no such folder"),
+        (
+            ["--file", "scan.npy", "--files", "scan.npy"],
+            "scan.npy: cannot be written (File exists); choose another folder",
+        ),
         (["--file", "scan.npy", "--set", "detector/colour=red"], "--set: there is no detector/colour"),
         (["--file", "scan.npy", "--set", "detector/nimages=0"], "nimages: 0 is not within 1"),
     ],

@@ -52,7 +52,7 @@ def test_a_file_is_replayed_recorded_and_in_the_catalog(array: np.ndarray) -> No
     answer = live("replay:scan.npy", "--analyse", "com,sum", "--record", "out", "--json", "--deadline", "1s")
     assert answer.exit_code == 0, answer.output
     (told,) = json.loads(answer.stdout.splitlines()[-1])
-    assert told["report"]["fates"] == {"waiting": 0, "answered": 48, "skipped": 0, "lost": 0, "damaged": 0}
+    assert told["report"]["fates"] == {"waiting": 0, "answered": 48, "skipped": 0, "lost": 0, "damaged": 0, "filled": 0}
     assert (told["scan_shape"], told["written"]) == ([6, 8], 48)
     assert "48 positions: 48 answered" in answer.stdout
     maps = xr.open_zarr(told["maps"])
@@ -70,7 +70,7 @@ def test_a_file_is_replayed_recorded_and_in_the_catalog(array: np.ndarray) -> No
 def test_ctrl_c_ends_a_session_kindly_and_rules_are_journalled(array: np.ndarray) -> None:
     scene = Scene(array=array, scan=(60, 80))
     with Emulator(scene, rate=2000) as detector:
-        command = [*COMMAND, "live", detector.stream, "--analyse", "sum", "--out", "out", "--json"]
+        command = [*COMMAND, "live", detector.stream, "--analyse", "sum", "--out", "new/out", "--json"]
         command += ["--rule", "when sum.counts > 1 every 1 s: send udp://127.0.0.1:9", "--dry-run"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             detector.wait_for_clients()
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_a_session_kindly_and_rules_are_journalled(array: np.ndarray
     assert fates["answered"] >= 1
     assert sum(fates.values()) == 4800
     assert (told["written"], told["recorded"]) == (None, None)
-    lines = [json.loads(line) for line in next(Path("out").glob("*_decisions.jsonl")).read_text().splitlines()]
+    lines = [json.loads(line) for line in next(Path("new/out").glob("*_decisions.jsonl")).read_text().splitlines()]
     assert {"rules", "series", "decision"} <= {line["t"] for line in lines}
     assert not any(line.get("emitted") for line in lines)
 

@@ -108,6 +108,13 @@ class Scene:
             self.count(name, int(number))
         self.board.show(pattern(last - 1, n - 1), last * n - 1)
 
+    def fill(self, y: int, x: int) -> None:
+        """A position that was passed over is analysed afterwards."""
+        place = y * self.scan[1] + x
+        self.bank.values[place] = self.values[y, x]
+        self.bank.fate[place] = Fate.FILLED
+        self.count("filled", 1)
+
     def count(self, name: str, number: int) -> None:
         """A counter goes up."""
         self.board.cells[cell_of(name)] += number

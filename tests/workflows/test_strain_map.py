@@ -49,6 +49,21 @@ def test_vacuum_has_no_value_and_a_second_lattice_is_told() -> None:
     assert np.isnan(result.e_xx.values[status != Status.OK]).all()
 
 
+def test_what_was_never_recorded_has_no_value_and_changes_no_other() -> None:
+    simulation = simulate(ScanDesign(scan=(12, 12), electrons=3000.0).sized((64, 64)))
+    patterns = np.minimum(simulation.rows(0, 12), 254).astype(np.uint8)
+    holed = patterns.copy()
+    holes = np.random.default_rng(2).random((12, 12)) < 0.2
+    holed[holes] = 255
+    result = map_strain(Frames.from_array(holed))
+    assert (result.status.values[holes] == Status.UNREADABLE).all()
+    assert (result.status.values[~holes] == Status.OK).mean() > 0.95
+    assert np.isnan(result.e_xx.values[holes]).all()
+    whole = map_strain(Frames.from_array(patterns))
+    both = ~holes & (whole.status.values == Status.OK) & (result.status.values == Status.OK)
+    assert np.abs((result.e_xx - whole.e_xx).values[both]).std() < float(np.nanmedian(whole.e_xx_std))
+
+
 def readout(counts: Any) -> Any:
     return 30.0 * counts + np.random.default_rng(3).normal(500.0, 20.0, counts.shape)
 

@@ -49,13 +49,13 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     low_latency: Annotated[
         bool, typer.Option("--low-latency", help="Never sleep, one core, real-time priority if permitted.")
     ] = False,
-    core: Annotated[int | None, typer.Option(help="The core for --low-latency [the last one].")] = None,
+    core: Annotated[int | None, typer.Option(help="The core for --low-latency \\[the last one].")] = None,
     v1: Annotated[bool, typer.Option("--v1", help="The detector sends stream V1 (legacy, port 9999).")] = False,
     deadline: Annotated[str, typer.Option(help="Longest time from the arrival of a pattern to its answer.")] = "200us",
     policy: Annotated[
-        str | None, typer.Option(help="all patterns in order, or newest first if behind [newest with rules].")
+        str | None, typer.Option(help="all in their order, or newest first if behind \\[all; newest with rules].")
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Channel to analyse [the first].")] = None,
+    channel: Annotated[str | None, typer.Option(help="Channel to analyse \\[the first].")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Use lattice and disks of the first series for all that follow.")
     ] = False,

@@ -123,7 +123,7 @@ def run(scan: Path, output: Path, file_options: dict[str, Any], settings: dict[s
     from parscope.workflows.strain import map_strain
 
     frames = open_frames(scan, **file_options)
-    if "scan_shape_guessed" in frames.metadata:
+    if frames.metadata.get("scan_shape_guessed"):
         typer.echo(f"{scan}: scan shape {frames.scan_shape} is a guess; give --scan-shape if it is wrong", err=True)
     with progress_bar("set-up") as show:
         return map_strain(frames, output, progress=show, **settings)

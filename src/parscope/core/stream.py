@@ -63,6 +63,7 @@ class Fate(IntEnum):
     SKIPPED = 2
     LOST = 3
     DAMAGED = 4
+    FILLED = 5
 
     @property
     def sentence(self) -> str:
@@ -76,4 +77,5 @@ _SENTENCES = {
     Fate.SKIPPED: "came, and was passed over because the analysis was behind",
     Fate.LOST: "never came: a hole in the numbers of the images",
     Fate.DAMAGED: "came damaged and was not analysed",
+    Fate.FILLED: "passed over by the rules, and analysed afterwards for the maps",
 }

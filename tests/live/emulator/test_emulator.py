@@ -14,7 +14,7 @@ import pytest
 import zmq
 from numpy.typing import NDArray
 
-from parscope.core.errors import InputError, OptionError
+from parscope.core.errors import InputError, OptionError, OutputError
 from parscope.live.emulator import Emulator, Faults, Scene
 from parscope.live.wire.messages import appendix, decode, read_start
 from parscope.live.wire.v1 import translate
@@ -212,7 +212,8 @@ def test_what_cannot_start_says_why(scene: Scene, tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="float64, not counts"), Emulator(Scene(array=np.ones((2, 2, 4, 4)))):
         pass
-    with pytest.raises(OptionError, match="there is no such folder"), Emulator(scene, files=tmp_path / "none"):
+    (tmp_path / "taken").touch()
+    with pytest.raises(OutputError, match="taken: cannot be written"), Emulator(scene, files=tmp_path / "taken"):
         pass
     with Emulator(scene) as first:
         taken = first.facts.ports[0]

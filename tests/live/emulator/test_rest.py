@@ -216,6 +216,7 @@ def test_a_series_may_be_stopped(remote: Remote, emulator: tuple[Emulator, Clien
     remote.await_state("acquire")
     answer = remote.put("detector/api/1.8.0/config/nimages", 1)
     assert (answer.status_code, "not possible in state acquire" in answer.text) == (400, True)
+    assert remote.put("stream/api/1.8.0/config/mode", "enabled").status_code == 200
     while not any(m["type"] == "image" for m in series(client, number)):
         client.await_messages(len(client.parts) + 1)
     assert remote.order(command) == {"sequence id": number}

@@ -82,13 +82,14 @@ class Bench:
         self.clock = options.pop("clock", None) or Clock()
         analyse = options.pop("analyse", ("com", "sum"))
         room = options.pop("room", 1 << 20)
+        actuator = options.pop("actuator", None)
         policy = Policy(**{"scan": (3, 4), "deadline": 10**15, **options})  # type: ignore[arg-type]
         analyser = analyser_of(analyse)  # type: ignore[arg-type]
         self.told: list[str] = []
         self.ring = Ring.create(room)  # type: ignore[arg-type]
         self.board = Board.create(64, analyser.outputs, (32, 32))
         source = Script(messages)
-        self.engine = Engine.of(source, self.ring, self.board, analyser, policy, None, self.clock, self.told.append)
+        self.engine = Engine.of(source, self.ring, self.board, analyser, policy, actuator, self.clock, self.told.append)
         source.settled = lambda: not self.engine.answers.held_up and not self.engine.reader.waiting
 
     def run(self) -> Bench:

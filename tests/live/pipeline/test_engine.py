@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from parscope.core.errors import OptionError, ShapeError
 from parscope.core.stream import Fate
+from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.latency import report_of
 from parscope.live.pipeline.ring import SMALLEST, Reader
+from parscope.live.rules.file import RuleSet, act
+from parscope.live.rules.journal import read
 from parscope.live.wire.encode import end_message, image_message, start_message
 
 from .conftest import SHAPE, Clock, Make, image, pattern, series, whole
@@ -108,11 +113,87 @@ def test_as_many_series_as_were_wanted(bench: Make) -> None:
 
 def test_newest_first_passes_over_what_is_behind_and_never_the_last(bench: Make) -> None:
     made = bench(whole(series()), newest=True).run()
-    counted = made.counted()
-    assert counted["skipped"] + counted["answered"] == 12
-    assert made.board.bank.fate.tolist() == [Fate.SKIPPED] * 11 + [Fate.ANSWERED]
-    assert np.array_equal(made.board.bank.values[11], truth(12)[11])
-    assert np.isnan(made.board.bank.values[:11]).all()
+    assert made.counted() == {"received": 14, "skipped": 11, "answered": 1, "series": 1, "filled": 11}
+    assert made.board.bank.fate.tolist() == [Fate.FILLED] * 11 + [Fate.ANSWERED]
+    assert np.array_equal(made.board.bank.values, truth(12))
+    report = report_of(made.board.bank.stamps, made.board.bank.fate, 10**15)
+    assert (report.fates["answered"], report.missed, report.in_time) == (1, 0, 1 / 12)
+    assert report.lines()[0] == "12 positions: 1 answered, 11 filled in afterwards"
+
+
+def test_rules_do_not_see_what_is_filled_in(bench: Make, tmp_path: Path) -> None:
+    rules = RuleSet.of_texts(["when sum.counts > 0: send udp://127.0.0.1:9"])
+    actuator = act(rules, analyser_of(["com", "sum"]).outputs, tmp_path / "journal.jsonl", dry=True)
+    made = bench(whole(series()), newest=True, actuator=actuator).run()
+    actuator.close()
+    decided = [line["position"] for line in read(tmp_path / "journal.jsonl") if line["t"] == "decision"]
+    assert decided == [11]
+    assert made.counted()["filled"] == 11
+
+
+def test_a_break_of_the_stream_is_used_to_fill_in(bench: Make) -> None:
+    first, rest = whole(series())[:7], whole(series())[7:]
+    made = bench([*first, *[None] * 40, *rest], newest=True, clock=Clock(2_000_000))
+    while None in made.engine.source.messages:
+        made.engine.turn()
+    assert made.board.bank.fate.tolist() == [Fate.FILLED] * 5 + [Fate.ANSWERED] + [Fate.WAITING] * 6
+    assert np.array_equal(made.board.bank.values[:6], truth(6))
+    short = bench([*first, *[None] * 40, *rest], newest=True, clock=Clock(1))
+    while None in short.engine.source.messages:
+        short.engine.turn()
+    assert short.board.bank.fate.tolist() == [Fate.SKIPPED] * 5 + [Fate.ANSWERED] + [Fate.WAITING] * 6
+
+
+def test_what_the_ring_has_lost_is_not_filled_in(bench: Make) -> None:
+    messages = whole(series())
+    messages[6:6] = [bytes(SMALLEST // 3)] * 4  # while these pass, images 0 to 3 are written over
+    made = bench(messages, newest=True, room=SMALLEST).run()
+    assert made.board.bank.fate.tolist() == [Fate.SKIPPED] * 4 + [Fate.ANSWERED] + [Fate.FILLED] * 6 + [Fate.ANSWERED]
+    assert np.isnan(made.board.bank.values[:4]).all()
+    assert np.array_equal(made.board.bank.values[4:], truth(12)[4:])
+
+
+def test_nothing_is_filled_in_while_another_series_waits_unless_it_is_not_wanted(bench: Make) -> None:
+    messages = [*whole(series(1)), *whole(series(2))]
+    both = bench(messages, newest=True).run()
+    assert both.board.of(1).fate.tolist() == [Fate.SKIPPED] * 11 + [Fate.ANSWERED]
+    assert both.board.of(2).fate.tolist() == [Fate.FILLED] * 11 + [Fate.ANSWERED]
+    one = bench(messages, newest=True, series=1).run()
+    assert one.board.of(1).fate.tolist() == [Fate.FILLED] * 11 + [Fate.ANSWERED]
+    assert one.board.generation == 1
+
+
+def test_a_series_that_begins_while_another_is_filled_in_ends_that(bench: Make) -> None:
+    messages = [*whole(series(1)), None, *whole(series(2))]
+    made = bench(messages, newest=True)
+    made.engine.source.settled = lambda: made.board.counters["filled"] >= 3
+    made.run()
+    assert made.board.of(1).fate.tolist().count(Fate.FILLED) in (3, 4)
+    assert made.board.of(2).fate.tolist() == [Fate.FILLED] * 11 + [Fate.ANSWERED]
+    assert made.board.counters["finished"] == 2
+
+
+def test_what_turns_out_to_be_damaged_when_it_is_filled_in_is_a_hole(bench: Make) -> None:
+    messages = whole(series())
+    messages[4] = messages[4][:-10] + b"\xff" * 10
+    made = bench(messages, newest=True).run()
+    assert made.board.bank.fate[3] == Fate.DAMAGED
+    assert made.counted() == {
+        "received": 14, "skipped": 11, "answered": 1, "series": 1, "filled": 10, "damaged": 1,
+    }  # fmt: skip
+
+
+def test_examples_are_not_passed_over(bench: Make) -> None:
+    disk = np.hypot(*(np.indices(SHAPE) - 7.5)) < 4
+    frames = [(disk * (n + 3)).astype(np.uint8) for n in range(36)]
+    of = series(images=36)
+    messages = [start_message(of), *(image_message(of, n, {"threshold_1": f}) for n, f in enumerate(frames))]
+    made = bench([*messages, end_message(of)], analyse=("bf",), scan=(6, 6), newest=True).run()
+    wanted = analyser_of(["bf"]).examples
+    fate = made.board.bank.fate.tolist()
+    assert fate[:wanted] == [Fate.ANSWERED] * wanted
+    assert set(fate[wanted:]) <= {Fate.ANSWERED, Fate.FILLED}
+    assert np.allclose(made.board.map("bf.counts").ravel(), disk.sum() * (np.arange(36) + 3), rtol=0.1)
 
 
 def test_newest_first_answers_all_while_it_keeps_up(bench: Make) -> None:

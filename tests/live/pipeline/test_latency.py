@@ -40,7 +40,7 @@ def test_what_was_not_answered_is_not_in_time() -> None:
     fate = np.array([Fate.ANSWERED, Fate.LOST, Fate.SKIPPED, Fate.DAMAGED, Fate.WAITING], np.uint8)
     report = report_of(series([40 * US] * 5), fate, 200 * US)
     assert report.in_time == 0.25
-    assert dict(report.fates) == {"answered": 1, "lost": 1, "skipped": 1, "damaged": 1, "waiting": 1}
+    assert dict(report.fates) == {"answered": 1, "lost": 1, "skipped": 1, "damaged": 1, "waiting": 1, "filled": 0}
     assert report.lines()[0] == "5 positions: 1 not measured, 1 answered, 1 passed over, 1 lost, 1 damaged"
     assert report.lines()[1] == "25.00 % answered within 200 us of arrival"
 

@@ -135,6 +135,22 @@ def test_patterns_that_do_not_belong_are_left_out(record: Record) -> None:
     assert np.array_equal(stored(done.masters[0])[4], pattern(4))
 
 
+def test_a_pattern_that_came_cut_short_is_kept_apart_and_crashes_no_reader(record: Record) -> None:
+    messages = whole(series())
+    good = scan_message(messages[4]).channels[0]  # image 3
+    samples = messages[4][good.offset : good.offset + good.length]
+    broken = bytearray(messages[4])
+    broken[good.offset + 12] ^= 0xFF  # the first block is longer than all of the pattern
+    messages[4] = bytes(broken)
+    (done,) = record(messages).done
+    assert (done.images, done.written) == (12, 11)
+    with h5py.File(done.masters[0]) as master:
+        assert master["entry/parscope/missing"][:].tolist() == [3]
+        kept = master["entry/parscope/damaged/000003"][:].tobytes()
+    assert (len(kept), kept[:12], kept[13:]) == (len(samples), samples[:12], samples[13:])
+    assert np.array_equal(stored(done.masters[0])[4:], truth()[4:])
+
+
 def test_a_full_disk_is_one_line_and_what_is_there_stays_readable(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ def test_maps_are_saved_with_all_that_explains_them(board: Board, tmp_path: Path
         assert maps["bf.counts"].values.tolist() == (np.arange(24).reshape(3, 4, 2)[..., 1] * 2).tolist()
         assert maps["com.y"].attrs == {"units": "px", "long_name": "centre of mass, y"}
         assert maps["fate"].values[1, 1] == Fate.LOST
-        assert maps["fate"].attrs["flag_meanings"] == "waiting answered skipped lost damaged"
+        assert maps["fate"].attrs["flag_meanings"] == "waiting answered skipped lost damaged filled"
         assert maps["stamps"].sel(stamp="decided").values[0, 0] == 41_000
         assert maps.attrs["source"] == "out/x_master.h5"
         assert json.loads(maps.attrs["latency"])["answer"]["max"] == 40

@@ -35,7 +35,8 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "decisions.jsonl"
 
 
-def test_lines_are_added_to_what_is_there(file: Path) -> None:
+def test_lines_are_added_to_what_is_there_in_a_folder_that_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "out" / "decisions.jsonl"
     for number in (1, 2):
         with Journal(file) as journal:
             journal.add({"t": "decision", "number": number, "µ": float("nan")})
@@ -110,8 +111,8 @@ def test_a_full_disk_is_told_once_there_is_room(file: Path, monkeypatch: pytest.
 
 
 def test_what_cannot_be_written_or_read_is_told_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written: No such file"):
-        Journal(tmp_path / "none" / "decisions.jsonl")
+    with pytest.raises(OutputError, match="cannot be written: Is a directory"):
+        Journal(tmp_path)
     with pytest.raises(InputError, match="cannot be read: No such file"):
         list(read(tmp_path / "none.jsonl"))
     (tmp_path / "notes.txt").write_text("notes\n")

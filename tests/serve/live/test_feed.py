@@ -130,7 +130,8 @@ def test_the_state_says_how_far_it_is_and_what_is_missing() -> None:
         shown.lines(0, 24, {(2, 3): Fate.LOST, (2, 4): Fate.DAMAGED, (2, 5): Fate.SKIPPED})
         told = state(feed, hub)
         assert (told["phase"], told["done"], told["total"]) == ("acquiring", 24 * 64, 48 * 64)
-        assert told["fates"] == {"waiting": 24 * 64, "answered": 24 * 64 - 3, "skipped": 1, "lost": 1, "damaged": 1}
+        holes = {"skipped": 1, "lost": 1, "damaged": 1, "filled": 0}
+        assert told["fates"] == {"waiting": 24 * 64, "answered": 24 * 64 - 3, **holes}
         latency = told["latency"]
         assert latency["fates"]["answered"] == 24 * 64 - 3 and latency["missed"] == 8
         assert sum(latency["histogram"]["counts"]) == 24 * 64 - 3 and latency["deadline_us"] == 200.0

@@ -293,6 +293,21 @@ def test_latency_and_losses_are_told(shown: Shown) -> None:
     assert "lost 1" in shown.page.locator(".signs").inner_text().replace("\n", " ")
 
 
+def test_what_is_filled_in_afterwards_is_a_value_that_says_so(shown: Shown) -> None:
+    shown.scene.fill(10, 22)
+    shown.wait("parscope.latest.fates.filled === 1")
+    words = shown.page.locator(".legend").inner_text().replace("\n", " ")
+    assert words == "not measured yet 1,024 no value lost 1 damaged 1 filled in afterwards 1"
+    assert shown.page.locator("[data-counter=filled]").inner_text() == "filled in afterwards\n1"
+    card = "parscope.cards.find((card) => card.shown.name === 'bf.counts')"
+    shown.wait(f"{card}.filled[10 * 64 + 22] === 1")
+    shown.page.evaluate("parscope.point([10, 22])")
+    told = shown.page.locator("[data-map='bf.counts'] .value").inner_text()
+    assert re.fullmatch(r"y 10, x 22: 118\.3\sk\scounts, filled in afterwards", told), told
+    shown.page.evaluate("parscope.point([10, 23])")
+    assert "filled" not in shown.page.locator("[data-map='bf.counts'] .value").inner_text()
+
+
 def test_the_journal_is_told_newest_first(shown: Shown) -> None:
     shown.desk.entries += [
         {"position": [3, n], "rule": RULE, "outcome": "would have sent", "latency_us": 41.0} for n in (4, 5)

@@ -99,7 +99,7 @@ def test_maps_and_patterns_of_a_real_session(session: tuple[Board, MessageRing, 
     assert told[0][1]["step_nm"] == [2.0, 3.0] and told[0][1]["scan"] == list(SCAN)
     state = told[-1][1]
     assert (state["phase"], state["series"], state["done"]) == ("finished", 7, 24)
-    assert state["fates"] == {"waiting": 0, "answered": 22, "skipped": 0, "lost": 1, "damaged": 1}
+    assert state["fates"] == {"waiting": 0, "answered": 22, "skipped": 0, "lost": 1, "damaged": 1, "filled": 0}
     text, rest = next((text, rest) for kind, text, rest in told if kind == Kind.LINES)
     values = np.frombuffer(rest, "<f4", 3 * 24).reshape(3, 24)
     valid = np.where(np.array(images()) == 255, 0, np.array(images())).sum((1, 2)).astype(float)

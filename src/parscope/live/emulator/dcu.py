@@ -73,7 +73,7 @@ class Dcu:
         return sorted({"status": self._statuses, "command": self._commands}[task](module))
 
     def write(self, module: str, name: str, value: Any) -> list[str]:
-        """Set a parameter, while no image is taken.
+        """Set a parameter, while no image is taken; one of the stream at any time, for the next series.
 
         Parameters
         ----------
@@ -95,7 +95,8 @@ class Dcu:
             If the value or the moment does not allow it.
         """
         machine = self.machine
-        with machine.at_rest(name):
+        # LiberTEM enables the stream of a detector that it has armed.
+        with machine.at_rest(name, running=module == "stream"):
             if module == "filewriter" and name == "mode" and value == "enabled" and not machine.folder:
                 raise OptionError("this emulator has no folder for files", name, "start it with --files FOLDER")
             return self.modules.write(module, name, value)

@@ -19,6 +19,7 @@ from parscope.live.emulator.modules import Modules, Pace
 from parscope.live.emulator.parameters import READOUT
 from parscope.live.emulator.sender import Facts, Sender, Setup
 from parscope.live.emulator.server import Server
+from parscope.live.folder import writable
 
 _LOOK = 0.005
 
@@ -48,7 +49,7 @@ class Emulator:
     ports : tuple of int, default (0, 0, 0)
         Of the HTTP interface, of stream V2 and of stream V1; 0 for any that is free.
     files : Path, optional
-        Where the filewriter writes; it cannot be enabled without.
+        Where the filewriter writes, made if it is not there; it cannot be enabled without.
     log : Path, optional
         File to which a line of JSON is added for each series, and for each kind of fault in it.
     preset : mapping, default {}
@@ -92,11 +93,12 @@ class Emulator:
         """Refuse what cannot be."""
         if not (0 <= self.rate <= 1e6):
             raise OptionError(f"{self.rate} is not within 0 and 1e6 per second", "rate")
-        if self.files is not None and not self.files.is_dir():
-            raise OptionError("there is no such folder", str(self.files), "make it, or choose another")
 
     def __enter__(self) -> Self:
         """Start the process that sends, and the HTTP interface."""
+        for folder in (self.files, self.log.parent if self.log else None):
+            if folder is not None:
+                writable(folder)
         ports = (self.ports[1], self.ports[2])
         setup = Setup(self.scene, self.faults, self.seed, self.host, ports, self.most, self.patient)
         self._sender = Sender(setup)
@@ -105,15 +107,15 @@ class Emulator:
             self.facts = self._sender.facts
             modules = Modules(self.facts.pattern, self.facts.bits, {**self._usual(self.facts), **self.preset})
             pace = Pace(unhurried=self.rate > 0, pulse=self._pulse())
-            folder = str(self.files) if self.files else ""
-            self.machine = Machine(self._sender, modules, pace, folder, self._note)
+            files = str(self.files) if self.files else ""
+            self.machine = Machine(self._sender, modules, pace, files, self._note)
             self.dcu = Dcu(self.machine)
             self._server = Server(self.dcu, self.host, self.ports[0])
         except BaseException:
             self._sender.close()
             raise
         self._sender.attach(self.machine)
-        self._sender.prepare(modules.order(0, pace, folder))
+        self._sender.prepare(modules.order(0, pace, files))
         return self
 
     def __exit__(self, *_: object) -> None:

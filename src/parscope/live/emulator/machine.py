@@ -277,13 +277,15 @@ class Machine:
                 raise TimeoutError(f"the detector is still in state {self.state} after {seconds:g} s")
 
     @contextmanager
-    def at_rest(self, what: str) -> Iterator[None]:
+    def at_rest(self, what: str, running: bool = False) -> Iterator[None]:
         """Hold the state while something is changed that only a detector at rest allows.
 
         Parameters
         ----------
         what : str
             What is changed.
+        running : bool, default False
+            Whether a detector that takes images allows it too, for the next series.
 
         Yields
         ------
@@ -295,7 +297,7 @@ class Machine:
             If it takes images, or was not initialized.
         """
         with self._changed:
-            self.demand(what, "idle", "ready")
+            self.demand(what, "idle", *(_RUNNING if running else ("ready",)))
             yield
 
     def demand(self, what: str, *states: str) -> None:

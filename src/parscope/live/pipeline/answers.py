@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from parscope.core.stream import Fate, Series
 from parscope.live.pipeline.board import STAMPS, Board, cell_of
 from parscope.live.pipeline.course import Course
+from parscope.live.pipeline.policy import Policy as Policy
 from parscope.live.pipeline.ring import Reader
 from parscope.live.pipeline.series import Analyser, channel_of, detector_of, head_of, scan_shape_of
 from parscope.live.pipeline.stretch import Place, Stretch, stack_for
@@ -20,47 +22,16 @@ from parscope.live.pipeline.workshop import Workshop
 from parscope.live.rules.actuator import Actuator
 from parscope.live.wire.decompress import Decompressor
 from parscope.live.wire.errors import MessageError
-from parscope.live.wire.scan import Head, Payload
+from parscope.live.wire.scan import Head, Payload, Scanner
 from parscope.live.wire.stack import Stack
 
-_ANSWERED, _SKIPPED, _DAMAGED, _STALE, _MISSED, _SERIES, _FINISHED = (
-    cell_of(name) for name in ("answered", "skipped", "damaged", "stale", "missed", "series", "finished")
+_ANSWERED, _SKIPPED, _DAMAGED, _STALE, _MISSED, _SERIES, _FINISHED, _FILLED = (
+    cell_of(name) for name in ("answered", "skipped", "damaged", "stale", "missed", "series", "finished", "filled")
 )
-_OK, _PASSED, _BROKEN = int(Fate.ANSWERED), int(Fate.SKIPPED), int(Fate.DAMAGED)
+_OK, _PASSED, _BROKEN, _LATER = (int(one) for one in (Fate.ANSWERED, Fate.SKIPPED, Fate.DAMAGED, Fate.FILLED))
 _TIMES = struct.Struct(f"={len(STAMPS)}q")
 _PLACE = struct.Struct("=q")
 _SHOWN_EVERY = 33_000_000  # ns between patterns that are shown
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How patterns are treated.
-
-    Parameters
-    ----------
-    scan : tuple of int, optional
-        Scan positions (y, x). Default: as the detector tells.
-    newest : bool, default False
-        Pass over patterns while newer ones wait, for control; otherwise all are answered in their order.
-    deadline : int, default 200 us
-        Longest time from the arrival of a pattern to its answer, [ns].
-    channel : str, optional
-        The one that is analysed. Default: the first.
-    busy : bool, default False
-        Never sleep while waiting.
-    series : int, default 0
-        End after so many; 0 for never.
-    keep : bool, default False
-        Whether the reference lattice and the disks that were found in one series serve for the following ones.
-    """
-
-    scan: tuple[int, int] | None = None
-    newest: bool = False
-    deadline: int = 200_000
-    channel: str | None = None
-    busy: bool = False
-    series: int = 0
-    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,11 +82,13 @@ class Answers:
         self.finished = 0
         self._workshop = Workshop(analyser, policy.keep)
         self._waiting: list[_Waiting] = []
+        self._passed: deque[int] = deque()  # positions that may be filled in
+        self._again = Scanner()  # of messages of the ring: the one of the loop may be in use
         self._cells = board.cells
         self._number = self._strange = -1
         self._channel, self._name = 0, ""
         self._shown = -_SHOWN_EVERY
-        self._ready = False
+        self._ready = self._excused = False
         self._faults = 0
         self._stack: Stack | None = None
         self._stretch: Stretch | None = None
@@ -149,7 +122,8 @@ class Answers:
         self._bank = bank
         self._memory, self._values, self._fates = bank.memory, bank.values, bank.fates
         _, self._stamps_at, self._places_at, _ = bank.offsets
-        self._number, self._faults = series.number, 0
+        self._number, self._faults, self._excused = series.number, 0, False
+        self._passed.clear()
         self._decode = Decompressor(series.shape, series.dtype).decode
         if not self._newest and self.actuator is None:
             self._stack = stack_for(series.shape, series.dtype)
@@ -201,8 +175,9 @@ class Answers:
         position = course.place(head.image)
         if position < 0:
             return -1
-        if self._newest and b"image" in self.reader.peek(32):
+        if self._newest and self._behind():
             self._pass(position)
+            self._passed.append(position)
             return position
         try:
             frame = self._decode(message, self._payload(head))
@@ -216,6 +191,49 @@ class Answers:
         else:
             self._wait(_Waiting(frame.copy(), position, head.image, times))
         return position
+
+    def _behind(self) -> bool:
+        """Whether a newer pattern waits; an example for the analysis is never passed over."""
+        return b"image" in self.reader.peek(32) and (self._ready or not self._workshop.wants)
+
+    @property
+    def gaps(self) -> int:
+        """Patterns that were passed over and may be filled in."""
+        return len(self._passed) if self._workshop.fault is None else 0
+
+    def fill(self) -> bool:
+        """Analyse a pattern that was passed over, for the maps alone: rules do not see it.
+
+        Returns
+        -------
+        bool
+            Whether there was one that the ring still has.
+        """
+        while self._ready and self._passed:
+            position = self._passed.popleft()
+            (place,) = _PLACE.unpack_from(self._memory, self._places_at + 8 * position)
+            message = self.reader.at(place)
+            if message is not None:
+                self._fill(memoryview(message), position)
+                return True
+        return False
+
+    def _fill(self, message: memoryview, position: int) -> None:
+        """Write the numbers of a pattern without those of an answer."""
+        try:
+            frame = self._decode(message, self._payload(self._again.scan(message)))
+        except MessageError as error:
+            self._break(position, error)
+            return
+        self._run(frame, self._out)
+        self._values[position] = self._out
+        self._fates[position] = _LATER
+        self._cells[_FILLED] += 1
+
+    def settle(self) -> None:
+        """Wait for the analysis, and answer what waited for it: the series has ended."""
+        self._workshop.join()
+        self.pump()
 
     def keep(self, position: int, place: int) -> None:
         """Note where in the ring the message of a position lies.
@@ -340,7 +358,8 @@ class Answers:
             return False
         self._workshop.join()
         waiting, self._waiting = self._waiting, []
-        if self._workshop.fault is not None:
+        if self._workshop.fault is not None and not self._excused:
+            self._excused = True
             self.tell(f"series {self._number} is not analysed: {self._workshop.fault}")
         self._set()
         for one in waiting:
@@ -372,8 +391,8 @@ class Answers:
         """
         if self.course is None:
             return
-        self._workshop.join()
-        self.pump()
+        self.settle()
+        self._passed.clear()
         if ended:
             self.course.finish()
         self.course = self._stretch = None

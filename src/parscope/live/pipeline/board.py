@@ -41,6 +41,7 @@ COUNTERS = (
     "recorded",
     "series",
     "finished",
+    "filled",
 )
 """Names of the counters: of messages since the session began, but for bytes (``ring_high_water``) and series."""
 

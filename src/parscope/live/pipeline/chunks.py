@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import numpy as np
 
 from parscope.core.errors import OutputError
 from parscope.core.stream import Series
+from parscope.live.wire.framing import is_whole
 from parscope.live.wire.scan import Payload
 
 _UNCOMPRESSED = 1  # filter mask: the first filter was not used for this chunk
 _DATA = "entry/data/data"
+_APART = "entry/parscope/damaged"
+_APART_MOST = 64 << 20  # bytes that are kept apart
 _NAMES = {  # in the stream, and in a master file
     "count_time": "count_time",
     "frame_time": "frame_time",
@@ -33,7 +37,8 @@ class ChannelFiles:
     """Files of one channel of a series, bit for bit what was sent.
 
     A pattern that did not come is stored nowhere; readers are given the largest value of the type for it, which
-    DECTRIS's detectors write where nothing was read.
+    DECTRIS's detectors write where nothing was read. One that came cut short is kept apart, as bytes in the master file
+    (``entry/parscope/damaged``): among the others it would crash who reads them.
 
     Parameters
     ----------
@@ -56,6 +61,8 @@ class ChannelFiles:
         self.stem, self.series, self.scan, self.per_file = stem, series, scan, per_file
         self.written = 0
         self._seen = bytearray(series.images)
+        self._apart: dict[int, bytes] = {}
+        self._apart_size = 0
         self._algorithm, self._stored = "", ""
         self._parts: dict[int, Any] = {}
         self._made: set[int] = set()
@@ -88,7 +95,7 @@ class ChannelFiles:
         Returns
         -------
         bool
-            Whether it belongs here, and was not here before.
+            Whether it belongs here, is whole, and was not here before.
 
         Raises
         ------
@@ -106,6 +113,9 @@ class ChannelFiles:
         plain = payload.algorithm == "none" != self._algorithm
         if payload.stored != self._stored or (payload.algorithm != self._algorithm and not plain):
             return False
+        if not is_whole(payload, message):
+            self._keep_apart(image, bytes(message[payload.offset : payload.offset + payload.length]))
+            return False
         part, place = divmod(image, self.per_file)
         if part != self._part:
             self._turn_to(part)
@@ -114,6 +124,12 @@ class ChannelFiles:
         self._seen[image] = 1
         self.written += 1
         return True
+
+    def _keep_apart(self, image: int, samples: bytes) -> None:
+        """Keep what came cut short, as long as there is not too much of it."""
+        self._apart_size += len(samples)
+        if self._apart_size <= _APART_MOST:
+            self._apart[image] = samples
 
     def flush(self) -> None:
         """Bring what is written to the disk, so that it survives a crash.
@@ -144,6 +160,8 @@ class ChannelFiles:
                     del master[f"{_DATA}_{part + 1:06d}"]
             if len(self.missing):
                 master["entry/parscope/missing"] = self.missing
+            for image, samples in self._apart.items():
+                master[f"{_APART}/{image:06d}"] = np.frombuffer(samples, np.uint8)
 
     def _count(self) -> int:
         """Data files of the series."""
@@ -230,7 +248,7 @@ def _note(master: Any, series: Series) -> None:
     group.attrs["series"], group.attrs["unique"] = series.number, series.unique
     group.attrs["channels"] = list(series.channels)
     for name, value in series.metadata.items():
-        kept = value if isinstance(value, bool | float | str) else str(value)
+        kept = value if isinstance(value, bool | float | str) else json.dumps(value, default=str)
         group.attrs[f"stream_{name}"] = kept
 
 

@@ -61,6 +61,7 @@ class Engine:
         self.reader = Reader(ring.name, lossless=True)
         self.answers = answers(self.reader)
         self.over = False
+        self._ending = False
         self._newest = self.answers.policy.newest
         self._scanner = Scanner()
         self._bulk = Bulk(source, ring, self.reader, self.answers, self._scanner, clock)
@@ -146,9 +147,12 @@ class Engine:
             Whether there was anything to do.
         """
         answers = self.answers
-        if not self._idle and self._held is None and self._bulk.ready and self._answer_many():
+        if self._ending:
+            self._fill_up()
+            busy = True
+        elif not self._idle and self._held is None and self._bulk.ready and self._answer_many():
             return True
-        if self._held is None and not self.reader.waiting and not answers.held_up:
+        elif self._held is None and not self.reader.waiting and not answers.held_up:
             # nothing waits: what comes now is answered at once, unless something newer may have come already
             if not self._idle and self._newest:
                 busy = self._drain() | self._next()
@@ -156,8 +160,20 @@ class Engine:
                 busy = self._answer_first(self._patience() if self._idle else 0.0)
         else:
             busy = self._drain() | self._next()
+        if not busy and answers.gaps and self.clock() - self._last > _SILENT:
+            busy = answers.fill()
         self._idle = 0 if busy else self._idle + 1
         return busy
+
+    def _fill_up(self) -> None:
+        """After the end of a series: fill in what was passed over, one pattern at a time, until something comes."""
+        if (not self._last_one and self._drain()) or not self.answers.fill():
+            self._finish()
+
+    @property
+    def _last_one(self) -> bool:
+        """Whether the series at hand is the last that is wanted."""
+        return 0 < self.answers.policy.series <= self.answers.finished + 1
 
     def _patience(self) -> float:
         """How long to wait for the next message; leaves the processor for a part of that time.
@@ -174,7 +190,8 @@ class Engine:
 
     def close(self) -> None:
         """End what has begun, and let go of the ring; may be called twice."""
-        self.answers.finish(ended=False)
+        self.answers.finish(ended=self._ending)
+        self._ending = False
         self._look()
         self.ring.finish()
         self.reader.close()
@@ -240,7 +257,7 @@ class Engine:
                 message = None
                 count += 1
         except EOFError:
-            self.over = not self.reader.waiting and not self.answers.held_up
+            self.over = not self.reader.waiting and not self.answers.held_up and not self._ending
         self._held = message
         if count:
             self._arrived(now, count)
@@ -270,14 +287,23 @@ class Engine:
             if head.kind == "start":
                 answers.begin(read_start(message))
             elif head.kind == "end" and answers.is_of(head.series):
-                self._finish()
+                self._end()
         except MessageError as error:
             self._cells[_DAMAGED] += 1
             answers.complain(error)
         return -1
 
+    def _end(self) -> None:
+        """A series has ended; what was passed over is filled in before it is declared finished, if there is time."""
+        self.answers.settle()
+        if self.answers.gaps and (self._last_one or not self.reader.waiting):
+            self._ending = True
+        else:
+            self._finish()
+
     def _finish(self) -> None:
         """End a series, and perhaps the work."""
+        self._ending = False
         self.answers.finish()
         wanted = self.answers.policy.series
         self.over |= 0 < wanted <= self.answers.finished
@@ -289,5 +315,5 @@ class Engine:
         cells[_HIGH_WATER], cells[_STALLS] = self.ring.look(), self.ring.stalls
         self.over |= self.board.stopping
         course = self.answers.course
-        if course is not None and course.complete and now - self._last > _QUIET:
+        if course is not None and course.complete and not self.answers.gaps and now - self._last > _QUIET:
             self._finish()

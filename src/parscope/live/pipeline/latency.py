@@ -26,7 +26,8 @@ class Report:
     patterns : int
         Scan positions of the series.
     fates : mapping of int
-        How many of them are ``answered``, ``skipped``, ``lost``, ``damaged`` or still ``waiting``.
+        How many of them are ``answered``, ``skipped``, ``lost``, ``damaged`` or still ``waiting``, and how many were
+        passed over and ``filled`` in afterwards for the maps: those are no answers, neither in time nor late.
     deadline_us : float
         Longest time from the arrival of a pattern to its answer, as declared, [us].
     missed : int
@@ -113,6 +114,7 @@ _WORDS = {
     Fate.SKIPPED: "passed over",
     Fate.LOST: "lost",
     Fate.DAMAGED: "damaged",
+    Fate.FILLED: "filled in afterwards",
 }
 
 
@@ -192,4 +194,7 @@ def _above_least(delays: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _said(points: Mapping[str, float], unit: str) -> str:
     """Percentiles in one line."""
-    return ", ".join(f"{name} {value:.3g}" for name, value in points.items()) + f" {unit}"
+    return (
+        ", ".join(f"{name} {value:.0f}" if value >= 1000 else f"{name} {value:.3g}" for name, value in points.items())
+        + f" {unit}"
+    )

@@ -217,14 +217,14 @@ class Reader:
         Parameters
         ----------
         position : int
-            As `Ring.put` gave it.
+            As `Ring.put` gave it; -1 finds nothing.
 
         Returns
         -------
         bytes, optional
             A copy; None if it has been written over.
         """
-        if not 0 <= self._cell[RESERVED] - position <= self._size:
+        if position < 0 or not 0 <= self._cell[RESERVED] - position <= self._size:
             return None
         place = position % self._size
         _, number, _, length = self._record(place)

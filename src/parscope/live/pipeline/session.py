@@ -16,6 +16,7 @@ from typing import Any, Self
 import parscope
 from parscope.core.errors import OutputError, ParscopeError
 from parscope.core.record import Provenance, fingerprint_of
+from parscope.live.folder import writable
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.latency import Report
@@ -113,7 +114,7 @@ class Session:
         try:
             with _one_thread():
                 if self.orders.folder is not None:
-                    _writable(self.orders.folder)
+                    writable(self.orders.folder)
                 if self.orders.record:
                     self._recorder = _Worker(record, (self.orders, names))
                     self._recorder.wait_until_ready()
@@ -308,14 +309,3 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written before anything begins."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".parscope-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", str(folder), "choose another folder") from None

@@ -29,7 +29,7 @@ class Journal:
     Parameters
     ----------
     path : Path
-        The file; begun if it does not exist, else added to.
+        The file; begun, with its folder, if it does not exist, else added to.
     pause : float, default 0.05
         Time between two looks for lines, [s].
     longest : int, default 100000
@@ -56,6 +56,7 @@ class Journal:
         self._refused = self._failed = self._told = 0  # lines, the first counted by the loop, the others by the thread
         self._waiting: deque[Mapping[str, Any]] = deque()
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             self._torn = _ends_within_a_line(self._file)
         except OSError as error:

@@ -141,14 +141,14 @@ class Drawn:
         if plan is None or patterns is None:
             return
         end, out = time.perf_counter() + _BUDGET, plan.room()
-        answered = fate == Fate.ANSWERED
-        self._fate[~answered] = fate[~answered]
-        for position in np.flatnonzero(answered & (self._fate != Fate.ANSWERED))[::-1].tolist():
+        analysed = (fate == Fate.ANSWERED) | (fate == Fate.FILLED)
+        self._fate[~analysed] = fate[~analysed]
+        for position in np.flatnonzero(analysed & (self._fate != fate))[::-1].tolist():
             frame = patterns(position)
             if frame is not None and frame.shape == plan.detector.shape:
                 plan.run(frame, out)
                 self._values[position] = out
-            self._fate[position] = Fate.ANSWERED
+            self._fate[position] = fate[position]
             if time.perf_counter() > end:
                 break
         self.changes.look(self._values, self._fate)

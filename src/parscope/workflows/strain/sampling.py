@@ -49,7 +49,7 @@ def sample(frames: Frames) -> tuple[NDArray[Any], NDArray[np.int64]]:
         except UnreadableError:
             damaged += 1
             continue
-        if np.isfinite(pattern).all() and pattern.any():
+        if np.isfinite(pattern).all() and pattern.any() and not unrecorded(pattern).any():
             patterns.append(pattern)
             positions.append(position)
     if len(patterns) < 2:
@@ -207,7 +207,7 @@ def rescaled(patterns: NDArray[Any], zero: float, unit: float) -> NDArray[np.flo
 
 
 def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Scan rows, with what cannot be read as zeros.
+    """Scan rows, with what cannot be read, or was never recorded, as zeros.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDAr
     """
     shape = (stop - start, frames.scan_shape[1])
     try:
-        return np.asarray(frames.data[start:stop]), np.zeros(shape, np.bool_)
+        return _without_holes(np.asarray(frames.data[start:stop]), np.zeros(shape, np.bool_))
     except UnreadableError:
         if stop - start > 1:
             halves = [read_rows(frames, y, y + 1) for y in range(start, stop)]
@@ -235,4 +235,39 @@ def read_rows(frames: Frames, start: int, stop: int) -> tuple[NDArray[Any], NDAr
             patterns[0, x] = frames.data[start, x]
         except UnreadableError:
             unreadable[0, x] = True
-    return patterns, unreadable
+    return _without_holes(patterns, unreadable)
+
+
+def unrecorded(patterns: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which patterns were never recorded: all of their pixels have the largest value of the type, and none a count.
+
+    Parameters
+    ----------
+    patterns : ndarray, shape (..., q_y, q_x)
+        Counts.
+
+    Returns
+    -------
+    ndarray of bool, shape (...)
+        False for types that are no unsigned integers.
+
+    Examples
+    --------
+    >>> unrecorded(np.array([[[255, 255]], [[255, 3]]], np.uint8)).tolist()
+    [True, False]
+    """
+    found = np.zeros(patterns.shape[:-2], np.bool_)
+    if patterns.dtype.kind == "u":
+        top = np.iinfo(patterns.dtype).max
+        rows, columns = patterns.shape[-2:]
+        found |= (patterns[..., rows // 2, :] == top).all(-1) & (patterns[..., columns // 2] == top).all(-1)
+        found[found] = (patterns[found] == top).all((-2, -1))
+    return found
+
+
+def _without_holes(patterns: NDArray[Any], unreadable: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Patterns that were never recorded are zero, and as unreadable as others."""
+    holes = unrecorded(patterns)
+    if not holes.any():
+        return patterns, unreadable
+    return np.where(holes[..., None, None], patterns.dtype.type(0), patterns), unreadable | holes

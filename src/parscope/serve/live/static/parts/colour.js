@@ -5,8 +5,9 @@ export function table(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
-// Codes of a position: the fates, and one that was analysed without an answer.
-export const WAITING = 0, ANSWERED = 1, SKIPPED = 2, LOST = 3, DAMAGED = 4, NO_VALUE = 5;
+// Codes of a position: the fates, and one that was analysed and has no value. A map shows what was filled in afterwards
+// like what was answered.
+export const WAITING = 0, ANSWERED = 1, SKIPPED = 2, LOST = 3, DAMAGED = 4, FILLED = 5, NO_VALUE = 6;
 
 // No colour of a map comes near these greys.
 export const FACE = 97, LINE = 64;

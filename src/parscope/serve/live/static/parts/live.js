@@ -10,7 +10,8 @@ import { count, make } from "./text.js";
 import { Timing } from "./timing.js";
 import { HELLO, LINES, PATTERN, socketLink, STATE, widgetLink } from "./wire.js";
 
-const LEGEND = [["waiting", "not measured yet"], ["answered", "no value"], ["skipped", "skipped"], ["lost", "lost"], ["damaged", "damaged"]];
+const LEGEND = [["waiting", "not measured yet"], ["answered", "no value"], ["skipped", "skipped"], ["lost", "lost"], ["damaged", "damaged"],
+  ["filled", "filled in afterwards"]];
 let pages = 0;
 
 class Page {

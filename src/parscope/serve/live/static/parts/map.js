@@ -1,17 +1,18 @@
 // One map: title, values that fill in, cursor, scale bar, colours.
 
 import { Bar, Wheel } from "./bar.js";
-import { ANSWERED, limits, NO_VALUE, sorted, tone } from "./colour.js";
+import { ANSWERED, FILLED, limits, NO_VALUE, sorted, tone } from "./colour.js";
 import { Surface } from "./paint.js";
 import { digits, make, roundLength, say, withUnit } from "./text.js";
 
-const WORDS = ["not measured yet", ANSWERED, "skipped", "lost", "damaged", "no value"];
+const WORDS = ["not measured yet", ANSWERED, "skipped", "lost", "damaged", FILLED, "no value"];
 
 export class MapCard {
   constructor(page, hello, shown) {
     Object.assign(this, { page, shown, step: hello.step_nm });
     [this.rows, this.columns] = hello.scan;
     this.surface = new Surface(this.rows, this.columns);
+    this.filled = new Uint8Array(this.rows * this.columns);
     this.table = page.tables[shown.look];
     this.cyclic = shown.look === "cyclic";
     // Directions are of what is left of two values when their middles are taken away.
@@ -68,7 +69,9 @@ export class MapCard {
         const value = this.pair ? this.angle(to) : own[0][from] * shown.scale;
         const valid = Number.isFinite(value);
         surface.values[to] = valid ? value : 0;
-        surface.codes[to] = fates[from] === ANSWERED && !valid ? NO_VALUE : fates[from];
+        this.filled[to] = fates[from] === FILLED;
+        const analysed = fates[from] === ANSWERED || fates[from] === FILLED;
+        surface.codes[to] = !analysed ? fates[from] : valid ? ANSWERED : NO_VALUE;
       }
       surface.touch(row, row);
     });
@@ -139,7 +142,7 @@ export class MapCard {
     const span = this.limits ? this.limits[1] - this.limits[0] : undefined;
     const words = code === ANSWERED
       ? withUnit(digits(this.surface.values[place], span), this.shown.unit) : WORDS[code];
-    return say(this.value, `y ${at[0]}, x ${at[1]}: ${words}`);
+    return say(this.value, `y ${at[0]}, x ${at[1]}: ${words}${this.filled[place] ? ", filled in afterwards" : ""}`);
   }
 
   draw() {

@@ -5,7 +5,7 @@ import { count, digits, duration, make, percent, say } from "./text.js";
 const PHASES = { waiting: "Waiting for a series", acquiring: "Acquiring", finished: "Finished" };
 
 const COUNTERS = [
-  ["received", "received"], ["answered", "analysed"], ["recorded", "recorded"], ["skipped", "skipped", true],
+  ["received", "received"], ["answered", "analysed"], ["recorded", "recorded"], ["skipped", "skipped", true], ["filled", "filled in afterwards"],
   ["lost", "lost", true], ["damaged", "damaged", true], ["duplicate", "duplicates", true], ["late", "out of order", true],
   ["stale", "of an old series", true], ["foreign", "of no position", true], ["stalls", "stalls of the ring", true], ["missed", "late answers", true],
   ["ring_high_water", "ring high water"],

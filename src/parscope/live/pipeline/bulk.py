@@ -3,7 +3,8 @@
 What is done for every pattern in Python costs more than the pattern itself where it is small. Here messages are moved,
 read and analysed by the dozen, in compiled loops; only decompression is a call for each. This is a short cut of the
 ordinary way, never another way: it takes images that follow each other without a gap, and whatever else comes (the
-begin or end of a series, a hole, a double, damage) ends it, and is dealt with by itself.
+begin or end of a series, a hole, a double, damage) ends it, and is dealt with by itself. So is everything where rules
+act upon results, or the newest pattern counts: there the first of many must not wait for the last.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def noisy(of, number: int, dtype: str = "uint8") -> bytes:
     rng = np.random.default_rng(number)
     frame = rng.integers(0, 200, SHAPE).astype(dtype)
     frame[rng.integers(0, 16, 3), rng.integers(0, 16, 3)] = np.iinfo(dtype).max
-    return image_message(of, number, dict.fromkeys(of.channels, frame), (200 * number, 200 * number + 190))
+    channels = {name: np.roll(frame, int(name[-1]), 0) for name in of.channels}
+    return image_message(of, number, channels, (200 * number, 200 * number + 190))
 
 
 def damaged(message: bytes) -> bytes:
@@ -93,7 +94,7 @@ def _two_series() -> list[bytes | None]:
         *(noisy(first, n) for n in range(200)),
         start_message(second),
         *(noisy(second, n) for n in range(5)),
-        *(noisy(first, n) for n in range(200, 210)),
+        *(noisy(first, n) for n in range(5, 15)),
         *(noisy(second, n) for n in range(5, N)),
         end_message(second),
     ]
@@ -104,6 +105,8 @@ def _channels() -> list[bytes | None]:
     messages: list[bytes | None] = [noisy(of, n, "uint16") for n in range(N)]
     less = series(images=N, channels=("threshold_2",), dtype="uint16")
     messages[100:110] = [noisy(less, n, "uint16") for n in range(100, 110)]
+    turned = series(images=N, channels=("threshold_2", "threshold_1"), dtype="uint16")
+    messages[200:220] = [noisy(turned, n, "uint16") for n in range(200, 220)]
     messages[150] = noisy(series(images=N, channels=("threshold_1",), dtype="uint16"), 150, "uint16")
     return [start_message(of), *messages, end_message(of)]
 

@@ -385,7 +385,7 @@ def after_one() -> Scanner:
 def test_many_at_once_say_what_each_says(channel) -> None:
     data, spans = laid(RUN)
     heads = np.zeros((5, 9), np.int64)
-    assert after_one().scan_run(data, spans, channel, heads) == 5
+    assert after_one().scan_run(data, spans, channel, (7, 0), heads) == 5
     for line, message, (start, _) in zip(heads, RUN, spans, strict=True):
         head = scan(message)
         assert line[:6].tolist() == [2, head.series, head.image, head.start_ns, head.stop_ns, head.sent_ns]
@@ -397,6 +397,8 @@ def test_many_at_once_say_what_each_says(channel) -> None:
     [
         cbor2.dumps({"type": "end", "series_id": 7, "series_unique_id": "01J"}),
         cbor2.dumps({"type": "other"}),
+        cbor2.dumps(image(image_id=2, series_id=8, data={"a": channel(), "b": channel()})),
+        cbor2.dumps(image(image_id=3, data={"a": channel(), "b": channel()})),
         cbor2.dumps(image(data={"a": channel()})),
         cbor2.dumps(image(data={"a": channel(), "c": channel()})),
         cbor2.dumps(image(data={"a": channel(), "b": channel(samples=69)})),
@@ -407,7 +409,7 @@ def test_many_at_once_say_what_each_says(channel) -> None:
 def test_many_at_once_end_before_what_is_odd(odd) -> None:
     data, spans = laid([*RUN[:2], odd, *RUN[2:]])
     made = after_one()
-    assert made.scan_run(data, spans, 0, np.zeros((6, 9), np.int64)) == 2
+    assert made.scan_run(data, spans, 0, (7, 0), np.zeros((6, 9), np.int64)) == 2
     for message in (odd, RUN[3]):
         try:
             told = scan(message)
@@ -420,5 +422,5 @@ def test_many_at_once_end_before_what_is_odd(odd) -> None:
 
 def test_many_at_once_need_one_before() -> None:
     data, spans = laid(RUN)
-    assert Scanner().scan_run(data, spans, 0, np.zeros((5, 9), np.int64)) == 0
-    assert after_one().scan_run(data, spans, 2, np.zeros((5, 9), np.int64)) == 0
+    assert Scanner().scan_run(data, spans, 0, (7, 0), np.zeros((5, 9), np.int64)) == 0
+    assert after_one().scan_run(data, spans, 2, (7, 0), np.zeros((5, 9), np.int64)) == 0

@@ -140,9 +140,9 @@ class Bulk:
         number = stretch.place.channel
         if count < LEAST or number >= len(channels) or not stretch.fits(channels[number]):
             return 0
-        heads = self._heads
-        count = self._scanner.scan_run(reader.bytes, self._found[:count], number, heads)
-        count = stretch.follows(heads[:count])
+        heads, (image, left) = self._heads, stretch.due
+        follow = stretch.place.series, image
+        count = self._scanner.scan_run(reader.bytes, self._found[: min(count, left)], number, follow, heads)
         if not count:
             return 0
         told = self._told[:count]

@@ -16,8 +16,7 @@ from parscope.live.pipeline.series import Analysis
 from parscope.live.wire.scan import Payload
 from parscope.live.wire.stack import Stack
 
-_KIND, _SERIES, _IMAGE, _EXPOSED, _OFFSET = 0, 1, 2, 4, 7  # columns of heads
-_PATTERN = 2
+_EXPOSED, _OFFSET = 4, 7  # columns of heads
 _OK = int(Fate.ANSWERED)
 _MEMORY = 1 << 21  # bytes of patterns at once: where they are large, what a processor keeps near it
 MOST = 64
@@ -119,23 +118,10 @@ class Stretch:
         same = payload.name == self.place.name and payload.shape == frames.shape[1:]
         return same and payload.dtype == frames.dtype.name
 
-    def follows(self, heads: NDArray[np.int64]) -> int:
-        """How many images are of this series, and follow the last one and each other.
-
-        Parameters
-        ----------
-        heads : ndarray of int64, shape (n, 9)
-            As `parscope.live.wire.scan.Scanner.scan_run` tells them.
-
-        Returns
-        -------
-        int
-        """
-        following = self._course.next
-        count = min(len(heads), self._course.positions - following)
-        heads = heads[:count]
-        good = (heads[:, _SERIES] == self.place.series) & (heads[:, _IMAGE] == np.arange(following, following + count))
-        return count if good.all() else int(good.argmin())
+    @property
+    def due(self) -> tuple[int, int]:
+        """Number of the image that comes next, and how many are still to come."""
+        return self._course.next, self._course.positions - self._course.next
 
     def answer(
         self,

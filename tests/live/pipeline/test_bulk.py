@@ -89,13 +89,14 @@ def _troubled() -> list[bytes | None]:
 
 def _two_series() -> list[bytes | None]:
     first, second = series(1, N), series(2, N)
+    mixed = [noisy(second, n) for n in range(N)]
+    for n in range(N - 7, 0, -29):  # of the one that has ended, those that would be due in the other
+        mixed[n:n] = [noisy(first, m) for m in range(n, n + 5)]
     return [
         start_message(first),
         *(noisy(first, n) for n in range(200)),
         start_message(second),
-        *(noisy(second, n) for n in range(5)),
-        *(noisy(first, n) for n in range(5, 15)),
-        *(noisy(second, n) for n in range(5, N)),
+        *mixed,
         end_message(second),
     ]
 

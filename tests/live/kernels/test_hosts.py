@@ -61,6 +61,18 @@ def test_each_kernel_alone_gives_the_bits_of_the_plan(plan: Plan) -> None:
     assert together.tobytes() == alone.tobytes()
 
 
+def test_many_at_once_give_the_bits_of_one_by_one(plan: Plan) -> None:
+    examples = example_patterns().copy()
+    examples[3] = 0
+    examples[4, ::7, ::5] = plan.detector.nodata
+    one, many = plan.copy(), plan.copy()
+    together = np.full((len(examples), len(plan.outputs)), np.nan)
+    many.run_many(examples[:5], together[:5])
+    many.run_many(examples[5:], together[5:])
+    assert together.tobytes() == np.stack([_run(one, frame) for frame in examples]).tobytes()
+    assert np.isnan(together[3]).any() and np.isfinite(together[4]).any()
+
+
 def test_a_copy_has_room_of_its_own(plan: Plan) -> None:
     one, other = plan.copy(), plan.copy()
     first = _run(one, example_patterns()[0])

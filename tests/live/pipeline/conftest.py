@@ -82,12 +82,13 @@ class Bench:
         self.clock = options.pop("clock", None) or Clock()
         analyse = options.pop("analyse", ("com", "sum"))
         room = options.pop("room", 1 << 20)
+        places = options.pop("places", 64)
         actuator = options.pop("actuator", None)
         policy = Policy(**{"scan": (3, 4), "deadline": 10**15, **options})  # type: ignore[arg-type]
         analyser = analyser_of(analyse)  # type: ignore[arg-type]
         self.told: list[str] = []
         self.ring = Ring.create(room)  # type: ignore[arg-type]
-        self.board = Board.create(64, analyser.outputs, (32, 32))
+        self.board = Board.create(places, analyser.outputs, (32, 32))  # type: ignore[arg-type]
         source = Script(messages)
         self.engine = Engine.of(source, self.ring, self.board, analyser, policy, actuator, self.clock, self.told.append)
         source.settled = lambda: not self.engine.answers.held_up and not self.engine.reader.waiting

@@ -167,3 +167,53 @@ def test_memory_that_is_not_there_or_is_none_is_refused() -> None:
         memory.buffer[0] = 1
         with pytest.raises(InputError, match="no ring"):
             Reader(memory.name)
+
+
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=200), st.integers(1, 40), st.integers(0, 7))
+def test_many_at_once_lie_as_one_by_one(lengths: list[int], most: int, behind: int) -> None:
+    many, single = Ring.create(SMALLEST), Ring.create(SMALLEST)
+    reader, other = Reader(many.name, lossless=True), Reader(single.name, lossless=True)
+    messages = [message(number, length) for number, length in enumerate(lengths)]
+    data = np.frombuffer(bytearray(b"".join(messages) + b"."), np.uint8)
+    spans = np.stack([np.cumsum(lengths) - lengths, lengths], 1)
+    run, told = np.zeros((most, 2), np.int64), np.zeros((most, 3), np.int64)
+    done = got = 0
+    while got < len(messages):
+        if done < len(messages):
+            took = many.put_run(data, spans[done : done + most], done)
+            done += took or (many.put(messages[done], done) >= 0)
+        count = max(reader.find_run(run, told) - (behind if done < len(messages) else 0), 0)
+        for k in range(count):
+            start, length = run[k].tolist()
+            assert reader.bytes[start : start + length].tobytes() == messages[got + k]
+            assert reader.at(reader.next + int(told[k, 0])) == messages[got + k]
+            assert 0 <= told[k, 2] <= got + k
+            assert single.put(messages[got + k], 0) == reader.next + int(told[k, 0])
+            other.take()
+        if count:
+            reader.take_run(count, int(told[count - 1, 1]))
+        elif (taken := reader.take()) is not None:
+            assert bytes(taken) == messages[got]
+            assert single.put(messages[got], 0) == reader.position
+            other.take()
+            count = 1
+        got += count
+        assert reader.number == got - 1 and reader.behind == done - got
+    assert many._cell[2] == single._cell[2]
+    for one in (reader, other, many, single):
+        one.close()
+
+
+def test_many_at_once_wait_for_who_must_miss_nothing(ring) -> None:
+    recorder = Reader(ring.name, lossless=True)
+    data = np.zeros(8000, np.uint8)
+    spans = np.array([(0, 8000)] * 20)
+    put = 0
+    while count := ring.put_run(data, spans, 1):
+        put += count
+    assert put == SMALLEST // 8032
+    assert ring.put(data.data, 1) == -1
+    assert recorder.behind == put
+    recorder.close()
+    assert ring.put(data.data, 1) >= 0
+    assert ring.put_run(data, spans, 1) == SMALLEST // 8032 - 1

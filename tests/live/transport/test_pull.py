@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import zmq
 
 from parscope.core.errors import InputError, OptionError
 from parscope.live.transport.handshake import Address
+from parscope.live.transport.split import split
 from parscope.live.transport.zmq_pull import ZmqPull
 from parscope.live.transport.zmtp import ZmtpPull
 
@@ -246,3 +249,49 @@ def test_an_address_is_written_in_one_way(text: str) -> None:
 
 def test_an_address_of_the_sixth_version() -> None:
     assert str(Address.parse("tcp://[::1]:9999")) == "tcp://[::1]:9999"
+
+
+def test_many_at_once_are_what_they_are_one_by_one(pusher: Pusher) -> None:
+    sent = [bytes([n % 251]) * (n * 37 % 600) for n in range(500)]
+    sent[77:77] = [b"x" * 300_000]
+    pull = ZmtpPull(pusher.address)
+    pull.open()
+    for n, one in enumerate(sent):
+        pusher.socket.send(one)
+        if n == 250:
+            pusher.socket.send_multipart([b"two", b"parts"])
+    run, got, most = np.zeros((64, 2), np.int64), [], 0
+    while len(got) < len(sent) + 2:
+        count = pull.find_run(run, 4)
+        assert count == 0 or (pull.find_run(run, 0) == count)
+        most = max(most, count)
+        taken = count // 2 + 1 if count > 1 else 0
+        if taken:
+            got += [pull.data[start : start + length].tobytes() for start, length in run[:taken].tolist()]
+            pull.take_run(run[:taken])
+        elif (one := pull.receive(5.0)) is not None:
+            got.append(bytes(one))
+    assert got == [*sent[:251], b"two", b"parts", *sent[251:]]
+    assert most > 4
+    assert pull.find_run(run, 4) == 0
+    pull.close()
+    assert pull.find_run(run, 4) == 0
+
+
+@pytest.mark.parametrize(
+    ("frames", "count"),
+    [
+        (b"\0\1a\0\0" + b"\2" + struct.pack(">Q", 2) + b"bc", 3),
+        (b"\0\1a\1\1b\0\1c", 1),
+        (b"\0\1a\4\1b", 1),
+        (b"\0\1a\0\2b", 1),
+        (b"\0\1a\2" + struct.pack(">Q", 2**63) + b"b" * 20, 1),
+        (b"\0\1a\2" + b"\xff" * 8 + b"b" * 20, 1),
+        (b"\0\1a\2\0\0", 1),
+        (b"\0", 0),
+    ],
+)
+def test_what_is_split(frames: bytes, count: int) -> None:
+    run = np.zeros((9, 2), np.int64)
+    assert split(np.frombuffer(bytearray(frames), np.uint8), 0, len(frames), run) == count
+    assert [frames[a : a + n] for a, n in run[:count].tolist()] == [b"a", b"", b"bc"][:count]

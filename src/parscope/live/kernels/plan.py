@@ -14,7 +14,7 @@ from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
 from parscope.live.kernels.contract import Detector, Kernel
 from parscope.live.kernels.moments import Shared, native, prepare
-from parscope.live.kernels.sweep import measure
+from parscope.live.kernels.sweep import measure, measure_many
 
 Array = NDArray[np.float64]
 
@@ -132,6 +132,23 @@ class Plan:
         for function, state, part in self._steps:
             function(frame, *state, out if part is None else out[part])
 
+    def run_many(self, frames: NDArray[Any], out: Array) -> None:
+        """Compute everything of several patterns, one after the other: the same numbers, bit for bit.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (n, q_y, q_x)
+            Counts, as `run` takes them.
+        out : ndarray of float64, shape (n, outputs)
+            Where the numbers go.
+        """
+        for function, state, part in self._steps:
+            if function is measure:
+                measure_many(frames, *state, out)
+            else:
+                for frame, numbers in zip(frames, out, strict=True):
+                    function(frame, *state, numbers if part is None else numbers[part])
+
     def as_taken(self, frame: NDArray[Any]) -> NDArray[Any]:
         """A pattern as `run` takes it.
 
@@ -160,6 +177,7 @@ class Plan:
         """Compile everything, so that the first pattern takes no longer than any other."""
         frame, out = np.zeros(self.detector.shape, self._type), self.room()
         self.run(frame, out)
+        self.run_many(frame[None], out[None])
         # What comes out of a message may not be written to, which is another type to the compiler.
         frame.flags.writeable = False
         self.run(frame, out)

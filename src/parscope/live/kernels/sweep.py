@@ -79,6 +79,30 @@ def measure(
 
 
 @nb.njit(**COMPILE)
+def measure_many(
+    frames: NDArray[Any],
+    spans: Table,
+    recipe: Array,
+    void: NDArray[Any],
+    room: tuple[NDArray[Any], NDArray[Any]],
+    out: Array,
+) -> None:
+    """The same of several patterns one after the other: a call from Python costs as much as a small pattern.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n, q_y, q_x)
+        Counts.
+    spans, recipe, void, room : ndarray, or tuple of it
+        As of `measure`.
+    out : ndarray of float64, shape (n, numbers)
+        The numbers.
+    """
+    for i in range(frames.shape[0]):
+        measure(frames[i], spans, recipe, void, room, out[i])
+
+
+@nb.njit(**COMPILE)
 def _fetch(frame: NDArray[Any], columns: NDArray[Any]) -> None:
     """Touch every cache line of a pattern in order, so that one that lies in memory comes at the rate of a stream.
 

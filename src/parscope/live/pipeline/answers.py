@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from parscope.core.stream import Fate, Series
 from parscope.live.pipeline.board import STAMPS, Board, cell_of
 from parscope.live.pipeline.course import Course
+from parscope.live.pipeline.policy import Policy as Policy
 from parscope.live.pipeline.ring import Reader
 from parscope.live.pipeline.series import Analyser, channel_of, detector_of, head_of, scan_shape_of
+from parscope.live.pipeline.stretch import Place, Stretch, stack_for
 from parscope.live.pipeline.workshop import Workshop
 from parscope.live.rules.actuator import Actuator
 from parscope.live.wire.decompress import Decompressor
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.scan import Head, Payload, Scanner
+from parscope.live.wire.stack import Stack
 
 _ANSWERED, _SKIPPED, _DAMAGED, _STALE, _MISSED, _SERIES, _FINISHED, _FILLED = (
     cell_of(name) for name in ("answered", "skipped", "damaged", "stale", "missed", "series", "finished", "filled")
@@ -29,38 +32,6 @@ _OK, _PASSED, _BROKEN, _LATER = (int(one) for one in (Fate.ANSWERED, Fate.SKIPPE
 _TIMES = struct.Struct(f"={len(STAMPS)}q")
 _PLACE = struct.Struct("=q")
 _SHOWN_EVERY = 33_000_000  # ns between patterns that are shown
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How patterns are treated.
-
-    Parameters
-    ----------
-    scan : tuple of int, optional
-        Scan positions (y, x). Default: as the detector tells.
-    newest : bool, default False
-        Pass over patterns while newer ones wait, for control; otherwise all are answered in their order. What was
-        passed over is analysed for the maps when there is time, as far as the ring still has it.
-    deadline : int, default 200 us
-        Longest time from the arrival of a pattern to its answer, [ns].
-    channel : str, optional
-        The one that is analysed. Default: the first.
-    busy : bool, default False
-        Never sleep while waiting.
-    series : int, default 0
-        End after so many; 0 for never.
-    keep : bool, default False
-        Whether the reference lattice and the disks that were found in one series serve for the following ones.
-    """
-
-    scan: tuple[int, int] | None = None
-    newest: bool = False
-    deadline: int = 200_000
-    channel: str | None = None
-    busy: bool = False
-    series: int = 0
-    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +90,8 @@ class Answers:
         self._shown = -_SHOWN_EVERY
         self._ready = self._excused = False
         self._faults = 0
+        self._stack: Stack | None = None
+        self._stretch: Stretch | None = None
         self._out: NDArray[np.float64] = np.full(len(analyser.outputs), np.nan)
 
     @property
@@ -146,17 +119,37 @@ class Answers:
         self._channel = channel_of(series, self.policy.channel)
         self._name = series.channels[self._channel]
         bank = self.board.begin(head_of(series, self._channel), shape)
+        self._bank = bank
         self._memory, self._values, self._fates = bank.memory, bank.values, bank.fates
         _, self._stamps_at, self._places_at, _ = bank.offsets
         self._number, self._faults, self._excused = series.number, 0, False
         self._passed.clear()
         self._decode = Decompressor(series.shape, series.dtype).decode
+        if not self._newest and self.actuator is None:
+            self._stack = stack_for(series.shape, series.dtype)
+        self._stretch = None
         self._workshop.begin(detector_of(series, shape))
         self._set()
         if self.actuator is not None:
             self.actuator.begin(series.number, shape)
         self.course = Course(bank, self._cells)
         self._cells[_SERIES] += 1
+
+    def stretch(self) -> Stretch | None:
+        """What answers images that come one after the other without a gap; see `parscope.live.pipeline.bulk.Bulk`.
+
+        Returns
+        -------
+        Stretch, optional
+            None where every pattern is dealt with by itself: rules act upon it, a newer one may take its place, or its
+            analysis is not ready.
+        """
+        if self._stretch is None and self._ready and self.course is not None and self._stack is not None:
+            analysis = self._workshop.analysis
+            if analysis is not None:
+                place = Place(self._number, self._channel, self._name)
+                self._stretch = Stretch(self.course, self._bank, place, analysis, self._stack, self.policy.deadline)
+        return self._stretch
 
     def image(self, message: memoryview, head: Head, received: int) -> int:
         """Answer a pattern, or say what became of it.
@@ -272,8 +265,22 @@ class Answers:
         cells[_ANSWERED] += 1
         if (emitted or decided) - received > self.policy.deadline:
             cells[_MISSED] += 1
-        if decided - self._shown > _SHOWN_EVERY:
-            self._shown = decided
+        self.show(frame, position, decided)
+
+    def show(self, frame: NDArray[Any], position: int, now: int) -> None:
+        """Let everybody see a pattern, if it is time for another one.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (q_y, q_x)
+            Counts.
+        position : int
+            Scan position.
+        now : int
+            Time of this machine, [ns].
+        """
+        if now - self._shown > _SHOWN_EVERY:
+            self._shown = now
             self.board.show(frame, position)
 
     def _payload(self, head: Head) -> Payload:
@@ -388,6 +395,6 @@ class Answers:
         self._passed.clear()
         if ended:
             self.course.finish()
-        self.course = None
+        self.course = self._stretch = None
         self.finished += 1
         self._cells[_FINISHED] = self.board.generation

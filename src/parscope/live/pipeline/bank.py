@@ -20,7 +20,8 @@ _ALIGN = 64
 
 STAMPS = ("received", "decoded", "decided", "emitted", "exposed")
 """Times of a position, [ns]: on the clock of this machine, but for the last one, the end of the exposure on that of
-the detector; 0 where there is none."""
+the detector; 0 where there is none. Patterns that are answered together, because many wait, have the times of their
+last one, so that no answer is said to be earlier than it was."""
 
 _T = TypeVar("_T", bound=np.generic)
 

@@ -78,6 +78,17 @@ class Course:
         self.next = image + 1
         return image
 
+    def follow(self, count: int) -> None:
+        """Take images that follow the last one without a gap, of positions of this scan.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        """
+        self._seen[self.next : self.next + count] = b"\1" * count
+        self.next += count
+
     def finish(self) -> None:
         """Count what has not come as lost: the series has ended."""
         self._miss(self.positions)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from parscope.core.contracts import Source
 from parscope.live.pipeline.answers import Answers, Policy
 from parscope.live.pipeline.board import Board, cell_of
+from parscope.live.pipeline.bulk import LEAST, Bulk
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.pipeline.series import Analyser
 from parscope.live.rules.actuator import Actuator
@@ -63,6 +64,7 @@ class Engine:
         self._ending = False
         self._newest = self.answers.policy.newest
         self._scanner = Scanner()
+        self._bulk = Bulk(source, ring, self.reader, self.answers, self._scanner, clock)
         self._cells = board.cells
         self._held: memoryview | None = None
         self._idle = 0
@@ -148,6 +150,8 @@ class Engine:
         if self._ending:
             self._fill_up()
             busy = True
+        elif not self._idle and self._held is None and self._bulk.ready and self._answer_many():
+            return True
         elif self._held is None and not self.reader.waiting and not answers.held_up:
             # nothing waits: what comes now is answered at once, unless something newer may have come already
             if not self._idle and self._newest:
@@ -195,7 +199,7 @@ class Engine:
     def _answer_first(self, wait: float) -> bool:
         """Answer messages before they go into the ring: one where the newest counts, else some of those that wait."""
         receive, clock, ring, reader = self.source.receive, self.clock, self.ring, self.reader
-        count, most = 0, 1 if self._newest else _AT_ONCE
+        count, most = 0, 1 if self._newest else LEAST if self._bulk.ready else _AT_ONCE
         try:
             while count < most:
                 message = receive(wait)
@@ -225,12 +229,22 @@ class Engine:
         self._period += (min(now - self._last, _SILENT) - self._period) >> 4
         self._last = now
 
-    def _drain(self) -> bool:
+    def _answer_many(self) -> bool:
+        """Answer many messages at once, if many wait."""
+        bulk = self._bulk
+        if bulk.hungry:
+            if count := bulk.fetch():
+                self._arrived(bulk.arrived, count)
+            elif not bulk.by_itself:
+                self._drain(bulk.most)
+        return bulk.answer() > 0
+
+    def _drain(self, most: int = 0) -> bool:
         """Move messages from the source into the ring."""
         receive, put = self.source.receive, self.ring.put
         message = self._held
         count, now = 0, self._last
-        most = _AT_ONCE if self._newest or self.answers.held_up else 1
+        most = most or (_AT_ONCE if self._newest or self.answers.held_up else 1)
         try:
             while count < most:
                 if message is None:

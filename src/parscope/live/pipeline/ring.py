@@ -8,36 +8,31 @@ are, and are told so.
 
 from __future__ import annotations
 
-import os
-import struct
+import numpy as np
 
-from parscope.core.errors import InputError, OutputError
+from parscope.core.errors import OutputError
 from parscope.live.pipeline.memory import Segment
-
-_MAGIC = 0x70617273_72696E67
-_START = 4096  # of the data
-_READERS = 8
-_STRIDE = 3  # cells of a reader: what it is, where it is, which process it is in
-_SIZE, _HEAD, _RESERVED, _COUNT, _CLOSED, _LAST, _SLOTS = 1, 2, 3, 4, 5, 6, 16
-_FREE, _LOSSY, _LOSSLESS = 0, 1, 2
-_RECORD = struct.Struct("<4q")
-_PAD = -1  # number of a record that only fills the rest of the ring
+from parscope.live.pipeline.ring_layout import (
+    CLOSED,
+    COUNT,
+    FREE,
+    HEAD,
+    LAST,
+    LOSSLESS,
+    MAGIC,
+    PAD,
+    RECORD,
+    RESERVED,
+    SIZE,
+    START,
+    cells_of,
+    slots,
+)
+from parscope.live.pipeline.ring_reader import Reader as Reader
+from parscope.live.pipeline.runs import Bytes, Table, room, store
 
 SMALLEST = 1 << 16
 """Bytes of the smallest ring."""
-
-
-def _slots() -> range:
-    """First cell of each reader."""
-    return range(_SLOTS, _SLOTS + _STRIDE * _READERS, _STRIDE)
-
-
-def _cells(memory: Segment) -> memoryview:
-    """First page of the memory as integers; refuses memory that is no ring, unless it is new."""
-    cell = memory.buffer[:_START].cast("q")
-    if cell[0] not in (0, _MAGIC):
-        raise InputError("is no ring of messages", memory.name, "take its name from a running session")
-    return cell
 
 
 class Ring:
@@ -74,10 +69,11 @@ class Ring:
 
     def __init__(self, memory: Segment) -> None:
         self._memory, self.name = memory, memory.name
-        self._cell = _cells(memory)
-        self._data = memory.buffer[_START:]
-        self.size = self._cell[_SIZE]
-        self._head, self._number = self._cell[_HEAD], self._cell[_COUNT]
+        self._cell = cells_of(memory)
+        self._data = memory.buffer[START:]
+        self._bytes: Bytes = np.frombuffer(self._data, np.uint8)
+        self.size = self._cell[SIZE]
+        self._head, self._number = self._cell[HEAD], self._cell[COUNT]
         self._floor = self._head
         self.stalls = self.high_water = 0
         self._stalled = False
@@ -101,9 +97,9 @@ class Ring:
             If there is not enough memory.
         """
         size = max(size, SMALLEST) & -8
-        memory = Segment.create(_START + size)
-        cell = _cells(memory)
-        cell[_SIZE], cell[0] = size, _MAGIC
+        memory = Segment.create(START + size)
+        cell = cells_of(memory)
+        cell[SIZE], cell[0] = size, MAGIC
         return cls(memory)
 
     @classmethod
@@ -162,14 +158,49 @@ class Ring:
         if end - self._floor > size and not self._room(end):
             return -1
         cell = self._cell
-        cell[_RESERVED] = end  # what lies a whole ring before is lost from now on; only then it is written over
-        _RECORD.pack_into(self._data, place, need, self._number, received, length)
+        cell[RESERVED] = end  # what lies a whole ring before is lost from now on; only then it is written over
+        RECORD.pack_into(self._data, place, need, self._number, received, length)
         self._data[place + 32 : place + 32 + length] = message
         self._number += 1
-        cell[_LAST] = head
-        self._head = cell[_HEAD] = end
-        cell[_COUNT] = self._number
+        cell[LAST] = head
+        self._head = cell[HEAD] = end
+        cell[COUNT] = self._number
         return head
+
+    def put_run(self, data: Bytes, run: Table, received: int) -> int:
+        """Append several messages, as many as find room before the end of the memory, without waiting.
+
+        Parameters
+        ----------
+        data : ndarray of uint8, shape (k,)
+            Holds the messages.
+        run : ndarray of int64, shape (n, 2)
+            Where in `data` each begins, and its length.
+        received : int
+            When they came, [ns].
+
+        Returns
+        -------
+        int
+            How many there are now, from the first one on; `put` is for the next one.
+        """
+        head, size = self._head, self.size
+        place = head % size
+        left = size - place
+        count, total = room(run, min(left, self._floor + size - head))
+        if count < len(run) and total < left:
+            self._room(head)  # the readers may have read on since
+            count, total = room(run, min(left, self._floor + size - head))
+        if not count:
+            return 0
+        cell = self._cell
+        cell[RESERVED] = head + total
+        last = store(self._bytes, (place, self._number, received), data, run[:count])
+        self._number += count
+        cell[LAST] = head + last - place
+        self._head = cell[HEAD] = head + total
+        cell[COUNT] = self._number
+        return int(count)
 
     def fits(self, length: int) -> bool:
         """Whether there is room for a message, wherever in the ring it will lie.
@@ -188,14 +219,14 @@ class Ring:
 
     def _fill_up(self, place: int, left: int) -> None:
         """Skip the rest of the ring."""
-        self._cell[_RESERVED] = self._head + left
-        if left >= _RECORD.size:
-            _RECORD.pack_into(self._data, place, left, _PAD, 0, 0)
+        self._cell[RESERVED] = self._head + left
+        if left >= RECORD.size:
+            RECORD.pack_into(self._data, place, left, PAD, 0, 0)
 
     def _room(self, end: int) -> bool:
         """Whether the lossless readers leave room up to a position; looks where they are."""
         cell = self._cell
-        behind = [cell[slot + 1] for slot in _slots() if cell[slot] == _LOSSLESS]
+        behind = [cell[slot + 1] for slot in slots() if cell[slot] == LOSSLESS]
         self._floor = min(behind, default=self._head)
         self.high_water = max(self.high_water, self._head - self._floor)
         fits = end - self._floor <= self.size
@@ -223,13 +254,13 @@ class Ring:
         process : int
             Its number.
         """
-        for slot in _slots():
-            if self._cell[slot] != _FREE and self._cell[slot + 2] == process:
-                self._cell[slot] = _FREE
+        for slot in slots():
+            if self._cell[slot] != FREE and self._cell[slot + 2] == process:
+                self._cell[slot] = FREE
 
     def finish(self) -> None:
         """Tell the readers that nothing will come any more."""
-        self._cell[_CLOSED] = 1
+        self._cell[CLOSED] = 1
 
     def close(self) -> None:
         """Finish, and delete the memory as soon as the readers let it go; may be called twice."""
@@ -237,163 +268,5 @@ class Ring:
             self.finish()
         self._cell = memoryview(b"")
         self._data = memoryview(b"")
-        self._memory.close()
-
-
-class Reader:
-    """One reader's end.
-
-    Parameters
-    ----------
-    name : str
-        Of the ring.
-    lossless : bool, default False
-        Whether the writer has to wait for this reader.
-
-    Attributes
-    ----------
-    overtaken : int
-        Messages that were written over before this reader came to them.
-    received : int
-        When the last message came, [ns].
-    number, position : int
-        Of the last message.
-
-    Raises
-    ------
-    InputError
-        If there is no such ring.
-    OutputError
-        If it has as many readers as it can have.
-    """
-
-    def __init__(self, name: str, *, lossless: bool = False) -> None:
-        self._memory = Segment(name)
-        self._cell = _cells(self._memory)
-        self._data = self._memory.buffer[_START:]
-        self._size = self._cell[_SIZE]
-        self._slot = self._claim(_LOSSLESS if lossless else _LOSSY)
-        self._next = self.position = self._cell[self._slot + 1]
-        self.overtaken = self.received = 0
-        self.number = self._cell[_COUNT] - 1
-
-    def _claim(self, kind: int) -> int:
-        """Take a free slot, and stand at the end of what is written."""
-        for slot in _slots():
-            if self._cell[slot] == _FREE:
-                self._cell[slot + 1], self._cell[slot + 2] = self._cell[_HEAD], os.getpid()
-                self._cell[slot] = kind
-                return slot
-        raise OutputError(f"has {_READERS} readers already", self._memory.name, "close one of them")
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there is a message after the last one."""
-        return bool(self._cell[_HEAD] > self._next)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all is read, and nothing will come any more."""
-        return bool(self._cell[_CLOSED]) and not self.waiting
-
-    def take(self) -> memoryview | None:
-        """Read the next message, and give the last one back.
-
-        Returns
-        -------
-        memoryview, optional
-            The message where it lies, until the next call; None if there is none. A reader that can be overtaken asks
-            `intact` when it has used it.
-        """
-        cell, at = self._cell, self._next
-        cell[self._slot + 1] = at
-        if cell[_HEAD] <= at:
-            return None
-        if cell[_RESERVED] - at > self._size:
-            at = cell[_LAST]  # where records begin before the newest is not known any more
-        place = at % self._size
-        need, number, received, length = self._record(place)
-        if number == _PAD:
-            self._next = at + need
-            return self.take()
-        if cell[_RESERVED] - at > self._size:  # written over while its head was read
-            self._next = cell[_LAST]
-            return self.take()
-        self.overtaken += number - self.number - 1
-        self.position, self.number, self.received = at, number, received
-        self._next = at + need
-        return self._data[place + 32 : place + 32 + length]
-
-    def skip(self) -> None:
-        """Go to the end of what is written, without counting as overtaken what lies before."""
-        self._next = self._cell[self._slot + 1] = self._cell[_HEAD]
-        self.number = self._cell[_COUNT] - 1
-
-    def _record(self, place: int) -> tuple[int, int, int, int]:
-        """Head of a record; a filling at the end of the ring may be shorter than that."""
-        left = self._size - place
-        if left >= _RECORD.size:
-            need, number, received, length = _RECORD.unpack_from(self._data, place)
-            return need, number, received, length
-        return left, _PAD, 0, 0
-
-    def peek(self, size: int) -> bytes:
-        """Look at the beginning of the next message, without taking it.
-
-        Parameters
-        ----------
-        size : int
-            Bytes wanted.
-
-        Returns
-        -------
-        bytes
-            Empty if there is no next message.
-        """
-        at = self._next
-        if self._cell[_HEAD] <= at:
-            return b""
-        place = at % self._size
-        need, number, _, length = self._record(place)
-        if number == _PAD:
-            place = (at + need) % self._size
-            _, _, _, length = self._record(place)
-        return bytes(self._data[place + 32 : place + 32 + min(size, length)])
-
-    def intact(self) -> bool:
-        """Whether the last message has not been written over since.
-
-        Returns
-        -------
-        bool
-        """
-        return bool(self._cell[_RESERVED] - self.position <= self._size)
-
-    def at(self, position: int) -> bytes | None:
-        """Read again a message that was there before.
-
-        Parameters
-        ----------
-        position : int
-            As `Ring.put` gave it; -1 finds nothing.
-
-        Returns
-        -------
-        bytes, optional
-            A copy; None if it has been written over.
-        """
-        if position < 0 or not 0 <= self._cell[_RESERVED] - position <= self._size:
-            return None
-        place = position % self._size
-        _, number, _, length = self._record(place)
-        copy = bytes(self._data[place + 32 : place + 32 + length])
-        lost = number == _PAD or self._cell[_RESERVED] - position > self._size
-        return None if lost else copy
-
-    def close(self) -> None:
-        """Leave; the writer waits for this reader no more. May be called twice."""
-        if len(self._cell):
-            self._cell[self._slot] = _FREE
-        self._cell = memoryview(b"")
-        self._data = memoryview(b"")
+        self._bytes = np.zeros(0, np.uint8)
         self._memory.close()

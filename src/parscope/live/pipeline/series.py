@@ -34,6 +34,17 @@ class Analysis(Protocol):
             Is written.
         """
 
+    def run_many(self, frames: NDArray[Any], out: NDArray[np.float64]) -> None:
+        """Compute the same of several patterns, one after the other.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (n, q_y, q_x)
+            Patterns.
+        out : ndarray, shape (n, outputs)
+            Is written.
+        """
+
 
 @dataclass(frozen=True)
 class Analyser:

@@ -43,6 +43,11 @@ class DectrisV2Source:
             self._check(message)
         return message
 
+    @property
+    def many(self) -> ZmtpPull | None:
+        """Where many messages can be taken at once; see `parscope.live.pipeline.bulk.Many`."""
+        return self._pull if self._known and isinstance(self._pull, ZmtpPull) else None
+
     def _check(self, message: memoryview) -> None:
         """Refuse the first message if it is of another stream."""
         first = message[0] if len(message) else 0

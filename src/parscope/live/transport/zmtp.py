@@ -11,10 +11,14 @@ import select
 import socket
 import time
 
+import numpy as np
+from numpy.typing import NDArray
+
 from parscope.core.errors import InputError
 from parscope.live.transport.handshake import Address, connect, introduce
+from parscope.live.transport.split import split
 
-_BUFFER = 1 << 20
+_BUFFER = 1 << 21
 _LOW = 1 << 18  # room for a read below which the beginning of a message is moved to the front
 _KERNEL = 8 << 20  # that the system holds for this socket
 _LARGEST = 1 << 30  # of a message: more is damage
@@ -35,6 +39,8 @@ class ZmtpPull:
 
     Attributes
     ----------
+    data : ndarray of uint8, shape (m,)
+        Where messages lie that `find_run` found.
     more : bool
         Whether the last part has others after it, in the same message.
     reconnects : int
@@ -49,6 +55,7 @@ class ZmtpPull:
         self._poll = select.poll()
         self._retry_at = 0.0
         self._hold(bytearray(_BUFFER))
+        split(self.data, 0, 0, np.zeros((1, 2), np.int64))  # compiles it
 
     def open(self) -> None:
         """Connect.
@@ -115,6 +122,38 @@ class ZmtpPull:
             if not self._fill(wait):
                 return None
 
+    def find_run(self, run: NDArray[np.int64], least: int) -> int:
+        """Look at messages of one part of which many are here, without taking them; anything else is for `receive`.
+
+        Parameters
+        ----------
+        run : ndarray of int64, shape (n, 2)
+            Takes where in `data` each begins, and its length; valid until the next call.
+        least : int
+            With fewer than that here, what the system holds is read too.
+
+        Returns
+        -------
+        int
+            How many there are; at most n.
+        """
+        if self._socket is None or self.more:
+            return 0
+        count = int(split(self.data, self._begin, self._end, run))
+        if count < least and self._fill(0.0):
+            count = int(split(self.data, self._begin, self._end, run))
+        return count
+
+    def take_run(self, run: NDArray[np.int64]) -> None:
+        """Take messages that `find_run` found.
+
+        Parameters
+        ----------
+        run : ndarray of int64, shape (n, 2)
+            The first ones of them; one at least.
+        """
+        self._begin = int(run[-1].sum())
+
     def receive_parts(self, wait: float) -> list[bytes] | None:
         """Take the next message of several parts.
 
@@ -152,6 +191,7 @@ class ZmtpPull:
     def _hold(self, buffer: bytearray) -> None:
         """Read into a buffer from now on."""
         self._buffer, self._view, self._size = buffer, memoryview(buffer), len(buffer)
+        self.data: NDArray[np.uint8] = np.frombuffer(buffer, np.uint8)
         self._begin = self._end = 0
 
     def _provide(self, flags: int, total: int) -> None:

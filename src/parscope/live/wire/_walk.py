@@ -32,7 +32,9 @@ from parscope.live.wire._memory import KERNEL, address, load1, load8, store8
 from parscope.live.wire._table import (
     CHANGED,
     CHANNELS,
+    LENGTH,
     NUMBER_OF_IMAGE,
+    OFFSET,
     SEEN,
     SENT,
     SERIES,
@@ -241,3 +243,47 @@ def walk(data: NDArray[np.uint8], table: NDArray[np.int64]) -> int:
     if code < 0:
         return code
     return int(table[CHANGED]) if _complete(rows) else MISSING
+
+
+@nb.njit(**KERNEL)
+def walk_run(
+    data: NDArray[np.uint8],
+    spans: NDArray[np.int64],
+    table: NDArray[np.int64],
+    form: tuple[int, int],
+    follow: tuple[int, int],
+    heads: NDArray[np.int64],
+) -> int:
+    """Read several messages, as far as they are images like the last one, and their numbers follow each other.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (m,)
+        Holds them all.
+    spans : ndarray of int64, shape (n, 2)
+        Where in `data` each begins, and its length.
+    table : ndarray of int64, shape (`TABLE`,)
+        As of `walk`.
+    form : tuple of int
+        How many channels an image has, and of which the place is wanted.
+    follow : tuple of int
+        Series of the images, and number of the first one.
+    heads : ndarray of int64, shape (n, `LENGTH` + 1)
+        Takes the first rows of the table for each message; offset and length are those of the channel, in `data`.
+
+    Returns
+    -------
+    int
+        How many were read before the first one that is malformed, not the image that is due, or of other channels.
+    """
+    for k in range(spans.shape[0]):
+        start = spans[k, 0]
+        code = walk(data[start : start + spans[k, 1]], table)
+        if code != 0 or table[TYPE] != _PATTERN or table[CHANNELS] != form[0]:
+            return k
+        if table[SERIES] != follow[0] or table[NUMBER_OF_IMAGE] != follow[1] + k:
+            return k
+        heads[k, :OFFSET] = table[:OFFSET]
+        heads[k, OFFSET] = table[place(form[1])] + start
+        heads[k, LENGTH] = table[place(form[1]) + 1]
+    return spans.shape[0]

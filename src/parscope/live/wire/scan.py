@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.live.wire import _cbor, _table
-from parscope.live.wire._walk import walk
+from parscope.live.wire._walk import walk, walk_run
 from parscope.live.wire.errors import MessageError
 
 Buffer = bytes | bytearray | memoryview
@@ -158,6 +158,9 @@ class Scanner:
         self._names = self._table[_table.NAMES :].view(np.uint8).reshape(_table.CHANNELS_AT_MOST, 2, -1)
         self._payloads: tuple[Payload, ...] = ()
         self._head = Head()
+        nothing = np.zeros((0, 2), np.int64)
+        heads = np.zeros((0, _table.LENGTH + 1), np.int64)
+        walk_run(self._names.reshape(-1), nothing, self._table, (1, 0), (0, 0), heads)
         for empty in (b"\xa0", bytearray(b"\xa0")):
             self.scan(empty)  # numba compiles for memory that may be written, and once more for memory that may not
 
@@ -197,6 +200,50 @@ class Scanner:
                 self._place()
         head.channels = self._payloads
         return head
+
+    @property
+    def channels(self) -> tuple[Payload, ...]:
+        """Channels of the last message."""
+        return self._payloads
+
+    def scan_run(
+        self,
+        data: NDArray[np.uint8],
+        spans: NDArray[np.int64],
+        channel: int,
+        follow: tuple[int, int],
+        heads: NDArray[np.int64],
+    ) -> int:
+        """Read the heads of several messages at once, as far as they are images like the one that was read last.
+
+        They are of one series, and their numbers follow each other without a gap.
+
+        Parameters
+        ----------
+        data : ndarray of uint8, shape (m,)
+            Memory that holds them all.
+        spans : ndarray of int64, shape (n, 2)
+            Where each begins, and its length.
+        channel : int
+            Number of the channel that is wanted, of those that the last `Head` told.
+        follow : tuple of int
+            Number of the series, and of the first image.
+        heads : ndarray of int64, shape (n, 9)
+            Takes a line each: kind, series, image, begin and end of the exposure, time of sending, number of channels
+            (as in `Head`, -1 for what is not there), first byte of the samples in `data`, and their length.
+
+        Returns
+        -------
+        int
+            How many are such; the first one that is not is for `scan` to read.
+        """
+        count = len(self._payloads)
+        if channel >= count:
+            return 0
+        done = int(walk_run(data, spans, self._table, (count, channel), follow, heads))
+        if done < len(spans):
+            self._payloads = ()  # the table was compared with a message of another kind
+        return done
 
     def _place(self) -> None:
         """Say of every channel where it is."""

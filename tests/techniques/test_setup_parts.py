@@ -14,6 +14,7 @@ from parscope.techniques.diffraction.setup.brightest import strongest_disk
 from parscope.techniques.diffraction.setup.cell import canonical, find_cell
 from parscope.techniques.diffraction.setup.choice import ellipse_matrix, stretches
 from parscope.techniques.diffraction.setup.correlation import find_peaks
+from parscope.techniques.diffraction.setup.diffuse import diffuse
 from parscope.techniques.diffraction.setup.fitting import STRETCH, disks, fit_disks, render
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import moments
@@ -216,3 +217,14 @@ def test_normalised_data_are_multiples_of_an_electron(gain: float) -> None:
 def test_what_cannot_be_is_not_taken(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=name):
         Given(**{name: value})
+
+
+def test_noise_about_no_background_leaves_none_below_nothing() -> None:
+    numbers = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
+    model = disks(np.array([48.0, 48.0]), 24.0 * np.eye(2), numbers, 5.0, 0.6)
+    image = np.random.default_rng(3).normal(-1e-3, 2e-3, (96, 96))
+    found = diffuse(image, np.ones(image.shape, np.bool_), model, np.full(image.shape, 4e-6))
+    between = np.array([[12.0, 12.0], [20.0, -30.0]])
+    assert (found.at(between) >= 0).all()
+    # relative to hardly anything, a slope would be of any size, and say that nothing is known
+    assert np.abs(found.slope(between)).max() < 1.0

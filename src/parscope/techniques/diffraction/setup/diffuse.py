@@ -57,7 +57,8 @@ def diffuse(image: Array, valid: Mask, model: Disks, variance: Array) -> Backgro
         columns = np.stack([1 / (1 + (r / width) ** 2), np.ones_like(r), direct], axis=1)
         solution, misfit = nnls(columns * weight[:, None], (value - shift) * weight)
         if best is None or misfit < best[0]:
-            best = (float(misfit), Background(float(solution[0]), float(width), float(solution[1] + shift)))
+            # A floor below nothing, which noise about none gives, would have fewer than no counts expected.
+            best = (float(misfit), Background(float(solution[0]), float(width), max(float(solution[1] + shift), 0.0)))
     return best[1] if best else Background(0.0, 1.0, float(np.median(value)))
 
 

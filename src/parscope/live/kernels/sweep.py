@@ -93,8 +93,14 @@ def measure_many(
     ----------
     frames : ndarray, shape (n, q_y, q_x)
         Counts.
-    spans, recipe, void, room : ndarray, or tuple of it
-        As of `measure`.
+    spans : ndarray of int32, shape (m, 4)
+        As of `measure`; so are the next three.
+    recipe : ndarray, shape (k, 7)
+        What is asked for.
+    void : ndarray of the type of `frames`, shape (2,)
+        Value of a pixel that was not read, and what is counted instead.
+    room : tuple of ndarray
+        Room for sums.
     out : ndarray of float64, shape (n, numbers)
         The numbers.
     """

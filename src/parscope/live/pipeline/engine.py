@@ -237,7 +237,7 @@ class Engine:
                 self._arrived(bulk.arrived, count)
             elif not bulk.by_itself:
                 self._drain(bulk.most)
-        return bulk.answer() > 0
+        return not bulk.hungry and bulk.answer() > 0
 
     def _drain(self, most: int = 0) -> bool:
         """Move messages from the source into the ring."""

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.live.stream import POOL, Load, Sender
 from parscope.core.stream import Fate
 from parscope.live.pipeline.latency import percentiles
+from parscope.live.pipeline.realtime import ONE_THREAD
 
 DEADLINE = 200_000
 
@@ -45,6 +46,7 @@ CASES = {
 
 def measure(case: Case, real_time: bool = True) -> dict[str, Any]:
     """Send, answer, and account for every pattern."""
+    os.environ.update(ONE_THREAD)  # as a session does for its processes
     sender = Sender(case.load, case.series)
     context = mp.get_context("spawn")
     ours, theirs = context.Pipe()

@@ -51,14 +51,14 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
     for made in (_latencies(), _throughputs(), _kernels(), _beside(run), _recording(_QUICK_S if quick else _RECORD_S)):
         rows += made[0]
         records += made[1]
-    return rows, records
+    return rows, [{**record, "key": f"{run.name}:{record['case']}"} for record in records]
 
 
 Made = tuple[list[Row], list[dict[str, Any]]]
 
 
 def _told(case: str, scores: dict[str, Any], error: str | None = None) -> dict[str, Any]:
-    return {"case": case, "method": "parscope", "key": case, "scores": scores, "error": error}
+    return {"case": case, "method": "parscope", "scores": scores, "error": error}
 
 
 def _latencies() -> Made:

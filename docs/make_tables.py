@@ -68,11 +68,12 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def origin(head: dict[str, Any]) -> str:
-    """Where, when and with what a table was measured, in one sentence."""
+    """Where, when and with what a table was measured, and what else there is to know."""
     machine, load = head["machine"], f"{head['load_start']} to {head['load_end']}"
     where = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
     what = ", ".join(f"{name} {version}" for name, version in flat(head["versions"]))
-    return f"Measured {head['date']} at commit `{head['commit']}` on: {where}; load {load}. Versions: {what}.\n"
+    note = f" Note: {head['note']}." if "note" in head else ""
+    return f"Measured {head['date']} at commit `{head['commit']}` on: {where}; load {load}. Versions: {what}.{note}\n"
 
 
 def flat(versions: dict[str, Any]) -> Iterable[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import numba
 from threadpoolctl import threadpool_limits
 
 from benchmarks.exchange import Run
-from benchmarks.live import beside, kernels, latency, record
+from benchmarks.live import beside, fuzz, kernels, latency, record
 from benchmarks.report import Row, Target
 
 SEED = 1
 _RECORD_S, _QUICK_S = 60.0, 3.0
+_MESSAGES, _QUICK_MESSAGES = 10_000_000, 500_000
 _NONE = Target(at_most=0)
 _LATENCY = {
     "5kHz": ("V2, 192 x 192 u8, 5 kHz, CoM + BF + ADF, low latency", {"p50": 40.0, "p99": 100.0}, 0.1),
@@ -37,7 +39,7 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
     run : Run
         Where the answer of LiberTEM-live lives.
     quick : bool
-        Whether recording is tried for three seconds rather than a minute.
+        Whether recording is tried for three seconds rather than a minute, and fewer messages are mutated.
 
     Returns
     -------
@@ -48,7 +50,8 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
     """
     rows: list[Row] = []
     records: list[dict[str, Any]] = []
-    for made in (_latencies(), _throughputs(), _kernels(), _beside(run), _recording(_QUICK_S if quick else _RECORD_S)):
+    seconds, messages = (_QUICK_S, _QUICK_MESSAGES) if quick else (_RECORD_S, _MESSAGES)
+    for made in (_latencies(), _throughputs(), _kernels(), _beside(run), _recording(seconds), _fuzzed(messages)):
         rows += made[0]
         records += made[1]
     return rows, [{**record, "key": f"{run.name}:{record['case']}"} for record in records]
@@ -139,3 +142,14 @@ def _recording(seconds: float) -> Made:
         Row(case, "patterns that differ from those sent", float(told["different"]), "1", target=_NONE),
         Row(case, "patterns without an answer", float(told["patterns"] - told["answered"]), "1"),
     ], [_told("recording", told)]
+
+
+def _fuzzed(messages: int) -> Made:
+    """Mutated messages, at the door."""
+    total: Counter[str] = Counter()
+    for counts in fuzz.shares(messages, SEED):
+        total.update(counts)
+    case = f"{total['messages']} mutated messages"
+    faults = ("crashed", "scanned differently", "decompressed differently")
+    rows = [Row(case, fault, float(total[fault]), "1", target=_NONE) for fault in faults]
+    return rows, [_told("fuzz", dict(total))]

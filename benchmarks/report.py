@@ -105,7 +105,16 @@ def table(head: dict[str, Any], rows: Sequence[Row], methods: Sequence[dict[str,
     -------
     dict
     """
-    return {"head": head, "rows": [row.as_json() for row in rows], "methods": list(methods)}
+    return {"head": head, "rows": [row.as_json() for row in rows], "methods": [_plain(method) for method in methods]}
+
+
+def _plain(value: Any) -> Any:
+    """Null for what is no number, which JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def faults(made: dict[str, Any]) -> list[str]:

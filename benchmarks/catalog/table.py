@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.catalog.questions import NEWEST, QUESTIONS
 from benchmarks.exchange import Answer, Method, Run
-from benchmarks.report import Row, Target
+from benchmarks.report import Row, Target, rounded
 
 RECORDS, TIMES = 100_000, 10
 QUICK = 5_000
@@ -97,10 +97,8 @@ def told(method: str, answer: Answer) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Without NaN, which JSON lacks: null for a question that was not asked."""
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if np.isnan(value) else float(f"{value:.4g}")
+    """Few digits, also of all numbers of a list; null for a question that was not asked."""
+    return [_plain(one) for one in value] if isinstance(value, list) else rounded(value)
 
 
 def _spaced(number: int) -> str:

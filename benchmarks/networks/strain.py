@@ -248,17 +248,8 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
         for number, (kind, found) in enumerate(rows(Path(folder), 0)):
             print(kind, json.dumps(found), flush=True)
             made += lines(kind, found)
-            records.append({"method": "parscope", "key": f"{run.name}:{number}", "case": kind, **_without_nan(found)})
+            records.append({"method": "parscope", "key": f"{run.name}:{number}", "case": kind, **found})
     return made, records
-
-
-def _without_nan(found: Any) -> Any:
-    """Null for what is no number, which JSON lacks."""
-    if isinstance(found, dict):
-        return {key: _without_nan(value) for key, value in found.items()}
-    if isinstance(found, list):
-        return [_without_nan(value) for value in found]
-    return None if isinstance(found, float) and np.isnan(found) else found
 
 
 BOOK = Book(

@@ -98,3 +98,8 @@ def test_the_text_shows_verdicts_and_counts() -> None:
     assert "MISSED" in shown
     assert "17120 " in shown
     assert shown.endswith("targets met: 1 of 2")
+
+
+def test_what_is_no_number_is_null_in_the_scores_too() -> None:
+    made = table({}, [], [{"case": "one", "scores": {"mae": [float("nan"), 1.5], "gone": float("inf"), "name": "a"}}])
+    assert made["methods"] == [{"case": "one", "scores": {"mae": [None, 1.5], "gone": None, "name": "a"}}]

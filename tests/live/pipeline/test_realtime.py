@@ -29,7 +29,7 @@ def test_a_process_takes_what_it_may_have_and_gives_it_back() -> None:
         "print(os.sched_getaffinity(0), gc.isenabled(), os.sched_getscheduler(0) == os.SCHED_FIFO)\n"
         "print(had.core, had.real_time, had.lacking)\n"
         "release()\n"
-        "print(gc.isenabled(), os.sched_getscheduler(0) == os.SCHED_OTHER)\n"
+        "print(gc.isenabled(), os.sched_getscheduler(0) == os.SCHED_OTHER, os.sched_getaffinity(0))\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     first, second, third = told.stdout.splitlines()
@@ -38,8 +38,29 @@ def test_a_process_takes_what_it_may_have_and_gives_it_back() -> None:
     assert first == f"{{{core}}} False {real_time}"
     assert second.startswith(f"{core} ")
     assert real_time or "CAP_SYS_NICE" in second
-    assert third == "True True"
+    assert third == f"True True {os.sched_getaffinity(0)}"
     assert gc.isenabled()
+
+
+@LINUX
+def test_an_analysis_is_made_beside_the_loop_not_on_its_core() -> None:
+    program = (
+        "import os, numpy as np\n"
+        "from parscope.live.kernels.contract import Detector\n"
+        "from parscope.live.pipeline.realtime import take\n"
+        "from parscope.live.pipeline.series import Analyser\n"
+        "from parscope.live.pipeline.workshop import Workshop\n"
+        "def make(detector, examples):\n"
+        "    print(os.sched_getaffinity(0), os.sched_getscheduler(0) == os.SCHED_OTHER)\n"
+        "take()\n"
+        "shop = Workshop(Analyser((), 0, make))\n"
+        "shop.begin(Detector((2, 2), 'uint8', np.zeros((2, 2), bool), 255, (1, 1)))\n"
+        "shop.join()\n"
+        "print(os.sched_getaffinity(0))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    cores = os.sched_getaffinity(0)
+    assert told.stdout.splitlines() == [f"{cores} True", f"{ {max(cores)} }"]
 
 
 def test_a_core_that_is_not_there_is_told() -> None:

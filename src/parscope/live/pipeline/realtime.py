@@ -17,6 +17,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 PRIORITY = 5
 _TASKS = Path("/proc/self/task")
+_CORES = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()  # before one of them is taken
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,21 @@ def release() -> None:
     gc.unfreeze()
     if sys.platform == "linux":
         for thread in _threads():
-            with contextlib.suppress(OSError):
-                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+            stand_back(thread)
+
+
+def stand_back(thread: int = 0) -> None:
+    """Let a thread run as any other: at normal priority, on any core that this process was given.
+
+    Parameters
+    ----------
+    thread : int, optional
+        Its native identifier. Default: the calling one.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+            os.sched_setaffinity(thread, _CORES)
 
 
 def _threads() -> list[int]:

@@ -163,12 +163,15 @@ def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:
     report = stem.with_name(f"{stem.name}_report.txt")
     if path.exists():
         raise OutputError("cannot be written (it exists)", str(path), "choose another folder")
+    beside = path.with_name(f".{path.name}.part")  # renamed when it is whole, so that a killed session leaves no half
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        made.to_zarr(path, mode="w-", zarr_format=2, consolidated=True)
+        shutil.rmtree(beside, ignore_errors=True)
+        made.to_zarr(beside, mode="w-", zarr_format=2, consolidated=True)
         report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        beside.rename(path)
     except OSError as error:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
         report.unlink(missing_ok=True)
         raise OutputError(
             f"cannot be written ({error.strerror or error})", str(path), "free some space, or choose another disk"

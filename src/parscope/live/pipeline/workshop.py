@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Detector
+from parscope.live.pipeline.realtime import stand_back
 from parscope.live.pipeline.series import Analyser, Analysis, same_patterns
 
 
@@ -105,6 +106,7 @@ class Workshop:
 
     def _make(self) -> None:
         """Make it, and keep what went wrong."""
+        stand_back()  # a thread begins with the core and the priority of the loop, which must not share them
         detector = self._detector
         if detector is None:
             return

@@ -130,6 +130,18 @@ def _reserve(handle: int, size: int) -> None:
         os.ftruncate(handle, size)
 
 
+def names() -> list[str]:
+    """Memory that is there, of processes that live.
+
+    Returns
+    -------
+    list of str
+        Its names.
+    """
+    found = (_NAME.fullmatch(path.name) for path in sorted(folder().glob(f"{_PREFIX}-*")))
+    return [one.group() for one in found if one and _lives(int(one.group(1)))]
+
+
 def _lives(process: int) -> bool:
     """Whether a process of that number runs."""
     try:

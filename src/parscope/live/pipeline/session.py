@@ -103,7 +103,8 @@ class Session:
             Decider(orders.rules.rules, outputs, orders.rules.limits)
         scan = orders.policy.scan
         self.ring = Ring.create(orders.buffer)
-        self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
+        most = scan[0] * scan[1] if scan else _POSITIONS
+        self.board = Board.create(most, outputs, _PATTERN, ring=self.ring.name, deadline=orders.policy.deadline)
         self.desk: Connection
         self._loop: _Worker | None = None
         self._recorder: _Worker | None = None

@@ -20,6 +20,14 @@ def test_start_and_stop(shown: Shown) -> None:
     )
     shown.page.get_by_role("button", name="Start").click()
     shown.wait("parscope.latest.running === true")
+    assert shown.page.locator(".stopped").is_hidden()
+    assert shown.page.locator(".phase").inner_text() == "Acquiring · series 12"
+    titles = [shown.page.get_by_role("button", name=name).get_attribute("title") for name in ("Start", "Stop")]
+    assert titles == [
+        "Analyse patterns again, from the next one on",
+        "Analyse no more: patterns are passed over and counted as skipped, and rules are disarmed. "
+        "A recording goes on, and so does the session.",
+    ]
 
 
 def test_without_the_token_a_page_watches_only(browser: Any) -> None:

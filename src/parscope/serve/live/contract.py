@@ -96,7 +96,7 @@ class Control(Protocol):
         """Analyse again, from the next pattern on."""
 
     def stop(self) -> str:
-        """Analyse no more: patterns are passed over and counted as skipped; the recording goes on."""
+        """Analyse no more: patterns are passed over and counted as skipped, and rules are disarmed."""
 
     def arm(self) -> str:
         """Let rules act."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from parscope.core.errors import InputError
+from parscope.core.errors import InputError, OutputError
 from parscope.live.kernels.contract import Output
 from parscope.live.pipeline import board as board_of
 from parscope.live.pipeline import memory
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
-from parscope.live.pipeline.ring import Ring
+from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
 from parscope.live.sources.address import Wishes
@@ -235,9 +237,10 @@ def test_the_only_session_needs_no_name(tmp_path: Path, monkeypatch: pytest.Monk
         LiveWidget.attach()
     made = Ring.create(1 << 16)
     one = Board.create(6, (Output("com.x", "px", "Centre of mass, x"),), (8, 8), made.name)
-    widget = LiveWidget.attach()
-    assert widget._hub.hello()["draws"]
-    widget.close()
+    widgets = [LiveWidget.attach() for _ in range(10)]  # a cell that is run again and again
+    assert all(widget._hub is widgets[0]._hub for widget in widgets) and widgets[0]._hub.hello()["draws"]
+    for widget in widgets:
+        widget.close()
     other = Board.create(6, (Output("com.x", "px", "Centre of mass, x"),), (8, 8))
     with pytest.raises(InputError, match=f"several sessions run; name one of .*{other.name}"):
         LiveWidget.attach()
@@ -245,3 +248,22 @@ def test_the_only_session_needs_no_name(tmp_path: Path, monkeypatch: pytest.Monk
         LiveWidget.attach("parscope-live-1-00")
     for memory_of in (made, one, other):
         memory_of.close()
+
+
+READERS = """
+import os, sys
+from parscope.live.pipeline.ring import Reader
+held = [Reader(sys.argv[1]) for _ in range(8)]
+os._exit(0)
+"""
+
+
+def test_a_kernel_that_died_leaves_its_place_to_the_next() -> None:
+    made = Ring.create(1 << 16)
+    subprocess.run([sys.executable, "-c", READERS, made.name], check=True, timeout=60)
+    readers = [Reader(made.name) for _ in range(8)]
+    with pytest.raises(OutputError, match="has 8 readers already"):
+        Reader(made.name)
+    for reader in readers:
+        reader.close()
+    made.close()

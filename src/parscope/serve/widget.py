@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import weakref
 from contextlib import suppress
 from typing import Any
 
 from parscope.core.errors import InputError, MissingExtraError, ParscopeError
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.session import Session
+from parscope.serve.live.contract import Control
 from parscope.serve.live.feed import Feed, command
 from parscope.serve.live.hub import PERIOD, Hub
 from parscope.serve.live.module import module, style
@@ -31,8 +32,6 @@ class LiveWidget(anywidget.AnyWidget):
     ----------
     hub : Hub
         What is shown.
-    release : callable, optional
-        Called when the widget is closed.
 
     Examples
     --------
@@ -45,9 +44,9 @@ class LiveWidget(anywidget.AnyWidget):
     _esm = module()
     _css = style()
 
-    def __init__(self, hub: Hub, release: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, hub: Hub) -> None:
         super().__init__()
-        self._hub, self._feed, self._release = hub, Feed(hub), release
+        self._hub, self._feed = hub, Feed(hub)
         self._task: asyncio.Task[None] | None = None
         self.on_msg(self._heard)
 
@@ -72,14 +71,7 @@ class LiveWidget(anywidget.AnyWidget):
             If no session runs, several do and none is named, or none has this name.
         """
         board = Board.attach(name or _only(Board.running()))
-        patterns = RingPatterns(board, board.layout.ring) if board.layout.ring else None
-
-        def release() -> None:
-            if patterns is not None:
-                patterns.close()
-            board.close()
-
-        return cls(Hub(board, patterns=patterns), release)
+        return cls(_hub_of(board, board.layout.ring))
 
     @classmethod
     def of(cls, session: Session) -> LiveWidget:
@@ -94,8 +86,7 @@ class LiveWidget(anywidget.AnyWidget):
         -------
         LiveWidget
         """
-        patterns = RingPatterns(session.board, session.ring.name)
-        return cls(Hub(session.board, SessionControl(session), patterns), patterns.close)
+        return cls(_hub_of(session.board, session.ring.name, SessionControl(session)))
 
     def push(self) -> None:
         """Send what is new; needed only where no event loop runs, which in notebooks one does.
@@ -112,7 +103,6 @@ class LiveWidget(anywidget.AnyWidget):
         """Send no more, and take the widget away."""
         if self._task is not None:
             self._task.cancel()
-        self._release()
         super().close()
 
     def _post(self, messages: list[bytes]) -> None:
@@ -147,6 +137,21 @@ class LiveWidget(anywidget.AnyWidget):
         while not self._feed.over:
             await asyncio.sleep(PERIOD)
             self.push()
+
+
+_HUBS: weakref.WeakValueDictionary[tuple[str, bool], Hub] = weakref.WeakValueDictionary()
+"""Those of sessions that are shown, with and without control: a cell that is run again sees the same one."""
+
+
+def _hub_of(board: Board, ring: str, control: Control | None = None) -> Hub:
+    """The hub of a session."""
+    key = board.name, control is not None
+    hub = _HUBS.get(key)
+    if hub is None:
+        patterns = RingPatterns(board, ring)
+        hub = _HUBS[key] = Hub(board, control, patterns)
+        weakref.finalize(hub, patterns.close)
+    return hub
 
 
 def _only(boards: list[str]) -> str:

@@ -118,7 +118,7 @@ def sweep() -> None:
     """Delete what was left by processes that were killed."""
     for path in folder().glob(f"{_PREFIX}-*"):
         found = _NAME.fullmatch(path.name)
-        if found and not _lives(int(found.group(1))):
+        if found and not lives(int(found.group(1))):
             path.unlink(missing_ok=True)
 
 
@@ -139,11 +139,21 @@ def names() -> list[str]:
         Its names.
     """
     found = (_NAME.fullmatch(path.name) for path in sorted(folder().glob(f"{_PREFIX}-*")))
-    return [one.group() for one in found if one and _lives(int(one.group(1)))]
+    return [one.group() for one in found if one and lives(int(one.group(1)))]
 
 
-def _lives(process: int) -> bool:
-    """Whether a process of that number runs."""
+def lives(process: int) -> bool:
+    """Whether a process runs.
+
+    Parameters
+    ----------
+    process : int
+        Its number.
+
+    Returns
+    -------
+    bool
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -16,7 +16,7 @@ from parscope.serve.live.contract import Control
 from parscope.serve.live.feed import Feed, command
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, lines, unpack
-from tests.serve.scene import DEADLINE_NS, DETECTOR, OUTPUTS, SCAN, Desk, Scene, kept, pattern, scene
+from tests.serve.scene import DETECTOR, OUTPUTS, SCAN, Desk, Scene, kept, pattern, scene
 
 
 class Clock:
@@ -32,7 +32,7 @@ class Clock:
 
 def watched(shown: Scene, desk: Desk | None = None) -> tuple[Hub, Feed]:
     assert desk is None or isinstance(desk, Control)
-    hub = Hub(shown.board, desk, kept, DEADLINE_NS, Clock())
+    hub = Hub(shown.board, desk, kept, Clock())
     return hub, Feed(hub)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
-from parscope.live.kernels.contract import Detector, Kernel
+from parscope.live.kernels.contract import Detector, Kernel, found_in
 from parscope.live.kernels.moments import Shared, native, prepare
 from parscope.live.kernels.sweep import measure, measure_many
 
@@ -32,6 +32,11 @@ class Plan:
         What is known of the patterns.
     examples : ndarray, shape (n, q_y, q_x), optional
         Patterns of this sample, as many as `examples_of` says.
+
+    Attributes
+    ----------
+    parts : mapping
+        What the set-up of each kernel gave, by its name.
 
     Raises
     ------
@@ -69,6 +74,7 @@ class Plan:
         self._places = {output.name: place for place, output in reversed(list(enumerate(self.outputs)))}
         for place, output in reversed(list(enumerate(self.outputs))):
             self._places[output.name.partition(".")[0]] = place
+        self.parts: dict[str, Any] = {}
         self._steps = self._prepared(_examples(self._kernels, detector, examples))
 
     def _prepared(self, examples: NDArray[Any]) -> list[tuple[Any, tuple[Any, ...], slice | None]]:
@@ -80,8 +86,10 @@ class Plan:
             if isinstance(kernel, Shared):
                 wanted.append(kernel.wanted(self.detector, examples))
                 places.append(range(start, stop))
+                self.parts[kernel.name] = wanted[-1]
             else:
-                steps.append((kernel.function, kernel.setup(self.detector, examples), slice(start, stop)))
+                self.parts[kernel.name] = kernel.setup(self.detector, examples)
+                steps.append((kernel.function, self.parts[kernel.name], slice(start, stop)))
             start = stop
         if wanted:
             state = prepare(self.detector, wanted, places)
@@ -163,6 +171,12 @@ class Plan:
             The same array where nothing is to be done.
         """
         return np.ascontiguousarray(frame, self._type)
+
+    @property
+    def found(self) -> dict[str, Mapping[str, Any]]:
+        """What kernels found in the examples, by their names; see `parscope.live.kernels.contract.State`."""
+        told = {name: found_in(part) for name, part in self.parts.items()}
+        return {name: found for name, found in told.items() if found}
 
     def copy(self) -> Plan:
         """The same plan with room of its own, for another thread.

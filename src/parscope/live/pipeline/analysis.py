@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Detector
 from parscope.live.kernels.plan import Plan, examples_of, kernels_of
 from parscope.live.pipeline.series import Analyser
@@ -62,4 +64,5 @@ def warm(analyser: Analyser) -> None:
     shape = (16, 16)
     for dtype in ("uint8", "uint16"):
         nothing = np.zeros((0, *shape), dtype)
-        analyser.make(Detector(shape, dtype, np.zeros(shape, np.bool_), -1, (1, 1)), nothing)
+        with contextlib.suppress(ParscopeError):  # kernels for patterns of another shape have to wait for them
+            analyser.make(Detector(shape, dtype, np.zeros(shape, np.bool_), -1, (1, 1)), nothing)

@@ -41,7 +41,7 @@ class _Waiting:
     frame: NDArray[Any]
     position: int
     image: int
-    times: tuple[int, int, int]
+    times: tuple[int, int, int, int]
 
 
 class Answers:
@@ -184,8 +184,8 @@ class Answers:
         except MessageError as error:
             self._break(position, error)
             return position
-        stop = head.stop_ns
-        times = (received, self.clock(), stop if stop > 0 else 0)
+        stop, start = head.stop_ns, head.start_ns
+        times = (received, self.clock(), stop if stop > 0 else 0, start if start > 0 else 0)
         if self._ready:
             self._answer(frame, position, head.image, times)
         else:
@@ -247,9 +247,9 @@ class Answers:
         """
         _PLACE.pack_into(self._memory, self._places_at + 8 * position, place)
 
-    def _answer(self, frame: NDArray[Any], position: int, image: int, times: tuple[int, int, int]) -> None:
+    def _answer(self, frame: NDArray[Any], position: int, image: int, times: tuple[int, int, int, int]) -> None:
         """Analyse a pattern, let rules decide, and write it all down."""
-        received, decoded, exposed = times
+        received, decoded, exposed, opened = times
         out = self._out
         self._run(frame, out)
         decided = self.clock()
@@ -257,9 +257,8 @@ class Answers:
         if self.actuator is not None:
             emitted = self.actuator.step(position, out, received, decided, image, exposed)
         self._values[position] = out
-        _TIMES.pack_into(
-            self._memory, self._stamps_at + _TIMES.size * position, received, decoded, decided, emitted, exposed
-        )
+        at = self._stamps_at + _TIMES.size * position
+        _TIMES.pack_into(self._memory, at, received, decoded, decided, emitted, exposed, opened)
         self._fates[position] = _OK
         cells = self._cells
         cells[_ANSWERED] += 1
@@ -375,6 +374,7 @@ class Answers:
         self._ready = analysis is not None
         if analysis is not None:
             self._run = analysis.run
+            self._bank.tell(analysis.found)
 
     def _pass(self, position: int) -> None:
         """A pattern that is not analysed."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, ShapeError
 from parscope.live.kernels.contract import Output
-from parscope.live.pipeline.bank import HEAD_BYTES, Layout, array_in, offsets, padded
+from parscope.live.pipeline.bank import HEAD_MOST, Layout, array_in, offsets, padded
 from parscope.live.pipeline.bank import STAMPS as STAMPS
 from parscope.live.pipeline.bank import Bank as Bank
 from parscope.live.pipeline.memory import Segment, folder, names
@@ -196,7 +196,8 @@ class Board:
         Parameters
         ----------
         head : mapping
-            What is known of it; plain numbers, texts, lists and mappings.
+            What is known of it; plain numbers, texts, lists and mappings. ``scan_shape`` and ``counted``, the counters
+            at this moment, come to it.
         scan_shape : tuple of int
             Scan positions (y, x).
 
@@ -216,9 +217,10 @@ class Board:
                 "--scan",
                 "give the shape of the largest scan",
             )
-        text = json.dumps({**head, "scan_shape": scan_shape}).encode()
-        if len(text) > HEAD_BYTES - 8:
-            text = json.dumps({"series": head.get("series"), "scan_shape": scan_shape}).encode()
+        always = {"scan_shape": scan_shape, "counted": dict(self.counters)}
+        text = json.dumps({**head, **always}).encode()
+        if len(text) > HEAD_MOST:
+            text = json.dumps({"series": head.get("series"), **always}).encode()
         bank = self._banks[(self.generation + 1) % 2]
         bank.begin(text, positions)
         self.cells[_PLACE] = 0  # before anybody can take the last pattern for one of this series

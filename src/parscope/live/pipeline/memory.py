@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import re
@@ -119,7 +120,8 @@ def sweep() -> None:
     for path in folder().glob(f"{_PREFIX}-*"):
         found = _NAME.fullmatch(path.name)
         if found and not lives(int(found.group(1))):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # of another user, who has to clear away himself
+                path.unlink()
 
 
 def _reserve(handle: int, size: int) -> None:

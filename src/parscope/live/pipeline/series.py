@@ -23,6 +23,10 @@ class Analysis(Protocol):
     def outputs(self) -> Sequence[Output]:
         """What it computes, in this order."""
 
+    @property
+    def found(self) -> Mapping[str, Mapping[str, Any]]:
+        """What it found in the examples, by name of the kernel."""
+
     def run(self, frame: NDArray[Any], out: NDArray[np.float64]) -> None:
         """Compute it.
 

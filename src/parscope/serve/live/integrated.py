@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.kernels.integrate import icom, without_plane
+from parscope.live.kernels.integrate import integrated
 from parscope.serve.live.changes import Changes
 from parscope.serve.live.later import Later
 
@@ -24,7 +24,7 @@ class Integrated:
     scan_shape : tuple of int
         Scan positions (y, x).
     pair : tuple, optional
-        As `looks.pair_of` gives it; None for no map.
+        As `pair_of` gives it; None for no map.
     clock : callable
         Seconds that never go back.
     """
@@ -79,8 +79,5 @@ class Integrated:
 
 
 def _made(name: str, pair: NDArray[np.float64], fate: NDArray[np.uint8]) -> _Made:
-    """The map; a centre of mass needs its plane taken away, deflections have none."""
-    com_y, com_x = pair[:, :, 0], pair[:, :, 1]
-    if name == "com":
-        com_y, com_x = without_plane(com_y, com_x)
-    return icom(com_y, com_x).astype(np.float32), fate
+    """The map."""
+    return integrated(name, pair[:, :, 0], pair[:, :, 1]).astype(np.float32), fate

@@ -143,7 +143,8 @@ def page_of(session: Session, port: int | None = None) -> Iterator[PageServer]:
     """
     patterns = RingPatterns(session.board, session.ring.name)
     try:
-        hub = Hub(session.board, SessionControl(session), patterns, session.orders.policy.deadline)
+        hub = Hub(session.board, SessionControl(session), patterns, notes=lambda: session.notes)
+        session.extras = hub.drawn_of
         with PageServer(hub, port) as server:
             yield server
     finally:

@@ -63,6 +63,7 @@ class Readers:
         except MessageError:
             self._count[f"{what}: refused"] += 1
         except Exception as error:  # noqa: BLE001, whatever else is raised is what is looked for
+            self._count["unexpected errors"] += 1
             self._count[f"raised {type(error).__name__} by a {what}: {error}"] += 1
         else:
             self._count[f"{what}: read"] += 1
@@ -83,6 +84,7 @@ class Readers:
         try:
             chunk.id.read(h5py.h5s.ALL, h5py.h5s.ALL, np.empty(_SHAPE, chunk.dtype))
         except OSError:
+            self._count["unexpected errors"] += 1
             self._count["raised OSError by HDF5"] += 1
         else:
             self._count["read out of files"] += 1

@@ -19,7 +19,7 @@ from benchmarks.live import truth
 from benchmarks.live.stream import Load, Sender
 from parscope.core.stream import Fate
 from parscope.live.pipeline.answers import Policy
-from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.board import STAMPS, Board
 from parscope.live.pipeline.latency import percentiles
 from parscope.live.pipeline.results import Result
 from parscope.live.pipeline.session import Session
@@ -111,12 +111,17 @@ def _whole(board: Board) -> bool:
     return bool(np.isfinite(values[[0, min(last, len(values) - 1)]]).all(1).any())
 
 
+def _times(result: Result) -> list[NDArray[np.int64]]:
+    """When patterns were received, decoded, answered, and sent: that is the end of the exposure here, [ns]."""
+    return [result.stamps[:, STAMPS.index(name)] for name in ("received", "decoded", "decided", "exposed")]
+
+
 def account(result: Result, cut: int) -> dict[str, Any]:
     """Percentiles from the time of sending to the answer, and what was late or lost.
 
     A pattern without an answer is later than any.
     """
-    received, decoded, decided, _, sent = result.stamps[cut:].T
+    received, decoded, decided, sent = (part[cut:] for part in _times(result))
     answered = result.fate[cut:] == Fate.ANSWERED
     total = np.where(answered, (decided - sent) / 1e3, np.inf)
     parts = {"transport": received - sent, "decode": decoded - received, "analyse": decided - decoded}
@@ -147,10 +152,10 @@ def set_up(result: Result, whole: int) -> dict[str, Any]:
         ``set_up_ms`` from the first pattern on; how many patterns were there ``before_set_up`` was over; how many
         were ``late_for_set_up``: those before the first one after it that was answered in time.
     """
-    received, _, decided, _, sent = result.stamps.T
+    received, _, decided, sent = _times(result)
     late = (decided - sent > DEADLINE) | (result.fate != Fate.ANSWERED)
     after = np.flatnonzero((received > whole) & ~late)
-    there: NDArray[np.int64] = received[received > 0]
+    there = received[received > 0]
     return {
         "set_up_ms": max(0, whole - int(there.min())) / 1e6 if whole and len(there) else None,
         "before_set_up": int(((received > 0) & (received < whole)).sum()),

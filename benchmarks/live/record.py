@@ -63,12 +63,10 @@ def _different(load: Load, master: Path) -> int:
         sent.append(message[payload.offset : payload.offset + payload.length])
     wrong = image = 0
     with h5py.File(master) as file:
-        note = file["entry/parscope"]
-        missing = set(note["missing"][:].tolist() if "missing" in note else ())
         for name in sorted(file["entry/data"]):
             chunks = file["entry/data"][name].id
             for place in range(chunks.shape[0]):
-                if image not in missing:
+                if chunks.get_chunk_info_by_coord((place, 0, 0)).size:  # what is missing is counted as lost
                     wrong += chunks.read_direct_chunk((place, 0, 0))[1] != sent[image % POOL]
                 image += 1
     return wrong

@@ -13,6 +13,7 @@ from benchmarks.live.stream import CHANNEL, POOL, Load
 from parscope.core.stream import Fate
 from parscope.live.emulator.job import Report
 from parscope.live.kernels.plan import Plan, examples_of
+from parscope.live.pipeline.board import STAMPS
 from parscope.live.pipeline.results import Result
 from parscope.live.wire.encode import image_message
 
@@ -54,7 +55,7 @@ def test_strain_is_held_against_what_was_put_in() -> None:
 
 def result(count: int = 1000) -> Result:
     """A series at 5 kHz, each pattern answered 50 us after it was sent, the first ones when 100 had come."""
-    stamps = np.zeros((count, 5), np.int64)
+    stamps = np.zeros((count, len(STAMPS)), np.int64)
     stamps[:, 4] = 10**9 + 200_000 * np.arange(count)
     stamps[:, 0] = stamps[:, 4] + 20_000
     stamps[:, 1] = stamps[:, 4] + 30_000

@@ -41,6 +41,7 @@ from parscope.live.wire.v1 import image_parts, translate
 SHARE = 500_000
 _EVERY = 16
 _ROOM = 16384
+_NAMES = ("the library", "numba")
 
 
 def corpus() -> list[bytes]:
@@ -170,6 +171,9 @@ class Trial:
         except MessageError:
             self.count["refused by the scanner"] += 1
             return
+        except Exception as error:  # noqa: BLE001, whatever else is raised is what is looked for
+            self._unexpected(error)
+            return
         self.count[f"read: {head.kind}"] += 1
         if number % _EVERY == 0:
             self._compare(placed, head)
@@ -179,6 +183,11 @@ class Trial:
             self._decode(placed, payload, number)
             if number % _EVERY == 5:
                 self._readers.recorded(placed, payload)
+
+    def _unexpected(self, error: Exception) -> None:
+        """Count an error that is no refusal."""
+        self.count["unexpected errors"] += 1
+        self.count[f"raised {type(error).__name__}: {error}"] += 1
 
     def _decompressor(self, payload: Any, own: bool) -> Decompressor:
         """The one for this shape and type; of shapes that the corpus does not have, one that refuses."""
@@ -192,27 +201,33 @@ class Trial:
     def _decode(self, message: memoryview, payload: Any, number: int) -> None:
         """Decompress with one decompressor, now and then with both."""
         both = number % _EVERY == 1 and payload.algorithm in ("bslz4", "lz4")
-        frames = []
+        frames = {}
         for own in (False, True) if both else (number % 3 != 0 and payload.algorithm not in ("bszstd", "trpx"),):
             try:
-                frames.append(self._decompressor(payload, own).decode(message, payload).copy())
+                frames[own] = self._decompressor(payload, own).decode(message, payload).copy()
             except MessageError:
-                self.count[f"samples refused by {'numba' if own else 'the library'}"] += 1
+                self.count[f"samples refused by {_NAMES[own]}"] += 1
             except Exception as error:  # noqa: BLE001, whatever else is raised is what is looked for
-                self.count[f"raised {type(error).__name__}: {error}"] += 1
+                self._unexpected(error)
             else:
-                self.count[f"samples taken by {'numba' if own else 'the library'}"] += 1
+                self.count[f"samples taken by {_NAMES[own]}"] += 1
         if len(frames) == 2:
             self.count["compared"] += 1
-            self.count["decompressed differently"] += int(not np.array_equal(*frames))
-        elif both and frames:
-            self.count["taken by one decompressor only"] += 1
+            self.count["decompressed differently"] += int(not np.array_equal(*frames.values()))
+        elif both:
+            for own in frames:
+                self.count[f"samples taken by {_NAMES[own]} only"] += 1
 
     def _compare(self, message: memoryview, head: Head) -> None:
         """What the scanner took, read by the library."""
         try:
+            # the scanner passes over texts, whatever is in them
             content = cbor2.loads(
-                bytes(message), tag_hook=lambda tag, _: tag, semantic_decoders=_AS_IT_IS, max_depth=99
+                bytes(message),
+                tag_hook=lambda tag, _: tag,
+                semantic_decoders=_AS_IT_IS,
+                str_errors="replace",
+                max_depth=99,
             )
         except cbor2.CBORError:
             self.count["read by the scanner, not by cbor2"] += 1

@@ -50,6 +50,7 @@ def test_a_series_arrives_whole_in_order_and_as_it_was(scene: Scene, array: NDAr
     assert {stop[0] - begin[0] for begin, stop, _ in times} == {500_000 - 100}
     sent = [image["user_data"]["sent_ns"] for image in images]
     assert sorted(sent) == sent and sent[-1] - before >= 30 * 500_000 - 100
+    assert before < report.began_ns <= sent[0]
     (line,) = map(json.loads, log.read_text().splitlines())
     assert (line["event"], line["images"], line["sent"], line["dropped"]) == ("series", 30, 30, 0)
 

@@ -120,7 +120,7 @@ def watch(folder: Path, scan: tuple[int, int], rate: int, place: tuple[int, int]
 def _look(page: Any, place: tuple[int, int]) -> tuple[list[float], dict[str, str]]:
     """See the maps grow, and mark a position; shares of the scan that were there, and what the maps say of it."""
     shares = []
-    for share in (0.3, 0.66):
+    for share in (0.3, 0.6):
         until(page, f"parscope.cards.length && {PAINTED} > {share}")
         shares.append(page.evaluate(PAINTED))
     page.evaluate(f"parscope.pin({list(place)})")

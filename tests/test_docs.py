@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from parscope.cli.main import app
+from parscope.cli.main import VERBS, app
 from parscope.core import Reader, registry
 from parscope.core.errors import TruncatedError
 from parscope.testing import check_describer
@@ -27,6 +27,12 @@ def examples(page: str, language: str = "python") -> list[str]:
     return re.findall(
         rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
+
+
+def test_every_verb_is_in_the_reference_and_every_one_there_is_a_verb() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## parscope (.+)$", page, re.MULTILINE)) == set(VERBS)
+    assert set(VERBS) <= set(re.findall(r"<!-- help: (\w+)", page))
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:

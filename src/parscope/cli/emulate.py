@@ -45,6 +45,9 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
     file: Annotated[
         Path | None, typer.Option(help="Scan whose patterns are shown; simulated ones if not given.")
     ] = None,
+    physics: Annotated[
+        str | None, typer.Option(help="What is simulated without --file: crystal or magnetic \\[crystal].")
+    ] = None,
     rate: Annotated[float, typer.Option(help="Images per second; 0 for as fast as possible.")] = 5000.0,
     scan: Annotated[str | None, typer.Option(help="Scan positions, YxX; those of the file if not given.")] = None,
     scan_shape: Annotated[str | None, typer.Option(help="Scan positions of the file, where it does not say.")] = None,
@@ -82,10 +85,13 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
 
     if detector not in DETECTORS:
         raise OptionError(f"there is no {detector!r}", "DETECTOR", f"choose one of {', '.join(DETECTORS)}")
+    if file is not None and physics is not None:
+        raise OptionError("the patterns are those of the file", "--physics", "leave it out, or --file")
     opened = {"scan_shape": shape(scan_shape, "--scan-shape")} if scan_shape else {}
     scene = Scene(
         path=file,
         scan=shape(scan, "--scan"),
+        physics=physics or "crystal",
         pattern=DETECTORS[detector],
         options=tuple(opened.items()),
         seed=seed,

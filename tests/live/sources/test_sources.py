@@ -113,6 +113,15 @@ def test_physics_needs_no_file() -> None:
     assert min(sums) > 5000
 
 
+def test_a_specimen_of_physics_is_named_before_its_pixels() -> None:
+    source = make_source("physics:magnetic,32x48", Wishes(scan=(2, 2)))
+    source.open()
+    first = decode(drained(source)[1])["data"]["threshold_1"]
+    assert first.shape == (32, 48)
+    # One disk, whose radius is 0.3 of 1.44 mrad, and nothing else.
+    assert 0.9 * 0.3 / 1.44 * 32 < np.sqrt((first > 20).sum() / np.pi) < 1.1 * 0.3 / 1.44 * 32
+
+
 @pytest.mark.parametrize(
     ("address", "line"),
     [
@@ -121,7 +130,9 @@ def test_physics_needs_no_file() -> None:
         ("tcp://host", "is no address of a stream"),
         ("replay:", "names no file"),
         ("physics:8x8", "has no pattern shape"),
-        ("physics:large", "has no pattern shape"),
+        ("physics:magnetic,8x8", "has no pattern shape"),
+        ("physics:128", "has no pattern shape"),
+        ("physics:large", "there is no 'large'; choose one of crystal, magnetic"),
     ],
 )
 def test_what_is_no_address_is_refused(address: str, line: str) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -81,12 +82,14 @@ dog.stop()
 def test_only_threads_that_bring_messages_or_watch_go_before_the_loop() -> None:
     told = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
     first, *threads, later = told.stdout.splitlines()
-    real_time, core, _ = first.split(" ")
+    real_time, core, rests = first.split(" ")
     others = sorted(os.sched_getaffinity(0) - {int(core)}) or [int(core)]
     raised = real_time == "True"
     priorities = [5, 15, 15] if raised else [0, 0, 0]
     assert threads == [*(f"[{core}] {raised} {priority}" for priority in priorities), f"{others} False 0"]
     assert later == "False 0"
+    limit = int(Path("/proc/sys/kernel/sched_rt_runtime_us").read_text())
+    assert (rests == "True") == (raised and limit > 0)
 
 
 @LINUX

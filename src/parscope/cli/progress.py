@@ -16,8 +16,8 @@ _QUIET = 60.0
 
 
 @contextmanager
-def progress_bar(first: str, counted: str = "rows") -> Iterator[Show]:
-    """Show what is done on standard error while the block runs; where there is no terminal, by a line a minute.
+def progress_bar(first: str, counted: str = "rows", logged: bool = False) -> Iterator[Show]:
+    """Show what is done on standard error while the block runs; where there is no terminal, nothing.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ def progress_bar(first: str, counted: str = "rows") -> Iterator[Show]:
         Name of the first phase.
     counted : str, default "rows"
         What is counted.
+    logged : bool, default False
+        Whether a line a minute is written where there is no terminal, for what takes many.
 
     Yields
     ------
@@ -32,7 +34,7 @@ def progress_bar(first: str, counted: str = "rows") -> Iterator[Show]:
         To be called with the name of the phase, how many are done, and all of them.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if logged and not console.is_terminal:
         yield _lines(console, counted)
         return
     columns = (
@@ -42,7 +44,7 @@ def progress_bar(first: str, counted: str = "rows") -> Iterator[Show]:
         TextColumn(counted),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(first, total=None)
 
         def show(phase: str, done: int, total: int) -> None:

@@ -38,8 +38,7 @@ def one_thread() -> Iterator[None]:
     """
     shared = _SHARED
     with shared.lock:
-        # Asked in every thread: one that does not know the number of the process yet takes it over later, and forgets its
-        # own.
+        # Asked in every thread: one that does not know the number of the process yet would take it over later.
         now = torch.get_num_threads()
         if shared.inside == 0:
             shared.before = now

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
 from parscope.core.frames import Frames
+from parscope.core.record import fingerprint
 from parscope.io import open_frames
 from parscope.techniques.diffraction.setup import Setup
 from parscope.workflows.blocks import Job, Progress, run_blocks, silent
@@ -100,7 +101,10 @@ def map_strain(
 
 def _settings(frames: Frames, chosen: StrainSettings) -> dict[str, Any]:
     """Every setting: how the file was opened, and what was given for the fit; None where it was found."""
-    return {**frames.metadata.get("opened_with", {}), **chosen.named()}
+    settings = {**frames.metadata.get("opened_with", {}), **chosen.named()}
+    if chosen.solver is not None:
+        settings["solver_fingerprint"] = fingerprint(chosen.solver)
+    return settings
 
 
 def _size(reference: Reference) -> str:

@@ -148,3 +148,6 @@ def test_places_are_refused_before_the_work(tmp_path: Path) -> None:
         check_folder(tmp_path / "mine", overwrite=True)
     with pytest.raises(OutputError, match="no folder that exists"):
         check_folder(tmp_path / "a" / "b", overwrite=False)
+    for place in (Path(), Path("..")):
+        with pytest.raises(OutputError, match="has no name"):
+            check_folder(place, overwrite=True)

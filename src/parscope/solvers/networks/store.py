@@ -46,6 +46,8 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     OutputError
         If something is there that may not be replaced, or the folder above does not exist.
     """
+    if folder.name in ("", ".."):
+        raise OutputError("has no name to write beside", str(folder), "choose another name")
     if not folder.absolute().parent.is_dir():
         raise OutputError("is in no folder that exists", str(folder), "make it first")
     if folder.is_dir() and not any(folder.iterdir()):

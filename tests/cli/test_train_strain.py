@@ -94,7 +94,7 @@ def test_what_is_for_spectra_is_refused(folder: Path, tmp_path: Path) -> None:
         ("--teacher", "rendering"): "add --teacher simulation",
     }
     for words, why in said.items():
-        answer = run("train", "strain", str(folder.parent / "scan.bin"), "-o", str(tmp_path / "new"), *words)
+        answer = run("train", "strain", str(folder.parent / "scan.bin"), "-o", str(tmp_path / "new"), *RAW, *words)
         assert answer.exit_code == 2
         assert why in answer.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from parscope.core.errors import FormatError, OptionError, OutputError
 from parscope.core.frames import Frames
 from parscope.core.record import fingerprint
 from parscope.core.solver import Status
+from parscope.report.html import command_to_repeat
+from parscope.report.view import StrainView
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
@@ -83,8 +86,10 @@ def test_the_verb_strain_takes_them(folder: Path, tmp_path: Path) -> None:
     assert answer.exit_code == 0, answer.output
     assert "patterns fitted" in answer.stdout
     with xr.open_dataset(output, engine="h5netcdf") as found:
-        settings = json.loads(found.attrs["settings"])
-    assert settings["solver_fingerprint"] == fingerprint(folder)
+        assert found.attrs["solver_fingerprint"] == fingerprint(folder)
+        words = shlex.split(command_to_repeat(StrainView(found)))
+    again = run(*words[1:], "--no-report", "-o", str(tmp_path / "again.nc"))
+    assert again.exit_code == 0, again.output
 
 
 def test_what_is_for_spectra_is_refused(folder: Path, tmp_path: Path) -> None:

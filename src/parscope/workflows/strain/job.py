@@ -93,6 +93,9 @@ def map_strain(
     elapsed = time.perf_counter() - began
     timing = {"elapsed_s": elapsed, "patterns_per_s": found.status.size / elapsed}
     result = dataset(found, place.provenance(_settings(frames, chosen)), timing)
+    if chosen.solver is not None:
+        # No setting: the command that makes the map again is made of these.
+        result.attrs["solver_fingerprint"] = fingerprint(chosen.solver)
     # What only led to the result goes before a file is made of it: covariances alone are as large as the strains.
     del found
     place.write(result)
@@ -101,10 +104,7 @@ def map_strain(
 
 def _settings(frames: Frames, chosen: StrainSettings) -> dict[str, Any]:
     """Every setting: how the file was opened, and what was given for the fit; None where it was found."""
-    settings = {**frames.metadata.get("opened_with", {}), **chosen.named()}
-    if chosen.solver is not None:
-        settings["solver_fingerprint"] = fingerprint(chosen.solver)
-    return settings
+    return {**frames.metadata.get("opened_with", {}), **chosen.named()}
 
 
 def _size(reference: Reference) -> str:

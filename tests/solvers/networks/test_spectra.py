@@ -14,10 +14,12 @@ from parscope.core.network import Builder
 from parscope.core.solver import Status
 from parscope.solvers.least_squares import LeastSquares
 from parscope.solvers.networks.spectra.calibration import Calibration
+from parscope.solvers.networks.spectra.card import card
 from parscope.solvers.networks.spectra.decoder import Decoder, FactorPrior
 from parscope.solvers.networks.spectra.draws import Anywhere, OfFits, OfPopulation, noisy
+from parscope.solvers.networks.spectra.encoder import matched
 from parscope.solvers.networks.spectra.inlet import Inlet
-from parscope.solvers.networks.spectra.learn import Lessons, Scan, learn
+from parscope.solvers.networks.spectra.learn import Lessons, Scan, _calibrated, learn
 from parscope.solvers.networks.spectra.refined import Refined
 from parscope.solvers.networks.spectra.scale import Scale
 from parscope.solvers.networks.spectra.solver import SpectraNetwork
@@ -131,6 +133,16 @@ def test_the_card_says_how_near_the_bound_a_network_is_and_what_it_refuses() -> 
     assert 0.85 < card["by_snr"][-1]["coverage"]["resonance"] <= 1
     assert card["refusals"]["noise alone"]["weak"] > 0.9
     assert len(card["bias"]["resonance"]) >= 3
+
+
+def test_the_card_compares_a_logarithmic_parameter_by_its_logarithm() -> None:
+    # A network that has learnt nothing says the whole range of everything; calibrated, it is right in 95 %.
+    decoder, inlet = Decoder(PHYSICS), Inlet(PHYSICS)
+    draws = Anywhere(decoder)
+    solver = SpectraNetwork(PHYSICS, matched(inlet, decoder, draws, 0))
+    solver.calibration = _calibrated(solver, decoder, draws, 1)
+    for row in card(solver, draws, 1.0, 2)["by_snr"]:
+        assert 0.93 < row["coverage"]["quality"] < 0.97
 
 
 def test_real_signals_keep_their_answer_when_they_are_turned_over_or_lifted() -> None:

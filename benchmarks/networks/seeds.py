@@ -31,7 +31,7 @@ def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as home:
             folder = Path(home) / "net"
-            told = taught(PHANTOM, folder, seed, minutes)
+            told = taught(PHANTOM, folder, seed, minutes=minutes)
             scores = alone(phantom, started(PHANTOM, folder), TAUGHT_AT)
         print(f"seed {seed}: {scores}", flush=True)
         found.append({"method": "parscope", "key": f"{run.name}:{seed}", "case": PHANTOM, **told, **scores})

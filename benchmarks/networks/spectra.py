@@ -139,7 +139,7 @@ def _seeds(quick: bool) -> Part:
 def _trained(seed: int, minutes: float) -> tuple[SpectraNetwork, dict[str, Any], float]:
     """A network for the whole range, what is known of it, and how long it took, [s]."""
     began = time.perf_counter()
-    lessons = Lessons(everywhere=True, seed=seed, seconds=0.75 * 60 * minutes)
+    lessons = Lessons(everywhere=True, seed=seed, seconds=60 * minutes)
     network, notes = learn(PHYSICS, draw(20, 200)[1], lessons)
     return network, notes, time.perf_counter() - began
 
@@ -198,7 +198,7 @@ def _loops(quick: bool) -> Part:
     bias, every = loops.load(path)
     physics, signals = HysteresisLoop(bias), every[1::2]
     began = time.perf_counter()
-    network, notes = learn(physics, every[::2], Lessons(seconds=10.0 if quick else 120.0))
+    network, notes = learn(physics, every[::2], Lessons(seconds=13.0 if quick else 160.0))
     seconds = time.perf_counter() - began
     exact = LeastSquares(physics)
     refined = Refined(network, exact)

@@ -58,11 +58,14 @@ FULL, BACKGROUND = 256, 25
 _MOST, _FAILED = 2048, 2.0
 
 
-def taught(name: str, folder: Path, seed: int, minutes: float = 10.0) -> dict[str, Any]:
-    """Train on a scan of a phantom; how long the whole call took, set-up and card included, and the card."""
+def taught(name: str, folder: Path, seed: int, **limits: float) -> dict[str, Any]:
+    """Train on a scan of a phantom; how long the whole call took, set-up and card included, and the card.
+
+    The time is that of the command, unless there are `limits`: ``minutes``.
+    """
     frames = _scan(name)
     began, cpu = time.perf_counter(), time.process_time()
-    train_strain(frames, folder, seed=seed, minutes=minutes)
+    train_strain(frames, folder, seed=seed, **limits)
     seconds = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
     notes = load_encoder(folder)[2]
     return {"phantom": name, "seed": seed, **seconds, "training": notes["training"], "card": notes["card"]}

@@ -99,6 +99,9 @@ def test_tables_are_what_the_results_say() -> None:
     between = {**row, "metric": "spread", "target": {"at_least": 0.9, "at_most": 1.1}}
     rows = [row, near, missed, short_of_it, {**between, "value": 1.0}, {**between, "case": "wide", "value": 1.08}]
     assert [r["case"] for r in space["hardest"](rows)] == ["near", "slow", "wide"]  # type: ignore[operator]
+    assert [r["case"] for r in space["shown"](rows)] == ["flat disks", "near", "flat disks", "slow", "wide"]  # type: ignore[operator]
+    lonely = {"live": {**results["strain"], "rows": [row, {**missed, "case": "live", "peer_value": None}]}}
+    assert "| live | speed | 1/s | **18 340** | - | - | ≥ 20 000 | **no** |" in space["summary"](lonely)  # type: ignore[operator]
     once = space["renewed"]("# parscope\n", short)  # type: ignore[operator]
     assert "1 of 2 aims kept" in once
     assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]

@@ -99,6 +99,21 @@ def test_a_complete_series_without_an_end_ends_after_a_while(bench: Make) -> Non
     made.engine.close()
 
 
+@pytest.mark.parametrize(("told", "seconds"), [({}, 30), ({"frame_time": 0.2}, 30), ({"frame_time": 1.0}, 100)])
+def test_a_series_that_falls_silent_in_its_middle_ends_after_a_longer_while(
+    bench: Make, told: dict[str, float], seconds: float
+) -> None:
+    of = series(metadata=told)
+    made = bench([*whole(of, [0, 1, 3])[:-1], *[None] * 5000], clock=Clock(100_000_000))
+    while made.board.counters["finished"] == 0:
+        made.engine.turn()
+        made.engine._look()
+    assert seconds < (made.clock.now - made.engine._last) / 1e9 < seconds + 2
+    assert made.counted() == {"received": 4, "answered": 3, "series": 1, "lost": 9}
+    assert made.told == [f"nothing has come for {seconds} s: the series ends without its last patterns"]
+    made.engine.close()
+
+
 def test_what_was_not_measured_when_stopped_is_not_lost(bench: Make) -> None:
     made = bench([*whole(series(), [0, 1, 3])[:-1]]).run()
     assert made.counted() == {"received": 4, "answered": 3, "series": 1, "lost": 1}

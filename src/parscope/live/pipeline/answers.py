@@ -16,6 +16,7 @@ from parscope.live.pipeline.board import STAMPS, Board, cell_of
 from parscope.live.pipeline.course import Course
 from parscope.live.pipeline.policy import Policy as Policy
 from parscope.live.pipeline.ring import Reader
+from parscope.live.pipeline.rivals import shared, strange
 from parscope.live.pipeline.series import Analyser, channel_of, detector_of, head_of, scan_shape_of
 from parscope.live.pipeline.stretch import Place, Stretch, stack_for
 from parscope.live.pipeline.workshop import Workshop
@@ -170,7 +171,7 @@ class Answers:
         """
         course = self.course
         if course is None or head.series != self._number:
-            self._stray(head.series)
+            self._stray(head)
             return -1
         position = course.place(head.image)
         if position < 0:
@@ -327,15 +328,12 @@ class Answers:
         if self._faults == 1:
             self.tell(f"a message cannot be read: {error.what}")
 
-    def _stray(self, series: int) -> None:
-        """An image of a series that has ended, or began before anybody listened."""
+    def _stray(self, head: Head) -> None:
+        """An image of a series that has ended, or of which the start did not come."""
         self._cells[_STALE] += 1
-        if series != self._strange:
-            self._strange = series
-            if self.finished == 0 and self.course is None:
-                self.tell(f"series {series} was running already; waiting for the start of the next one")
-            else:
-                self.tell(f"images of series {series}, which has ended, are left out")
+        if head.series != self._strange:
+            self._strange = head.series
+            self.tell(strange(head.series, head.image, self._number))
 
     def _wait(self, one: _Waiting) -> None:
         """Keep a pattern until its analysis is ready; it may be an example for it."""
@@ -395,6 +393,8 @@ class Answers:
         self._passed.clear()
         if ended:
             self.course.finish()
+        if told := shared(self._number, self._bank.fate):
+            self.tell(told)
         self.course = self._stretch = None
         self.finished += 1
         self._cells[_FINISHED] = self.board.generation

@@ -30,6 +30,7 @@ _LONG = 100_000  # ns until the next pattern is due below which nothing is slept
 _SPIN = 2e-4  # s
 _SILENT = 20_000_000  # ns without a message after which the loop takes it easy
 _QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
+_SILENCE, _PERIODS = 30_000_000_000, 100  # the same, after another image: ns, and periods of the detector if more
 
 
 class Engine:
@@ -314,6 +315,16 @@ class Engine:
         self.board.beat(now)
         cells[_HIGH_WATER], cells[_STALLS] = self.ring.look(), self.ring.stalls
         self.over |= self.board.stopping
-        course = self.answers.course
-        if course is not None and course.complete and not self.answers.gaps and now - self._last > _QUIET:
+        course, quiet = self.answers.course, now - self._last
+        if course is None or self.answers.gaps or quiet < _QUIET:
+            return
+        if course.complete:
             self._finish()
+        elif quiet > self._longest() and self._held is None and not (self.reader.waiting or self.answers.held_up):
+            self.answers.tell(f"nothing has come for {quiet / 1e9:.0f} s: the series ends without its last patterns")
+            self._finish()
+
+    def _longest(self) -> float:
+        """How long a series may be silent in its middle, [ns]."""
+        told = self.board.bank.head.get("metadata", {}).get("frame_time", 0.0)
+        return max(_SILENCE, _PERIODS * 1e9 * told) if isinstance(told, int | float) else _SILENCE

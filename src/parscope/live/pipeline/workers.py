@@ -106,7 +106,11 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
     """Put the frame loop together, and run it."""
     ring, board = places
     analyser = analyser_of(orders.analyse)
-    source = make_source(orders.address, orders.wishes)
+
+    def tell(line: str) -> None:
+        _say(pipe, "note", line)
+
+    source = make_source(orders.address, orders.wishes, tell)
     actuator = None if orders.rules is None else act(orders.rules, analyser.outputs, orders.journal, orders.dry)
     watchdog = Watchdog(lambda: board.beaten, actuator.safe) if actuator is not None else None
     try:
@@ -114,10 +118,6 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
         source.open()
         if actuator is not None and orders.armed:
             actuator.arm()
-
-        def tell(line: str) -> None:
-            _say(pipe, "note", line)
-
         engine = Engine.of(source, ring, board, analyser, orders.policy, actuator, tell=tell)
         if watchdog is not None:
             watchdog.start()
@@ -171,7 +171,10 @@ def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:
         orphaned = orphaned or time.monotonic()
         return time.monotonic() - orphaned > _ORPHANED
 
-    recorder = Recorder(Reader(names[0], lossless=True), stem, orders.policy.scan, Board.attach(names[1]))
+    def tell(line: str) -> None:
+        _say(pipe, "note", line)
+
+    recorder = Recorder(Reader(names[0], lossless=True), stem, orders.policy.scan, Board.attach(names[1]), tell=tell)
     pipe.send(("ready", ""))
     fault: Any = None
     try:

@@ -64,7 +64,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     notes = json.loads((place / "model.json").read_text(encoding="utf-8"))["notes"]
     assert notes["source_fingerprint"].startswith("sampled-sha256:")
     assert notes["physics"]["gain"] == 1.0
-    assert set(notes["card"]["refusals"]) == {"zeros", "noise", "another material"}
+    assert set(notes["card"]["refusals"]) == {"zeros", "noise", "vacuum", "another material"}
+    assert notes["training"]["teachers"] == {"simulation": 1.0, "rendering": 0.1}
+    assert [step for step, _ in notes["training"]["losses"]][-1] == notes["training"]["steps"]
     return place
 
 

@@ -137,11 +137,16 @@ def _card(told: dict[str, Any], output: Path) -> str:
         f"{'electrons':>10}{'disk position':>18}{'failures':>12}{'in 95 % intervals':>20}",
     ]
     lines += [
-        f"{row['electrons']:>10g}{row['position_rms']:>15.3f} px{100 * row['failures']:>10.2f} %"
-        f"{100 * row['coverage']:>18.1f} %"
+        f"{row['electrons']:>10g}{_number(row['position_rms'], 15, 3)} px{100 * row['failures']:>10.2f} %"
+        f"{_number(row['coverage'], 18, 1, 100)} %"
         for row in told["card"]["by_electrons"]
     ]
     return "\n".join(lines)
+
+
+def _number(value: float | None, width: int, digits: int, factor: float = 1.0) -> str:
+    """A number, or a dash for what no pattern told."""
+    return f"{'-':>{width}}" if value is None else f"{factor * value:>{width}.{digits}f}"
 
 
 def sentence(told: dict[str, Any], where: Path) -> str:

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 StrainTeacher = Literal["simulation", "rendering"]
 STRAIN_TEACHERS: tuple[StrainTeacher, ...] = get_args(StrainTeacher)
 
-# Weight of the loss of rendered patterns: at 1 disks with fringes, which the likelihood does not know, come out worse.
-_RENDERING = 0.1
+# Weights of the losses, which the card states. That of rendered patterns is a compromise made by hand: at 1 disks with
+# fringes, which the likelihood does not know, come out worse.
+_WEIGHTS: dict[str, float] = {"simulation": 1.0, "rendering": 0.1}
 
 
 def train_strain(  # noqa: PLR0913 - all that a person may want to say, each with a default
@@ -179,13 +180,21 @@ def _made(phase: Phase, teachers: Sequence[str], lesson: _Lesson) -> tuple[Const
     # The set-up says what is simulated, and the sample of the scan what it was found from.
     kept = lesson.training.checkpoint(lesson.name, (taught.physics, ranges, phase.patterns, version("parscope")))
     network, course = _trained(taught, lesson.recipe, kept, lesson.report)
-    answered = float(np.mean(network(phase.patterns[1::2]).status == Status.OK))
+    unseen = phase.patterns[1::2]
+    answered = float(np.mean(network(unseen).status == Status.OK)) if len(unseen) else None
     return network, {
         "physics": told(taught.physics),
         "ranges": asdict(ranges),
         "unlikely": network.unlikely,
         "excess": network.excess,
-        "training": {"steps": course.step, **{n: getattr(course, n) for n in ("seconds", "loss", "restarts", "anew")}},
+        "training": {
+            "teachers": {name: _WEIGHTS[name] for name in teachers},
+            "steps": course.step,
+            "seconds": course.seconds,
+            "losses": course.losses,
+            "restarts": course.restarts,
+            "anew": course.anew,
+        },
         "card": {**examine(network, ranges), "answered_of_scan": answered},
     }
 
@@ -203,10 +212,10 @@ class _Taught:
         from parscope.solvers.networks.constellation.rendering import Rendering
         from parscope.solvers.networks.constellation.teacher import Simulated
 
-        made: dict[str, tuple[Teacher, float]] = {"simulation": (Simulated(self.physics, geometry, self.ranges), 1.0)}
+        made: dict[str, Teacher] = {"simulation": Simulated(self.physics, geometry, self.ranges)}
         if self.patterns is not None:
-            made["rendering"] = (Rendering(self.physics, geometry, self.patterns), _RENDERING)
-        return made
+            made["rendering"] = Rendering(self.physics, geometry, self.patterns)
+        return {name: (teacher, _WEIGHTS[name]) for name, teacher in made.items()}
 
 
 def _trained(

@@ -43,11 +43,17 @@ class Layout:
         What is computed of each.
     pattern : tuple of int
         Most detector pixels (q_y, q_x) of the pattern that is shown.
+    ring : str
+        Name of the ring of messages of the session; empty where there is none.
+    deadline : int, default 200 us
+        Longest time from the arrival of a pattern to its answer, [ns].
     """
 
     positions: int
     outputs: tuple[Output, ...]
     pattern: tuple[int, int]
+    ring: str = ""
+    deadline: int = 200_000
 
     def as_json(self) -> bytes:
         """Encode it for whoever attaches.
@@ -72,8 +78,8 @@ class Layout:
         Layout
         """
         told = json.loads(text)
-        outputs = tuple(Output(**one) for one in told["outputs"])
-        return cls(told["positions"], outputs, tuple(told["pattern"]))
+        outputs = tuple(Output(**one) for one in told.pop("outputs"))
+        return cls(outputs=outputs, pattern=tuple(told.pop("pattern")), **told)
 
 
 class Bank:

@@ -113,8 +113,9 @@ class Session:
             Decider(orders.rules.rules, outputs, orders.rules.limits)
         scan = orders.policy.scan
         self.ring = Ring.create(orders.buffer)
+        most = scan[0] * scan[1] if scan else _POSITIONS
         try:
-            self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
+            self.board = Board.create(most, outputs, _PATTERN, ring=self.ring.name, deadline=orders.policy.deadline)
         except BaseException:
             self.ring.close()
             raise

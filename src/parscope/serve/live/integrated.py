@@ -47,13 +47,34 @@ class Integrated:
             Of the maps it follows from.
         """
         now, later = self._clock(), self._later
-        if self._pair is not None and not later.busy and now >= self._next and source.since(self._seen).size:
+        if not later.busy and now >= self._next:
+            self._make(source, later.ask, now)
+        self._take()
+
+    def complete(self, source: Changes) -> None:
+        """Make it of all that there is, since nothing will come any more.
+
+        Parameters
+        ----------
+        source : Changes
+            Of the maps it follows from.
+        """
+        self._later.wait()
+        self._make(source, self._later.now, self._clock())
+        self._take()
+
+    def _make(self, source: Changes, how: Callable[..., None], now: float) -> None:
+        """Have it made, if something has changed."""
+        if self._pair is not None and source.since(self._seen).size:
             self._seen, self._next = source.version, now + _PERIOD
             name, y, x = self._pair
-            later.ask(_made, name, source.values[:, :, [y, x]].astype(np.float64), source.fate.copy())
-        if later.number > self._taken:
-            self._taken = later.number
-            made, fate = later.answer
+            how(_made, name, source.values[:, :, [y, x]].astype(np.float64), source.fate.copy())
+
+    def _take(self) -> None:
+        """Show what was made since the last look."""
+        if self._later.number > self._taken:
+            self._taken = self._later.number
+            made, fate = self._later.answer
             self.changes.look(made.reshape(-1, 1), fate.ravel())
 
 

@@ -144,6 +144,7 @@ def page_of(session: Session, port: int | None = None) -> Iterator[PageServer]:
     patterns = RingPatterns(session.board, session.ring.name)
     try:
         hub = Hub(session.board, SessionControl(session), patterns, session.orders.policy.deadline)
+        session.extras = hub.drawn_of
         with PageServer(hub, port) as server:
             yield server
     finally:

@@ -40,7 +40,7 @@ def array() -> np.ndarray:
 
 
 def live(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["live", *arguments])
+    return CliRunner().invoke(app, ["live", "--no-page", *arguments])
 
 
 def our_memory() -> list[str]:
@@ -69,7 +69,7 @@ def test_a_file_is_replayed_recorded_and_in_the_catalog(array: np.ndarray) -> No
 def test_ctrl_c_ends_a_session_kindly_and_rules_are_journalled(array: np.ndarray) -> None:
     scene = Scene(array=array, scan=(60, 80))
     with Emulator(scene, rate=2000) as detector:
-        command = [*COMMAND, "live", detector.stream, "--analyse", "sum", "--out", "new/out", "--json"]
+        command = [*COMMAND, "live", detector.stream, "--analyse", "sum", "--out", "new/out", "--json", "--no-page"]
         command += ["--rule", "when sum.counts > 1 every 1 s: send udp://127.0.0.1:9", "--dry-run"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             detector.wait_for_clients()
@@ -128,6 +128,13 @@ def test_nothing_there_is_one_line() -> None:
         (("physics:", "--deadline", "0us"), "is no time above zero"),
         (("physics:", "--policy", "oldest"), "--policy: there is no 'oldest'; choose one of all, newest"),
         (("physics:", "--arm"), "there are no rules"),
+        (
+            ("physics:", "--arm", "--rule", "when sum > 1: send udp://a:1"),
+            "--arm: what rules do would be noted nowhere; give --out or --record for the journal",
+        ),
+        (("physics:", "--port", "8400"), "--port, --no-page: there is no page; leave one of them out"),
+        (("physics:", "--port", "70000"), "'--port': Input should be less than or equal to 65535"),
+        (("physics:", "--port", "-1"), "'--port': Input should be greater than or equal to 0"),
         (
             ("physics:", "--record", "a", "--out", "b"),
             "--out: the maps go with the patterns; leave it out, or --record",

@@ -23,8 +23,8 @@ from parscope.report.html import command_to_repeat
 from parscope.report.view import StrainView
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
 from parscope.techniques.diffraction import DiffractionPattern
+from parscope.techniques.diffraction.saved import told, understood
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
-from parscope.workflows.saved_patterns import told, understood
 from parscope.workflows.strain import map_strain
 from parscope.workflows.strain.network import learned_setup, load_start
 from parscope.workflows.train import train_strain

@@ -129,7 +129,7 @@ class Desk:
 
     def start(self) -> str:
         self.running = True
-        return "Analysis goes on with the next pattern."
+        return "Analysed again, from the next pattern on."
 
     def stop(self) -> str:
         self.running = False
@@ -150,7 +150,7 @@ class Desk:
         return self.entries[-last:][::-1]
 
 
-def kept(position: int) -> NDArray[np.uint8] | None:
+def kept(position: int, _generation: int | None = None) -> NDArray[np.uint8] | None:
     """Patterns of the first 24 lines are kept."""
     y, x = divmod(position, SCAN[1])
     return pattern(y, x) if y < 24 else None

@@ -12,8 +12,8 @@ from parscope.core.errors import OptionError
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
 from parscope.solvers.networks.constellation.store import load_encoders
+from parscope.techniques.diffraction.saved import understood
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
-from parscope.workflows.saved_patterns import understood
 from parscope.workflows.strain import map_strain
 from parscope.workflows.strain.network import load_start
 from parscope.workflows.strain.prepare import found_setup

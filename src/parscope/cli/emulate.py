@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from parscope.cli.options import shape
+from parscope.cli.options import PORTS, shape
 from parscope.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
     trigger: Annotated[
         str | None, typer.Option(help="External pulses per second, or hand; as the images if not given.")
     ] = None,
-    rest_port: Annotated[int, typer.Option(help="Port of the interface SIMPLON; 0 for any.")] = 8080,
-    stream_port: Annotated[int, typer.Option(help="Port of stream V2; 0 for any.")] = 31001,
-    v1_port: Annotated[int, typer.Option(help="Port of stream V1; 0 for any.")] = 9999,
+    rest_port: Annotated[int, typer.Option(min=0, max=PORTS, help="Port of the interface SIMPLON; 0 for any.")] = 8080,
+    stream_port: Annotated[int, typer.Option(min=0, max=PORTS, help="Port of stream V2; 0 for any.")] = 31001,
+    v1_port: Annotated[int, typer.Option(min=0, max=PORTS, help="Port of stream V1; 0 for any.")] = 9999,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
     fault: Annotated[
         list[str] | None,

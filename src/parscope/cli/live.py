@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from parscope.cli.catalog_option import CatalogOption, open_catalog
+from parscope.cli.catalog_option import CatalogOption
 from parscope.cli.errors import FAULT, say
-from parscope.cli.options import shape
+from parscope.cli.live_catalog import Shelf
+from parscope.cli.live_reports import Reports
+from parscope.cli.notes import note
+from parscope.cli.options import PORTS, shape
 from parscope.cli.progress import progress_bar
-from parscope.core.errors import InputError, OptionError
+from parscope.core.errors import OptionError, ParscopeError
 
 if TYPE_CHECKING:
-    from parscope.live.pipeline.session import Finished, Session
+    from parscope.live.pipeline.session import Session
     from parscope.live.pipeline.workers import Orders
     from parscope.live.rules.file import RuleSet
 
@@ -53,13 +54,17 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     v1: Annotated[bool, typer.Option("--v1", help="The detector sends stream V1 (legacy, port 9999).")] = False,
     deadline: Annotated[str, typer.Option(help="Longest time from the arrival of a pattern to its answer.")] = "200us",
     policy: Annotated[
-        str | None, typer.Option(help="all in their order, or newest first if behind \\[all; newest with rules].")
+        str | None,
+        typer.Option(help="all in their order, or newest first if behind \\[all; newest with rules on a live stream]."),
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Channel to analyse \\[the first].")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Use lattice and disks of the first series for all that follow.")
     ] = False,
-    port: Annotated[int | None, typer.Option(help="Show a page on this port; 0: any.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=PORTS, help="Port of the page; 0: any \\[8400, or the next free one].")
+    ] = None,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Show no page.")] = False,
     series: Annotated[int, typer.Option(min=0, help="End after so many series; 0: at Ctrl-C.")] = 0,
     duration: Annotated[str | None, typer.Option(help="End after this time, as 90s.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Patterns per second of replay and physics; 0: all speed.")] = 0.0,
@@ -75,11 +80,13 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
     from parscope.live.pipeline.workers import Orders
     from parscope.live.sources.address import Wishes
 
-    ruled = _rules(rule, rules)
+    ruled, folder = _rules(rule, rules), record or out
     scan_shape = shape(scan, "--scan")
-    newest = _choice(policy) == "newest" if policy else ruled is not None
+    newest = _policy(policy, ruled is not None, address)
     if ruled is None and (arm or dry_run):
         raise OptionError("there are no rules", "--arm, --dry-run", "give --rule or --rules")
+    if arm and folder is None:
+        raise OptionError("what rules do would be noted nowhere", "--arm", "give --out or --record for the journal")
     if record is not None and out is not None:
         raise OptionError("the maps go with the patterns", "--out", "leave it out, or --record")
     orders = Orders(
@@ -90,22 +97,20 @@ def live(  # noqa: PLR0913 - one argument an option, as typer wants it
         rules=ruled,
         dry=dry_run,
         armed=arm,
-        folder=record or out,
+        folder=folder,
         record=record is not None,
         core=core,
         buffer=buffer << 20,
     )
     limit = _time(duration, "--duration") / 1e9 if duration else None
-    session = _run(orders, limit, port)
-    if as_json:
-        print(json.dumps([_as_json(one) for one in session.finished]))
-    else:
-        for one in session.finished:
-            _tell(one)
+    page = Page(not no_page, port)
+    with ExitStack() as stack:
+        shelf = None if record is None else stack.enter_context(Shelf(record, catalog))
+        session = _run(orders, limit, page, Reports(as_json, shelf))
     if not session.finished and not session.faults:
-        _note(f"no series of {address} began meanwhile")
-    if record is not None and session.finished:
-        _collect(record, catalog)
+        note(f"no series of {address} began meanwhile")
+    if shelf is not None and shelf.lack and session.finished:
+        note(shelf.lack)
     if session.faults:
         raise typer.Exit(FAULT)
 
@@ -152,35 +157,46 @@ def _rules(texts: list[str] | None, path: Path | None) -> RuleSet | None:
     return RuleSet((*filed.rules, *typed.rules), filed.limits)
 
 
-def _run(orders: Orders, limit: float | None, port: int | None) -> Session:
+def _policy(policy: str | None, ruled: bool, address: str) -> bool:
+    """Whether the newest pattern counts, rather than every one."""
+    if policy is not None:
+        return _choice(policy) == "newest"
+    return ruled and not address.startswith("replay:")  # a recorded scan waits
+
+
+def _run(orders: Orders, limit: float | None, page: Page, reports: Reports) -> Session:
     """Run a session under a progress bar; a signal ends it kindly, a second one does not."""
     from parscope.live.pipeline.session import Session
 
     session = Session(orders, say)
     with ExitStack() as stack:
         stack.enter_context(_stopping(session))
-        stack.enter_context(session)
+        stack.push(session)
+        page.open(stack, session)  # before the session begins: if the port is taken, nothing has happened yet
+        session.__enter__()
+        if orders.rules is not None and orders.journal is None:
+            note("decisions are not kept: --out or --record give them a journal")
         if session.standing:
-            _note(session.standing)
-        if port is not None:
-            _note(_page(stack, session, port))
+            note(session.standing)
         show = stack.enter_context(progress_bar("Waiting for a series", "patterns"))
-        session.run(_watch(session, show, limit))
+        try:
+            session.run(_watch(session, show, limit, reports))
+        finally:
+            reports.end(session)
     return session
 
 
-def _watch(session: Session, show: Callable[[str, int, int], None], limit: float | None) -> Callable[[], None]:
-    """What is done while the session runs: the bar, and its end."""
+def _watch(
+    session: Session, show: Callable[[str, int, int], None], limit: float | None, reports: Reports
+) -> Callable[[], None]:
+    """What is done while the session runs: the bar, reports of what is over, and the end."""
     end = None if limit is None else time.monotonic() + limit
-    before = 0
 
     def look() -> None:
-        nonlocal before
         board = session.board
+        reports.follow(session)
         if end is not None and time.monotonic() > end:
             session.stop()
-        if board.generation != before:
-            before = board.generation
         if board.generation:
             fate = board.bank.fate
             show(f"Series {board.bank.head.get('series')}", int((fate > 0).sum()), len(fate))
@@ -207,50 +223,53 @@ def _stopping(session: Session) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _page(stack: ExitStack, session: Session, port: int) -> str:
-    """Serve the page of the session; tells its address."""
-    from parscope.serve.live.session import page_of
+@dataclass(frozen=True)
+class Page:
+    """The page on which a person watches.
 
-    return f"Watch it at {stack.enter_context(page_of(session, port)).url}"
+    Parameters
+    ----------
+    wanted : bool
+        Whether there is to be one.
+    port : int, optional
+        Where. Default: 8400, or the next one that is free.
 
+    Raises
+    ------
+    OptionError
+        If a port is given for no page.
+    """
 
-def _note(line: str) -> None:
-    """Say something on standard error that is no fault."""
-    Console(stderr=True).print(Text(line), soft_wrap=True)
+    wanted: bool
+    port: int | None
 
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.port is not None and not self.wanted:
+            raise OptionError("there is no page", "--port, --no-page", "leave one of them out")
 
-def _tell(one: Finished) -> None:
-    """Print the report of a series."""
-    print(f"series {one.result.head['series']}")
-    for line in one.report.lines():
-        print(f"  {line}")
-    if one.recorded is not None:
-        print(f"  {one.recorded.written} of {one.recorded.images} patterns recorded: {one.recorded.masters[0]}")
-    if one.saved is not None:
-        print(f"  maps: {one.saved}")
+    def open(self, stack: ExitStack, session: Session) -> None:
+        """Serve it until the stack is left; where nobody asked for it, it may also be missing.
 
+        Parameters
+        ----------
+        stack : ExitStack
+            Of the session.
+        session : Session
+            It need not run yet.
 
-def _as_json(one: Finished) -> dict[str, Any]:
-    """The report of a series for a program."""
-    return {
-        "series": one.result.head["series"],
-        "scan_shape": one.result.head["scan_shape"],
-        "counters": dict(one.result.counters),
-        "report": one.report.as_json(),
-        "maps": str(one.saved) if one.saved else None,
-        "recorded": None if one.recorded is None else [str(master) for master in one.recorded.masters],
-        "written": None if one.recorded is None else one.recorded.written,
-    }
+        Raises
+        ------
+        ParscopeError
+            If the port that was asked for cannot be had.
+        """
+        if not self.wanted:
+            return
+        try:
+            from parscope.serve.live.session import page_of
 
-
-def _collect(folder: Path, address: str | None) -> None:
-    """Take what was recorded into the catalog, if there is one."""
-    try:
-        opened = open_catalog(address, make=address is not None)
-    except InputError:
-        _note(f"there is no catalog to take it: parscope collect {folder} makes one")
-        return
-    from parscope.catalog.collect.collector import Collector
-
-    with opened:
-        Collector(opened, folder, 0.0).run(once=True)
+            note(f"Watch it at {stack.enter_context(page_of(session, self.port)).url}")
+        except ParscopeError as error:
+            if self.port is not None:
+                raise
+            note(f"there is no page: {error}")

@@ -8,6 +8,9 @@ from typing import TypeVar, overload
 
 from parscope.core.errors import OptionError
 
+PORTS = (1 << 16) - 1
+"""The largest number of a port."""
+
 Number = TypeVar("Number", int, float)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +45,11 @@ def progress_bar(first: str, counted: str = "rows", logged: bool = False) -> Ite
         TextColumn(counted),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    # What is printed meanwhile would go where the bar is: right on the same terminal, wrong if it goes to a file.
+    same = sys.stdout.isatty()
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=same, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(first, total=None)
 
         def show(phase: str, done: int, total: int) -> None:

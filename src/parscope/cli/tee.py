@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from parscope.cli.errors import say
+from parscope.cli.options import PORTS
 
 app = typer.Typer(add_completion=False)
 
@@ -18,7 +19,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def tee(
     address: Annotated[str, typer.Argument(help="The detector: tcp://DETECTOR:31001.")],
-    to: Annotated[list[int], typer.Option(help="Port for a program to connect to; once for each.")],
+    to: Annotated[list[int], typer.Option(min=1, max=PORTS, help="Port for a program to connect to; once for each.")],
     host: Annotated[str, typer.Option(help="Network they connect on; * for any.")] = "127.0.0.1",
     duration: Annotated[float, typer.Option(min=0, help="End after so many seconds; 0: at Ctrl-C.")] = 0.0,
 ) -> None:

@@ -85,6 +85,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
             ("variance", "variance:Variance"),
             ("strain", "tracked:TrackedStrain"),
             ("pattern-strain", "pattern:PatternStrain"),
+            ("solver", "solver:SolverKernel"),
             ("onnx", "onnx:OnnxKernel"),
         )
     },

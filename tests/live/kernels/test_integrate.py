@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parscope.core.errors import ShapeError
-from parscope.live.kernels.integrate import icom, icom_by_line, without_plane
+from parscope.live.kernels.integrate import icom, integrated, without_plane
 
 
 def hill(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,7 +51,6 @@ def test_holes_cost_nothing_round_them() -> None:
 def test_nothing_gives_nothing() -> None:
     empty = np.full((4, 5), np.nan)
     assert np.isnan(icom(empty, empty)).all()
-    assert np.isnan(icom_by_line(empty)).all()
     assert np.isnan(without_plane(empty, empty)[0]).all()
 
 
@@ -59,16 +58,15 @@ def test_one_position_is_zero() -> None:
     one = np.full((4, 5), np.nan)
     one[2, 3] = 7.0
     assert icom(one, one)[2, 3] == 0
-    assert icom_by_line(one)[2, 3] == 0
 
 
-def test_every_line_is_exact_along_itself() -> None:
-    image, _, slope_x = hill((6, 40))
-    slope_x[3, 10:12] = np.nan
-    found = icom_by_line(slope_x)
-    assert np.isnan(found[3, 10:12]).all()
-    for y in (0, 1, 2, 4, 5):
-        assert np.abs(found[y] - image[y] + image[y].mean()).max() < 2e-3
+def test_a_centre_of_mass_loses_its_plane_and_a_deflection_nothing() -> None:
+    _, slope_y, slope_x = hill((24, 20))
+    plane = np.indices((24, 20)) * 0.1 + 47
+    assert np.allclose(
+        integrated("com", slope_y + plane[0], slope_x + plane[1]), icom(*without_plane(slope_y, slope_x))
+    )
+    assert np.array_equal(integrated("dpc", slope_y, slope_x), icom(slope_y, slope_x))
 
 
 def test_descan_is_taken_out() -> None:
@@ -87,4 +85,4 @@ def test_maps_of_other_shapes_are_refused() -> None:
     with pytest.raises(ShapeError, match="have the shapes"):
         icom(np.zeros((3, 4)), np.zeros((4, 3)))
     with pytest.raises(ShapeError, match="have the shapes"):
-        icom_by_line(np.zeros((3, 4)), np.zeros((3, 3), np.bool_))
+        icom(np.zeros((3, 4)), np.zeros((3, 4)), np.zeros((3, 3), np.bool_))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
+from typer.testing import CliRunner
 
+from parscope.cli.main import app
 from parscope.core.errors import FormatError, OptionError, ShapeError
 from parscope.live.kernels import Detector
 from parscope.live.kernels.onnx import OnnxKernel
+from parscope.live.kernels.plan import kernel_of
 from parscope.live.kernels.solver import SolverKernel
 from parscope.live.kernels.tracked import lattice_of
 from parscope.solvers.lattice import LatticeFilters
+from parscope.techniques.diffraction.saved import told
+from parscope.techniques.diffraction.setup import find_setup
+from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.testing import check_kernel
 from parscope.testing.kernel import example_detector, example_patterns
 
@@ -37,6 +45,29 @@ def test_a_solver_is_a_kernel(solver: LatticeFilters) -> None:
 def test_a_solver_of_other_patterns_is_refused(solver: LatticeFilters) -> None:
     with pytest.raises(ShapeError, match="is for patterns"):
         SolverKernel(solver).setup(Detector((4, 4), "uint8", np.zeros((4, 4), np.bool_), 255, (1, 1)), NOTHING)
+
+
+def test_networks_that_were_trained_are_reached_from_a_stream(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from parscope.solvers.networks.constellation.encoder import orientation_network, window_network
+    from parscope.solvers.networks.constellation.store import save_encoder
+
+    simulated = simulate(replace(ScanDesign().sized((64, 64)), scan=(6, 6), electrons=2e4))
+    physics = find_setup(np.asarray(simulated.frames.data[:]).reshape(-1, 64, 64)).physics
+    notes = {"physics": told(physics), "unlikely": 1e9, "excess": 2.0}
+    save_encoder(tmp_path / "net", orientation_network(0), window_network(0), notes)
+    kernel = kernel_of(f"solver:{tmp_path / 'net'}")
+    assert isinstance(kernel, SolverKernel)
+    np.save(tmp_path / "scan.npy", np.asarray(simulated.frames.data[:]))
+    command = ["live", f"replay:{tmp_path / 'scan.npy'}", "--analyse", f"sum,solver:{tmp_path / 'net'}", "--no-page"]
+    answer = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "out")])
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    with xr.open_zarr(next((tmp_path / "out").glob("*_live.zarr"))) as maps:
+        expected = np.stack([kernel.solver(simulated.frames.data[y]).misfit for y in range(6)])
+        np.testing.assert_allclose(maps["solver.misfit"].values, expected, rtol=1e-3)
+        assert maps["solver.A_xx"].attrs["units"] == "1"
+    with pytest.raises(FormatError, match="parscope train"):
+        kernel_of(f"solver:{tmp_path}")
 
 
 @pytest.fixture

@@ -27,11 +27,28 @@ def board() -> Iterator[Board]:
 def test_nothing_is_measured_at_the_beginning(board: Board) -> None:
     bank = board.begin({"series": 3, "name": "ARINA"}, (3, 4))
     assert np.isnan(bank.values).all() and bank.values.shape == (12, 2)
-    assert not bank.stamps.any() and bank.stamps.shape == (12, 5)
+    assert not bank.stamps.any() and bank.stamps.shape == (12, 6)
     assert (bank.fate == Fate.WAITING).all()
     assert (bank.places == -1).all()
-    assert bank.head == {"series": 3, "name": "ARINA", "scan_shape": [3, 4]}
+    assert bank.head == {"series": 3, "name": "ARINA", "scan_shape": [3, 4], "counted": dict.fromkeys(COUNTERS, 0)}
     assert board.place == -1
+
+
+def test_a_pattern_of_the_last_series_is_none_of_the_next(board: Board) -> None:
+    board.begin({}, (2, 3))
+    board.show(np.ones((4, 5), np.uint8), 4)
+    assert board.place == 4
+    board.begin({}, (2, 3))
+    assert board.place == -1
+
+
+def test_what_kernels_found_is_told_as_far_as_there_is_room(board: Board) -> None:
+    bank = board.begin({}, (2, 3))
+    assert bank.found == {}
+    bank.tell({"bf": {"radius_px": 9.5}, "odd": {"all": ["x" * 20_000]}, "dpc": {"centre_px": np.arange(2)}})
+    assert Board.attach(board.name).bank.found == {"bf": {"radius_px": 9.5}, "dpc": {"centre_px": [0, 1]}}
+    assert bank.head["scan_shape"] == [2, 3]
+    assert board.begin({}, (2, 3)).found == {}
 
 
 def test_another_process_sees_it(board: Board) -> None:
@@ -94,7 +111,7 @@ def test_memory_of_something_else_is_refused() -> None:
 
 def test_a_head_that_is_too_long_is_cut_to_what_is_needed(board: Board) -> None:
     bank = board.begin({"series": 8, "mask": "x" * 70000}, (1, 2))
-    assert bank.head == {"series": 8, "scan_shape": [1, 2]}
+    assert bank.head == {"series": 8, "scan_shape": [1, 2], "counted": dict.fromkeys(COUNTERS, 0)}
 
 
 def test_a_pattern_that_is_too_large_is_not_shown(board: Board) -> None:

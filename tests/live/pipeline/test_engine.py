@@ -37,10 +37,11 @@ def test_every_pattern_is_answered_with_the_right_numbers(bench: Make) -> None:
 
 def test_stamps_are_in_order_and_the_detector_s_own_is_kept(bench: Make) -> None:
     made = bench(whole(series())).run()
-    received, decoded, decided, emitted, exposed = made.board.bank.stamps.T
+    received, decoded, decided, emitted, exposed, opened = made.board.bank.stamps.T
     assert (received < decoded).all() and (decoded < decided).all()
     assert not emitted.any()
     assert exposed.tolist() == [200 * i + 190 for i in range(12)]
+    assert opened.tolist() == [200 * i for i in range(12)]
 
 
 def test_a_late_answer_is_missed_and_counted_once(bench: Make) -> None:

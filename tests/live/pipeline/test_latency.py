@@ -14,7 +14,7 @@ MS, US = 1_000_000, 1_000
 
 
 def series(latencies: list[int], dwell: int = 200 * US) -> np.ndarray:
-    stamps = np.zeros((len(latencies), 5), np.int64)
+    stamps = np.zeros((len(latencies), 6), np.int64)
     stamps[:, 0] = 5 * MS + dwell * np.arange(len(latencies))
     stamps[:, 1] = stamps[:, 0] + 10 * US
     stamps[:, 2] = stamps[:, 0] + latencies
@@ -45,6 +45,17 @@ def test_what_was_not_answered_is_not_in_time() -> None:
     assert report.lines()[1] == "25.00 % answered within 200 us of arrival"
 
 
+@pytest.mark.parametrize("exposed", [False, True])
+def test_the_lag_is_told_in_steps_of_the_probe_whatever_was_passed_over(exposed: bool) -> None:
+    stamps = series([600 * US] * 90)
+    if exposed:
+        stamps[:, 4] = 7 + 200 * US * np.arange(90)
+    fate = np.full(90, Fate.SKIPPED, np.uint8)
+    fate[::3] = Fate.ANSWERED
+    report = report_of(stamps, fate, 200 * US)
+    assert (report.dwell_us, report.lag_pixels["p50"]) == (200, 3)
+
+
 def test_an_answer_that_was_sent_is_there_when_it_was_handed_over() -> None:
     stamps = series([40 * US] * 10)
     stamps[3, 3] = stamps[3, 2] + 300 * US
@@ -65,9 +76,9 @@ def test_clocks_of_another_zero_and_rate_are_no_jitter() -> None:
 
 
 def test_a_series_without_answers_has_a_report_too() -> None:
-    report = report_of(np.zeros((4, 5), np.int64), np.full(4, Fate.LOST, np.uint8), 200 * US)
+    report = report_of(np.zeros((4, 6), np.int64), np.full(4, Fate.LOST, np.uint8), 200 * US)
     assert report.lines() == ["4 positions: 4 lost"]
     assert report.in_time == 0
     assert report.answer == report.jitter == report.lag_pixels == {}
-    nothing = report_of(np.zeros((4, 5), np.int64), np.zeros(4, np.uint8), 200 * US)
+    nothing = report_of(np.zeros((4, 6), np.int64), np.zeros(4, np.uint8), 200 * US)
     assert nothing.as_json()["in_time"] is None

@@ -13,7 +13,8 @@ from parscope.core.errors import OutputError
 from parscope.core.record import Provenance
 from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
-from parscope.live.pipeline.board import Board
+from parscope.live.kernels.integrate import integrated
+from parscope.live.pipeline.board import Board, cell_of
 from parscope.live.pipeline.results import Result, dataset, save
 from tests.cli.full_disk import files_up_to
 
@@ -66,6 +67,46 @@ def test_maps_are_saved_with_all_that_explains_them(board: Board, tmp_path: Path
         assert json.loads(maps.attrs["latency"])["answer"]["max"] == 40
         assert maps.attrs["realtime"] == "pinned"
     assert (tmp_path / "new" / "stem_report.txt").read_text().startswith("12 positions: 11 answered, 1 lost\n")
+
+
+def test_deflections_are_saved_with_their_integral_and_drawn_detectors_as_they_were_spelled(tmp_path: Path) -> None:
+    pair = (Output("com.y", "px", "centre of mass, y"), Output("com.x", "px", "centre of mass, x"))
+    board = Board.create(12, pair, (8, 8))
+    bank = board.begin({"series": 1}, (3, 4))
+    y, x = np.indices((3, 4)).reshape(2, -1)
+    bank.values[:] = np.stack([40 + y * x, 30 + 0.5 * x * x - x * y], axis=1)
+    bank.values[5] = np.nan
+    bank.tell({"com": {"zero": "corner"}})
+    result = Result.of(board, 1)
+    board.close()
+    assert result is not None
+    sums = np.arange(12, dtype=np.float32)
+    sums[3] = np.nan
+    drawn = {"vd1.counts": (Output("vd1.counts", "counts", "virtual detector vd1"), sums, "vd1=ring:4,4,1,3")}
+    made = dataset(result, result.report(1), PROVENANCE, drawn=drawn)
+    save(tmp_path / "stem", made, [])
+    with xr.open_zarr(tmp_path / "stem_live.zarr") as maps:
+        expected = integrated("com", *(result.values[:, k].reshape(3, 4).astype(np.float64) for k in (0, 1)))
+        np.testing.assert_array_equal(maps["icom"].values, expected.astype(np.float32))
+        assert np.isnan(maps["icom"].values[1, 1]) and np.isfinite(maps["icom"].values).sum() == 11
+        assert maps["icom"].attrs["units"] == "px·step"
+        assert maps["vd1.counts"].attrs["detector"] == "vd1=ring:4,4,1,3"
+        np.testing.assert_array_equal(maps["vd1.counts"].values.ravel(), sums)
+        assert json.loads(maps.attrs["found"]) == {"com": {"zero": "corner"}}
+
+
+def test_counters_of_a_series_are_its_own() -> None:
+    board = Board.create(12, OUTPUTS, (8, 8))
+    for received, series in ((10, 1), (14, 2), (20, 3)):
+        board.begin({"series": series}, (3, 4))
+        board.cells[cell_of("received")] += received
+        board.cells[cell_of("ring_high_water")] = 1000 * series
+        board.cells[cell_of("finished")] = series
+    before, last = Result.of(board, 2), Result.of(board, 3)
+    board.close()
+    assert before is not None and last is not None
+    assert (before.counters["received"], last.counters["received"]) == (14, 20)
+    assert (before.counters["ring_high_water"], last.counters["ring_high_water"]) == (2000, 3000)
 
 
 def test_what_is_there_is_not_replaced(board: Board, tmp_path: Path) -> None:

@@ -10,21 +10,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from parscope.core.errors import OutputError, ParscopeError
 from parscope.io.open import open_frames
 from parscope.live.emulator import Emulator, Scene
+from parscope.live.kernels import Output
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.memory import Segment, folder
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
 from parscope.live.rules.file import RuleSet
 from parscope.live.rules.journal import read
+from parscope.live.rules.limits import Limits
 from parscope.live.sources.address import Wishes
+from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from tests.cli.full_disk import files_up_to
 
 
@@ -55,6 +60,52 @@ def test_each_series_is_saved_and_recorded(scan: tuple[Path, np.ndarray], tmp_pa
         assert np.array_equal(np.asarray(open_frames(one.recorded.masters[0]).data[:]), array)
     assert (session.faults, told) == ([], [])
     assert ours() == []
+
+
+def test_what_is_saved_says_what_its_zero_is_and_how_it_was_analysed(tmp_path: Path) -> None:
+    rules = RuleSet.of_texts(["when sum.counts > 1e9: send udp://127.0.0.1:9"])
+    limited = RuleSet(rules.rules, {"": Limits(per_second=7)})
+    orders = Orders(
+        "physics:96x96",
+        ("sum", "bf", "adf", "dpc", "strain", "pattern-strain"),
+        Wishes(scan=(12, 12), series=2),
+        Policy(keep=True, channel="threshold_1"),
+        rules=limited,
+        dry=True,
+        folder=tmp_path,
+    )
+    with Session(orders) as session:
+        session.extras = lambda generation: {
+            "x.counts": (Output("x.counts", "counts", "x"), np.full(144, generation, np.float32), "x=disc:1,2,3")
+        }
+        session.run()
+    assert [one.result.counters["answered"] for one in session.finished] == [144, 144]
+    for generation, one in enumerate(session.finished, 1):
+        with xr.open_zarr(one.saved) as maps:
+            found, settings = json.loads(maps.attrs["found"]), json.loads(maps.attrs["settings"])
+            assert (maps["x.counts"] == generation).all() and maps["x.counts"].attrs["detector"] == "x=disc:1,2,3"
+            stamps = maps["stamps"].values
+        assert (settings["keep"], settings["channel"]) == (True, "threshold_1")
+        assert settings["limits"]["default"]["per_second"] == 7
+        assert set(found) == {"bf", "adf", "dpc", "strain", "pattern-strain"}
+        truth = simulate(replace(ScanDesign().sized((96, 96)), scan=(12, 12))).truth
+        for name in ("strain", "pattern-strain"):
+            assert found[name]["centre_px"] == pytest.approx(found["bf"]["centre_px"], abs=0.5)
+            lengths = np.linalg.norm(found[name]["vectors_px"], axis=1)
+            assert lengths == pytest.approx(np.linalg.norm(truth.basis, axis=1), rel=0.05)
+        assert found["adf"]["inner_px"] > found["bf"]["radius_px"]
+        assert found["dpc"]["centre_px"] == pytest.approx(found["bf"]["centre_px"], abs=5)
+        assert not stamps[..., 4:].any()  # a simulation at all speed has no clock
+
+
+def test_the_last_sentences_are_kept(scan: tuple[Path, np.ndarray]) -> None:
+    told: list[str] = []
+    session = Session(Orders(f"replay:{scan[0]}", ("sum",)), told.append)
+    session.close()
+    for number in range(25):
+        session.tell(f"line {number}")
+    assert told == [f"line {number}" for number in range(25)]
+    assert session.notes == told[5:]
 
 
 def test_a_frame_loop_that_is_killed_is_told_and_the_recording_is_complete(

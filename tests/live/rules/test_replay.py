@@ -61,9 +61,9 @@ def test_a_replay_of_the_results_decides_as_the_live_run_did(seed: int, arm: int
                 live.arm()
             if position == disarm:
                 live.disarm()
-            decisions += live.decide(position, values[position], received, now, position + 1, 5 * position)
+            decisions += live.decide(position, values[position], received, now, position + 1, 5 * position + 1)
             results[position] = values[position]
-            stamps[position] = (received, received, now, 0, 5 * position)
+            stamps[position] = (received, received, now, 0, 5 * position + 1)
         recordings.append(Recording.of_results(series, 8, results, stamps, first_image=1))
     assert replay(new(), recordings, live.switches) == decisions
     assert decisions

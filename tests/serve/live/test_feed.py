@@ -8,9 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from parscope.core.errors import OptionError, ParscopeError
+from parscope.core.errors import ParscopeError
 from parscope.core.stream import Fate
-from parscope.live.kernels.discs import ring
 from parscope.live.kernels.integrate import icom, without_plane
 from parscope.serve.live.changes import Changes
 from parscope.serve.live.contract import Control
@@ -108,6 +107,74 @@ def test_another_series_begins_anew() -> None:
         assert kind == Kind.HELLO and text["series"] == 13 and text["generation"] == 2 and rows(told) == []
 
 
+def test_nothing_of_the_last_series_is_shown_as_of_the_new_one() -> None:
+    with scene() as shown:
+        _, feed = watched(shown)
+        shown.begin(12)
+        shown.lines(0, 48)
+        feed.news()
+        assert ask(feed, "last")[0]["at"] == [47, 63]
+        shown.begin(13)
+        feed.news()
+        assert ask(feed, "last")[0]["which"] == ask(feed, "mean")[0]["which"] == "none"
+        shown.lines(0, 1)
+        feed.news()
+        assert ask(feed, "last")[0]["at"] == [0, 63]
+        text, rest = ask(feed, "mean")
+        assert text["of"] == 1 and np.frombuffer(rest, "<f4")[0] == pattern(0, 63)[0, 0]
+
+
+def test_at_most_30_updates_a_second_are_sent() -> None:
+    now = 50.0
+    with scene() as shown:
+        feed = Feed(Hub(shown.board, clock=lambda: now))
+        shown.begin()
+        sent = []
+        for step in range(400):
+            now += 0.005
+            shown.bank.values[0, 0] = step
+            shown.bank.fate[0] = 1 + step % 2
+            sent += [now] * bool(rows(feed.news()))
+    assert 50 <= len(sent) <= 60
+    assert np.diff(sent).min() >= 1 / 30
+
+
+def test_the_last_state_says_that_the_session_has_ended_and_misses_nothing() -> None:
+    with scene() as shown:
+        hub, feed = watched(shown, Desk())
+        other = Feed(hub)
+        shown.begin()
+        shown.lines(0, 20)
+        feed.news()
+        assert not feed.over
+        shown.lines(20, 48)
+        hub.end()
+        told = [unpack(message) for message in feed.news()]
+        assert feed.over and not other.over
+        last = told[-1][1]
+        assert (last["ended"], last["running"], last["armed"], last["done"]) == (True, None, False, 48 * 64)
+        icom_rows = next(text["rows"] for kind, text, _ in told if kind == Kind.LINES and text["first"] == len(OUTPUTS))
+        assert icom_rows[-1] == 47
+        shown.lines(0, 1, {(0, 0): Fate.LOST})
+        assert feed.news() == []
+        assert unpack(other.news()[-1])[1] == last and other.over
+
+
+def test_a_board_that_goes_has_ended() -> None:
+    with scene() as shown:
+        hub, feed = watched(shown)
+        assert state(feed, hub)["ended"] is False
+        shown.board.close()
+        assert state(feed, hub)["ended"] is True
+
+
+def test_the_last_sentences_are_stated_newest_first() -> None:
+    with scene() as shown:
+        told = ["one", "two", "three", "four"]
+        feed = Feed(Hub(shown.board, notes=lambda: told))
+        assert unpack(feed.news()[-1])[1]["notes"] == ["four", "three", "two"]
+
+
 def test_large_scans_are_sent_in_pieces() -> None:
     changes = Changes((64, 4096), 8)
     changes.look(np.zeros((64 * 4096, 8), np.float32), np.ones(64 * 4096, np.uint8))
@@ -185,64 +252,6 @@ def test_questions_that_make_no_sense_get_no_answer(text: str) -> None:
     with scene() as shown:
         shown.begin()
         assert watched(shown)[1].answer(text) == []
-
-
-def test_detectors_that_are_drawn_are_summed_over_while_patterns_are_kept() -> None:
-    with scene() as shown:
-        hub, feed = watched(shown, Desk())
-        shown.begin()
-        shown.lines(0, 20)
-        feed.news()
-        told = command(hub, "masks", [RING])
-        assert told == "In use. To have them saved and in rules, next time: --analyse vd1=ring:3,4,1,5"
-        shown.lines(20, 26, {(21, 2): Fate.LOST})
-        sums, fates = np.full(SCAN, np.nan, np.float32), np.zeros(SCAN, np.uint8)
-        for _ in range(2000):
-            for kind, text, rest in map(unpack, feed.news()):
-                if kind == Kind.HELLO:
-                    assert text["maps"][0]["name"] == "vd1.counts"
-                if kind == Kind.LINES and text["first"] == len(OUTPUTS) + 1:
-                    size = len(text["rows"]) * SCAN[1]
-                    sums[text["rows"]] = np.frombuffer(rest, "<f4", size).reshape(-1, SCAN[1])
-                    fates[text["rows"]] = np.frombuffer(rest, np.uint8, offset=4 * size).reshape(-1, SCAN[1])
-            if (fates[:26] == Fate.ANSWERED).sum() == 26 * SCAN[1] - 1:
-                break
-        area = ring(DETECTOR, (3, 4), 1, 5)
-        expected = [[pattern(y, x)[area].sum() for x in range(SCAN[1])] for y in range(24)]
-        expected[21][2] = np.nan
-        np.testing.assert_array_equal(sums[:24], expected)
-        assert np.isnan(sums[24:]).all() and fates[21, 2] == Fate.LOST
-        shown.begin(13)
-        assert unpack(feed.news()[0])[1]["maps"][0]["name"] == "vd1.counts"
-        assert command(hub, "masks", []) == "No detector is in use."
-        assert unpack(feed.news()[0])[1]["maps"][0]["name"] == "com.y"
-        with pytest.raises(OptionError, match="no patterns are kept"):
-            command(Hub(shown.board, Desk()), "masks", [RING])
-        with pytest.raises(OptionError, match="are 9, more than 8"):
-            command(hub, "masks", [{**RING, "name": f"vd{n}"} for n in range(9)])
-
-
-RING = {"name": "vd1", "y": 3, "x": 4, "inner": 1, "outer": 5}
-
-
-@pytest.mark.parametrize(
-    ("given", "line"),
-    [
-        ([RING, RING], "masks: two have one name; give every detector its own"),
-        ([{**RING, "inner": 6}], "vd1: has no area; draw it with an outer radius above the inner one"),
-        ([{**RING, "y": float("nan")}], "vd1: has no area"),
-        ([{**RING, "name": "a-b"}], "'a-b': no name for a map"),
-        ([{"name": "vd1"}], "masks: cannot be read; give a list with name, y, x, inner and outer"),
-        (None, "masks: cannot be read"),
-        ([3], "masks: cannot be read"),
-    ],
-)
-def test_detectors_that_are_none_are_refused_in_one_line(given: object, line: str) -> None:
-    with scene() as shown:
-        hub, _ = watched(shown, Desk())
-        with pytest.raises(OptionError) as caught:
-            command(hub, "masks", given)
-        assert str(caught.value).startswith(line)
 
 
 def test_without_anybody_who_takes_commands_there_are_none() -> None:

@@ -2,89 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib.image
 import numpy as np
 import pytest
 
 from parscope.core.stream import Fate
-from parscope.serve.live.hub import Hub
-from parscope.serve.live.server import PageServer
-from tests.serve.browser import chromium
-from tests.serve.scene import DEADLINE_NS, OUTPUTS, RULE, SCAN, Desk, Scene, kept, pattern, scene
-
-HOLES = {(10, 20): Fate.LOST, (10, 21): Fate.DAMAGED, (10, 22): Fate.SKIPPED}
-FACE, LINE = 97, 64
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as made:
-        yield made
-
-
-class Shown:
-    """A page of a scan of which 32 lines are there."""
-
-    def __init__(self, browser: Any, query: str = "", token: bool = True, **options: Any) -> None:
-        self.desk, self.faults = Desk(), []
-        self._scene = scene()
-        self.scene: Scene = self._scene.__enter__()
-        self.server = PageServer(Hub(self.scene.board, self.desk, kept, DEADLINE_NS), port=0)
-        self.server.__enter__()
-        self.scene.begin()
-        self.scene.lines(0, 32, HOLES)
-        self.context = browser.new_context(**{"viewport": WIDE} | options)
-        self.page = self.context.new_page()
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda told: self.faults.append(told.text) if told.type == "error" else None)
-        self.page.on("request", lambda asked: self.faults.extend(re.findall(r"^https?://(?!127)\S+", asked.url)))
-        self.page.goto(self.server.url.replace("/#", f"/{query}#") if token else self.server.url.split("#")[0])
-        self.wait("parscope.latest?.done === 32 * 64 && parscope.cards.every((card) => card.limits && !card.dirty)")
-
-    def wait(self, condition: str) -> None:
-        """Until it is so: Playwright's own wait would have to switch the page's security off."""
-        end = time.monotonic() + 20
-        while not self.page.evaluate(f"Boolean({condition})"):
-            assert time.monotonic() < end, condition
-            self.page.wait_for_timeout(20)
-
-    def picture(self, selector: str) -> np.ndarray[Any, Any]:
-        """What is drawn on a canvas."""
-        url = self.page.locator(selector).evaluate("(canvas) => canvas.toDataURL()")
-        return matplotlib.image.imread(io.BytesIO(base64.b64decode(url.split(",")[1])), format="png")[:, :, :3]
-
-    def close(self) -> None:
-        self.context.close()
-        self.server.__exit__(None, None, None)
-        self._scene.__exit__(None, None, None)
-
-
-@pytest.fixture
-def shown(browser: Any) -> Iterator[Shown]:
-    made = Shown(browser)
-    yield made
-    made.close()
-    assert made.faults == []
-
-
-def canvas(name: str) -> str:
-    return f"[data-map='{name}'] canvas[tabindex]"
-
-
-def at(picture: np.ndarray[Any, Any], y: float, x: float) -> np.ndarray[Any, Any]:
-    """Colours of the dots of a position."""
-    rows, columns = picture.shape[:2]
-    wide = columns / SCAN[1]
-    return picture[int(y * rows / SCAN[0]) + 1 : int((y + 1) * rows / SCAN[0]), int(x * wide) + 1 : int((x + 1) * wide)]
+from tests.serve.scene import OUTPUTS, RULE, SCAN, pattern
+from tests.serve.shown import NARROW, WIDE, Shown, at, canvas
 
 
 def test_every_output_is_a_map_with_its_name_unit_and_numbers(shown: Shown) -> None:
@@ -99,42 +26,6 @@ def test_every_output_is_a_map_with_its_name_unit_and_numbers(shown: Shown) -> N
     assert float(high) == pytest.approx(np.percentile(strain, 99), rel=0.03)
     centre = float(shown.page.locator("[data-map='com.y'] .ticks span").nth(1).inner_text())
     assert centre == pytest.approx(np.median(shown.scene.values[:32, :, 0]), abs=0.02)
-
-
-def test_values_have_the_colours_of_their_bar_and_holes_those_of_nothing_else(shown: Shown) -> None:
-    shown.page.locator("[data-map='strain.e_xx'] .enlarge").click()
-    shown.wait("parscope.cards.every((card) => !card.dirty)")
-    picture = shown.picture(canvas("strain.e_xx"))
-    from matplotlib import colormaps
-
-    low, high = shown.page.evaluate("parscope.cards.find((card) => card.shown.name === 'strain.e_xx').limits")
-    for y, x in ((0, 0), (21, 19), (31, 63)):
-        part = np.clip((100 * shown.scene.values[y, x, 5] - low) / (high - low), 0, 1)
-        expected = colormaps["RdBu_r"](int(part * 255 + 0.5))[:3]
-        np.testing.assert_allclose(
-            at(picture, y, x).reshape(-1, 3), np.tile(expected, (at(picture, y, x).size // 3, 1)), atol=0.006
-        )
-    greys = {(grey / 255,) * 3 for grey in (FACE, LINE)}
-    patterns = []
-    for y, x in HOLES:
-        dots = at(picture, y, x)
-        assert {tuple(round(float(v), 4) for v in dot) for dot in dots.reshape(-1, 3)} <= {
-            tuple(round(v, 4) for v in grey) for grey in greys
-        }
-        patterns.append((dots[:, :, 0] < 0.3).tobytes())
-    assert len(set(patterns)) == 3
-    assert at(picture, 40, 30).min() > 0.7
-
-
-def test_both_painters_paint_the_same_picture(browser: Any) -> None:
-    pictures = []
-    for query in ("", "?paint=plain"):
-        made = Shown(browser, query)
-        assert made.page.evaluate("parscope.painter.constructor.name") == ("PlainPainter" if query else "GlPainter")
-        pictures.append([made.picture(canvas(name)) for name in ("strain.e_xx", "bf.counts", "com.angle")])
-        made.close()
-    for one, other in zip(*pictures, strict=True):
-        assert (np.abs(one - other).max(axis=2) > 0.01).mean() < 2e-3
 
 
 def test_lines_that_come_later_appear_and_a_new_series_starts_empty(shown: Shown) -> None:
@@ -168,6 +59,15 @@ def test_one_cursor_goes_over_all_maps_and_keys_move_it(shown: Shown) -> None:
     assert values[-1].endswith("px·step")
     shown.page.keyboard.press("Escape")
     assert shown.page.locator(".map .value").first.inner_text().strip() == ""
+
+
+def test_a_key_at_the_edge_of_a_map_leaves_the_cursor_where_it_is(shown: Shown) -> None:
+    shown.page.locator(canvas("bf.counts")).focus()
+    for _ in range(5):
+        shown.page.keyboard.press("Shift+ArrowLeft")
+    assert shown.page.evaluate("[parscope.pinned, parscope.cursor]") == [True, [SCAN[0] // 2, 0]]
+    shown.page.keyboard.press("Enter")
+    assert shown.page.evaluate("parscope.pinned") is False
 
 
 def test_a_click_on_a_hole_says_what_became_of_it(shown: Shown) -> None:
@@ -212,6 +112,23 @@ def test_limits_are_moved_by_keys_and_pointer_and_go_back(shown: Shown) -> None:
     assert float(high.get_attribute("aria-valuenow")) == pytest.approx(shown.scene.values[:32, :, 3].max(), rel=1e-6)
 
 
+def test_limits_by_hand_outlive_maps_that_are_made_anew(shown: Shown) -> None:
+    high = "Upper limit of Annular dark field"
+    shown.page.get_by_role("slider", name=high).press("ArrowLeft")
+    by_hand = shown.page.get_by_role("slider", name=high).get_attribute("aria-valuenow")
+    shown.page.get_by_role("slider", name="Upper limit of the pattern").press("ArrowLeft")
+    counts = shown.page.get_by_role("slider", name="Upper limit of the pattern").get_attribute("aria-valuenow")
+    shown.scene.begin(13)
+    shown.scene.lines(0, 9)
+    shown.wait("parscope.latest.series === 13 && parscope.latest.done === 9 * 64")
+    shown.settle("card.limits && ")
+    assert shown.page.get_by_role("slider", name=high).get_attribute("aria-valuenow") == by_hand
+    assert shown.page.get_by_role("slider", name="Upper limit of the pattern").get_attribute("aria-valuenow") == counts
+    assert shown.page.evaluate("parscope.cards.filter((card) => card.byHand).map((card) => card.shown.name)") == [
+        "adf.counts"
+    ]
+
+
 def test_a_ring_that_is_drawn_reaches_the_desk(shown: Shown) -> None:
     shown.wait("parscope.pattern.surface")
     assert shown.page.get_by_role("button", name="Use these").is_disabled()
@@ -227,7 +144,7 @@ def test_a_ring_that_is_drawn_reaches_the_desk(shown: Shown) -> None:
     shown.page.mouse.up()
     shown.page.get_by_label("x of vd1 in px").fill("20")
     shown.page.get_by_role("button", name="Use these").click()
-    shown.wait("parscope.pattern.detectors.told.textContent.startsWith('In use. ')")
+    shown.wait("parscope.pattern.detectors.told.textContent.startsWith('In use, ')")
     assert re.search(
         r"--analyse vd1=ring:23(\.\d+)?,20,[56](\.\d+)?,1[12](\.\d+)?$",
         shown.page.locator(".drawing .told").inner_text(),
@@ -271,17 +188,11 @@ def test_to_arm_takes_two_deliberate_steps_and_cannot_be_overlooked(shown: Shown
     assert not shown.desk.armed and shown.page.locator(".alarm").is_hidden()
 
 
-def test_start_and_stop(shown: Shown) -> None:
-    shown.page.get_by_role("button", name="Stop").click()
-    shown.wait("parscope.latest.running === false")
-    assert not shown.desk.running and shown.page.get_by_role("button", name="Stop").is_disabled()
-    assert shown.page.locator(".control .told").inner_text() == "Stopped; the recording goes on."
-    shown.page.get_by_role("button", name="Start").click()
-    shown.wait("parscope.latest.running === true")
-
-
 def test_latency_and_losses_are_told(shown: Shown) -> None:
-    assert shown.page.locator(".missed").inner_text().startswith("10 of 2,045 answers (0.49 %) were later than 200")
+    assert shown.page.locator(".missed").inner_text() == (
+        "99.37 % of the patterns so far (2,035 of 2,048) were answered within 200\u202fµs; "
+        "10 of 2,045 answers came later."
+    )
     assert shown.page.locator(".histogram .late").count() >= 1
     assert shown.page.locator(".histogram .due").text_content() == "deadline 200\u202fµs"
     assert shown.page.locator("[data-counter=lost]").inner_text() == "lost\n1"
@@ -290,7 +201,15 @@ def test_latency_and_losses_are_told(shown: Shown) -> None:
         shown.page.locator(".legend").inner_text().replace("\n", " ")
         == "not measured yet 1,024 no value skipped 1 lost 1 damaged 1"
     )
-    assert "lost 1" in shown.page.locator(".signs").inner_text().replace("\n", " ")
+    signs = shown.page.locator(".signs").inner_text().replace("\n", " ")
+    assert signs.endswith("in time 99.37 % late 10 lost 1 skipped 1 damaged 1 stalls 0")
+
+
+def test_patterns_that_were_passed_over_were_not_answered_in_time(shown: Shown) -> None:
+    shown.scene.lines(32, 48, {(y, x): Fate.SKIPPED for y in range(32, 48) for x in range(SCAN[1])})
+    shown.wait("parscope.latest.done === 48 * 64")
+    assert "in time 66 % " in shown.page.locator(".signs").inner_text().replace("\n", " ")
+    assert shown.page.locator(".missed").inner_text().startswith("66 % of the patterns so far (2,035 of 3,072) were")
 
 
 def test_what_is_filled_in_afterwards_is_a_value_that_says_so(shown: Shown) -> None:
@@ -320,35 +239,6 @@ def test_the_journal_is_told_newest_first(shown: Shown) -> None:
         "41\u202fµs",
     ]
     assert "fired 2 times" in shown.page.locator(".rules").inner_text()
-
-
-def test_without_the_token_a_page_watches_only(browser: Any) -> None:
-    made = Shown(browser, token=False)
-    buttons = [made.page.get_by_role("button", name=name) for name in ("Start", "Stop", "Arm rules …", "Use these")]
-    assert all(button.is_disabled() for button in buttons)
-    assert made.page.locator(".control .told").inner_text() == "Watching only"
-    made.close()
-    assert made.faults == []
-
-
-def test_the_token_leaves_the_address_and_outlives_a_reload(shown: Shown) -> None:
-    assert shown.server.token not in shown.page.url
-    shown.page.reload()
-    shown.wait("parscope.latest")
-    assert shown.page.get_by_role("button", name="Stop").is_enabled()
-
-
-def test_a_server_that_goes_and_comes_back_is_noticed(browser: Any) -> None:
-    made = Shown(browser)
-    made.server.stop()
-    made.page.locator(".offline").wait_for(state="visible")
-    assert made.page.locator(".offline").inner_text() == "No connection. What you see may be old; trying again …"
-    again = PageServer(Hub(made.scene.board, made.desk), port=made.server.port, token=made.server.token)
-    with again:
-        made.page.locator(".offline").wait_for(state="hidden")
-        made.scene.lines(32, 33)
-        made.wait("parscope.latest.done === 33 * 64")
-    made.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -127,6 +127,21 @@ def test_the_socket_tells_what_is_new_and_answers(served: Served) -> None:
     assert next(text["rows"] for kind, text, _ in told if kind == Kind.LINES) in ([0, 1], [0])
 
 
+def test_the_end_is_told_before_the_server_goes() -> None:
+    async def watched(server: PageServer) -> tuple[dict[str, Any], int | None]:
+        async with connect(f"ws://127.0.0.1:{server.port}/stream", max_size=None) as talk:
+            await talk.recv()
+            await asyncio.to_thread(server.__exit__, None, None, None)
+            told = [unpack(bytes(message)) async for message in talk]  # until it is closed, and not by a fault
+            return [text for kind, text, _ in told if kind == Kind.STATE][-1], talk.close_code
+
+    with scene() as shown:
+        server = PageServer(Hub(shown.board, Desk()), port=0)
+        server.__enter__()
+        last, code = asyncio.run(watched(server))
+    assert last["ended"] is True and code == 1000
+
+
 def test_a_port_that_is_taken_is_refused_in_one_line() -> None:
     with scene() as shown, socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -71,6 +71,8 @@ class Collector:
         Told how many files are done, and how many there are.
     say : callable, optional
         Told in one line what somebody should look after: that the folder is away.
+    only : str, optional
+        Beginning of the names of the files that are taken; others are left for later. Default: all are.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Collector:
     settle: float = SETTLE
     tell: Callable[[int, int], None] = lambda done, total: None
     say: Callable[[str], None] = lambda line: None
+    only: str = ""
     passed: PassedOver = field(default_factory=PassedOver, init=False)
     faults: list[Exception] = field(default_factory=list, init=False)
 
@@ -235,6 +238,7 @@ class Collector:
     def _see(self, found: Iterator[Found]) -> set[str]:
         """Note files; return their names."""
         names: set[str] = set()
+        found = (one for one in found if one.path.name.startswith(self.only))
         while (batch := list(islice(found, _BATCH))) and not self._stopped.is_set():
             names |= {to_text(one.path) for one in batch}
             with self.catalog.reading() as connection:

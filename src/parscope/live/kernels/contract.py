@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -54,6 +54,55 @@ class Detector:
     scan_shape: tuple[int, int]
 
 
+class State(tuple[Any, ...]):
+    """Arguments between the pattern and the answer, and what a person should know of them.
+
+    Parameters
+    ----------
+    arguments : sequence
+        As of `Kernel.setup`.
+    found : mapping
+        What was found in the examples, and what the numbers are relative to: numbers, texts, lists, mappings. It is
+        kept with the results.
+
+    Examples
+    --------
+    >>> state = State((1, 2), {"centre": [95.0, 96.0]})
+    >>> first, second = state
+    >>> state.found["centre"], found_in((1, 2))
+    ([95.0, 96.0], {})
+    """
+
+    found: Mapping[str, Any]
+
+    def __new__(cls, arguments: Sequence[Any], found: Mapping[str, Any]) -> State:
+        """Make the tuple."""
+        made = super().__new__(cls, arguments)
+        made.found = dict(found)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A tuple alone would be pickled without what was found."""
+        return State, (tuple(self), self.found)
+
+
+def found_in(part: Any) -> Mapping[str, Any]:
+    """What was found when a kernel was set up.
+
+    Parameters
+    ----------
+    part : object
+        What its set-up gave.
+
+    Returns
+    -------
+    mapping
+        Empty where it does not say.
+    """
+    found: Mapping[str, Any] = getattr(part, "found", {})
+    return found
+
+
 @runtime_checkable
 class Kernel(Protocol):
     """Turns one pattern into a few numbers; one file of `live.kernels` each, found by name through the registry."""
@@ -91,7 +140,8 @@ class Kernel(Protocol):
         Returns
         -------
         tuple
-            The arguments between the pattern and the answer: arrays and numbers, which can be pickled.
+            The arguments between the pattern and the answer: arrays and numbers, which can be pickled. A `State` also
+            says what was found.
 
         Raises
         ------

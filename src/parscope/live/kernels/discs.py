@@ -74,7 +74,8 @@ class Disc(Shared):
         if centre is None or radius is None:
             found = direct_disk(detector, examples)
             centre, radius = centre or found.centre, radius or found.radius
-        return Wanted(of_counts(REGION), ring(detector.shape, centre, -1.0, radius))
+        told = {"centre_px": list(centre), "radius_px": radius}
+        return Wanted(of_counts(REGION), ring(detector.shape, centre, -1.0, radius), told)
 
     @classmethod
     def parse(cls, text: str) -> Disc:
@@ -140,7 +141,8 @@ class Ring(Shared):
             raise OptionError(
                 f"from {inner:.1f} to {outer:.1f} px holds no pixel", self.name, "give inner and outer radius"
             )
-        return Wanted(of_counts(REGION), ring(detector.shape, centre, inner, outer))
+        told = {"centre_px": list(centre), "inner_px": inner, "outer_px": outer}
+        return Wanted(of_counts(REGION), ring(detector.shape, centre, inner, outer), told)
 
     @classmethod
     def parse(cls, text: str) -> Ring:

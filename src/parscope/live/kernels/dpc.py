@@ -64,7 +64,8 @@ class Deflection(Shared):
         """What is wanted from the pass; see `Shared.wanted`."""
         centre = np.array(self.centre if self.centre is not None else _centre(detector, examples))
         c, s = np.cos(self.rotation), np.sin(self.rotation)
-        return Wanted(of_centre(self.scale * np.array([[c, s], [-s, c]]), centre))
+        found = {"centre_px": centre.tolist(), "rotation_rad": self.rotation, f"pixel_{self.unit}": self.scale}
+        return Wanted(of_centre(self.scale * np.array([[c, s], [-s, c]]), centre), found=found)
 
     @classmethod
     def parse(cls, text: str) -> Deflection:

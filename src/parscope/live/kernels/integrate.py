@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from parscope.core.errors import ShapeError
+from parscope.live.kernels.contract import Output
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -58,41 +61,47 @@ def icom(com_y: Array, com_x: Array, mask: Mask | None = None) -> Array:
     return result
 
 
-def icom_by_line(com_x: Array, mask: Mask | None = None) -> Array:
-    """Every row integrated by itself: exact along the row from the moment it is there, without a link between rows.
+def integrated(kernel: str, com_y: Array, com_x: Array) -> Array:
+    """Integral of what a kernel gave: of a centre of mass without its plane, which deflections do not have.
 
     Parameters
     ----------
-    com_x : ndarray, shape (y, x)
-        Deflection along the row, [px] or [mrad]; NaN where it is not known.
-    mask : ndarray of bool, shape (y, x), optional
-        True where the deflection is not to be used.
+    kernel : str
+        ``dpc`` or ``com``.
+    com_y, com_x : ndarray, shape (y, x)
+        As of `icom`.
 
     Returns
     -------
     ndarray, shape (y, x)
-        [px or mrad, times scan steps]; every row of mean 0, NaN where no deflection was given. Across a hole the
-        deflection is taken to change evenly.
+        As of `icom`.
 
     Raises
     ------
     ShapeError
         If the arrays do not fit together.
-
-    Examples
-    --------
-    >>> icom_by_line(np.array([[1.0, 1.0, 3.0]])).tolist()
-    [[-1.3333333333333333, -0.33333333333333326, 1.6666666666666667]]
     """
-    known = _known(com_x, com_x, mask)
-    result = np.full(known.shape, np.nan)
-    at = np.arange(known.shape[1])
-    for y in np.flatnonzero(known.any(1)):
-        here = known[y]
-        slope = np.interp(at, at[here], com_x[y, here])
-        line = np.concatenate([[0.0], np.cumsum(0.5 * (slope[1:] + slope[:-1]))])
-        result[y, here] = line[here] - line[here].mean()
-    return result
+    return icom(*(without_plane(com_y, com_x) if kernel == "com" else (com_y, com_x)))
+
+
+def pair_of(outputs: Sequence[Output]) -> tuple[str, int, int] | None:
+    """Where the deflections (y, x) are among the outputs.
+
+    Parameters
+    ----------
+    outputs : sequence of Output
+        What is computed of a pattern.
+
+    Returns
+    -------
+    tuple, optional
+        Name of the kernel, the first of ``dpc`` and ``com``, and the columns of y and x; None if there are none.
+    """
+    at = {output.name: column for column, output in enumerate(outputs)}
+    for name in ("dpc", "com"):
+        if f"{name}.y" in at and f"{name}.x" in at:
+            return name, at[f"{name}.y"], at[f"{name}.x"]
+    return None
 
 
 def without_plane(com_y: Array, com_x: Array, mask: Mask | None = None) -> tuple[Array, Array]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, OptionError, ShapeError
-from parscope.live.kernels.contract import Detector, Output
+from parscope.live.kernels.contract import Detector, Output, State
 from parscope.live.kernels.sweep import (
     ALONG_X,
     ALONG_Y,
@@ -44,10 +44,13 @@ class Wanted:
         As `measure` takes it; the numbers go to the places 0, 1, ...
     region : ndarray of bool, shape (q_y, q_x), optional
         Where to sum, if the only number is the counts of a region.
+    found : mapping, optional
+        As of `State`.
     """
 
     recipe: Array
     region: Mask | None = None
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Shared:
@@ -77,7 +80,8 @@ class Shared:
 
     def setup(self, detector: Detector, examples: NDArray[Any]) -> tuple[Any, ...]:
         """Prepare the state; see `Kernel.setup`."""
-        return prepare(detector, [self.wanted(detector, examples)])
+        wanted = self.wanted(detector, examples)
+        return State(prepare(detector, [wanted]), wanted.found)
 
 
 def prepare(

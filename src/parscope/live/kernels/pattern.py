@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import NoLatticeError
 from parscope.core.solver import Status
-from parscope.live.kernels.contract import Detector, Output
+from parscope.live.kernels.contract import Detector, Output, State
 from parscope.live.kernels.solver import readable
-from parscope.live.kernels.tracked import EXAMPLES, STRAINS, lattice_of, reference_of
+from parscope.live.kernels.tracked import EXAMPLES, STRAINS, lattice_of, reference_of, zero_of
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.lattice.contrast import calibrate
 from parscope.techniques.diffraction import strain
@@ -125,7 +125,8 @@ class PatternStrain:
         good = found.status == Status.OK
         if not good.any():
             raise NoLatticeError("cannot be fitted", "examples of the patterns", "choose patterns of the crystal")
-        affine = np.median(found.theta[good, 2:], axis=0).reshape(2, 2)
+        zero = np.median(found.theta[good], axis=0)
         limit, misfit = (float(np.median(a[good])) for a in (found.extra["limit_ratio"], found.misfit))
-        usual = Usual(reference_of(affine, physics.probe.distortion), limit, misfit)
-        return solver, usual, replace(detector, mask=mask)
+        usual = Usual(reference_of(zero[2:].reshape(2, 2), physics.probe.distortion), limit, misfit)
+        state = solver, usual, replace(detector, mask=mask)
+        return State(state, {**zero_of(physics, zero), "disks": len(physics.indices), "examples": int(good.sum())})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
-from parscope.live.kernels.contract import Detector, Kernel
+from parscope.live.kernels.contract import Detector, Kernel, found_in
 from parscope.live.kernels.moments import Shared, native, prepare
 from parscope.live.kernels.parts import nothing, outputs_of, part_of
 from parscope.live.kernels.sweep import measure, measure_many
@@ -255,6 +255,12 @@ class Plan:
             The same array where nothing is to be done.
         """
         return np.ascontiguousarray(frame, self._type)
+
+    @property
+    def found(self) -> dict[str, Mapping[str, Any]]:
+        """What kernels found in the examples, by their names; see `parscope.live.kernels.contract.State`."""
+        told = {name: found_in(part) for name, part in self.parts.items()}
+        return {name: found for name, found in told.items() if found}
 
     def copy(self) -> Plan:
         """The same plan with room of its own, for another thread.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from parscope.core.errors import ShapeError
 from parscope.core.solver import Solver
 from parscope.live.kernels.contract import Detector, Output
+from parscope.techniques.diffraction.saved import understood
 
 Array = NDArray[np.float64]
 
@@ -75,6 +77,35 @@ class SolverKernel:
     solver: Solver
     name: str = "solver"
     examples: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> SolverKernel:
+        """Read the networks of a folder that ``parscope train strain`` made.
+
+        Parameters
+        ----------
+        text : str
+            Path of the folder.
+
+        Returns
+        -------
+        SolverKernel
+            Of several lattices, for the one it was made for first.
+
+        Raises
+        ------
+        FormatError
+            If there are no networks, or damaged ones.
+        MissingExtraError
+            If PyTorch is not installed.
+        """
+        from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+        from parscope.solvers.networks.constellation.store import load_encoder
+
+        orientation, window, notes = load_encoder(Path(text))
+        physics = understood(notes.get("physics", {}), text)
+        calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
+        return cls(ConstellationNetwork(physics, orientation, window, **calibrated))
 
     @property
     def function(self) -> Callable[..., None]:

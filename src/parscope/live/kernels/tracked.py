@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, NoLatticeError
-from parscope.live.kernels.contract import Detector, Output
+from parscope.live.kernels.contract import Detector, Output, State
 from parscope.live.kernels.moments import native, void
 from parscope.live.kernels.windows import (
     AFFINE,
@@ -97,8 +97,9 @@ class TrackedStrain:
             raise NoLatticeError(
                 f"have fewer than {FEWEST} disks that can be followed", "examples of the patterns", "use pattern-strain"
             )
-        _set_reference(state[1], np.median(place[seen], axis=0), physics.probe.distortion)
-        return state
+        zero = np.median(place[seen], axis=0)
+        _set_reference(state[1], zero, physics.probe.distortion)
+        return State(state, {**zero_of(physics, zero), "disks": len(state[0]), "examples": int(seen.sum())})
 
 
 def lattice_of(
@@ -140,6 +141,30 @@ def lattice_of(
     except (ValueError, np.linalg.LinAlgError) as error:
         raise NoLatticeError("show no disk that can be fitted", _WHERE, _ADVICE) from error
     return physics, mask if physics.mask is None else mask | physics.mask, counts
+
+
+def zero_of(physics: DiffractionPattern, theta: Array) -> dict[str, Any]:
+    """What zero strain is, as a person should know it.
+
+    Parameters
+    ----------
+    physics : DiffractionPattern
+        Set-up of the disks.
+    theta : ndarray, shape (6,)
+        Centre [px] and affine map [1] of the reference, relative to the set-up.
+
+    Returns
+    -------
+    dict
+        Lattice vectors g1 and g2 of the reference, rows (y, x), its centre (y, x), and the radius of a disk, all in px.
+    """
+    vectors = physics.basis @ theta[2:].reshape(2, 2).T
+    return {
+        "vectors_px": vectors.tolist(),
+        "centre_px": theta[:2].tolist(),
+        "radius_px": float(physics.probe.radius),
+        "zero": "median of the examples",
+    }
 
 
 def reference_of(affine: Array, distortion: Array) -> Array:

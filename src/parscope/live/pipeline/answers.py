@@ -232,8 +232,8 @@ class Answers:
         except MessageError as error:
             self.sheet.damage(position, error)
             return position
-        stop = head.stop_ns
-        times = (received, self._clock(), stop if stop > 0 else 0)
+        stop, start = head.stop_ns, head.start_ns
+        times = (received, self._clock(), stop if stop > 0 else 0, start if start > 0 else 0)
         if self._ready:
             self._deal(frame, position, head.image, times)
         elif self._newest or self._settled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -16,12 +17,16 @@ from parscope.live.kernels.contract import Output
 HEAD_BYTES = 1 << 16
 """Bytes of JSON for what is known of a series."""
 
+_FOUND = 3 << 14  # where, among these, begins what was found in its first patterns
+HEAD_MOST = _FOUND - 8
+"""Most bytes of JSON of a head."""
+
 _ALIGN = 64
 
-STAMPS = ("received", "decoded", "decided", "emitted", "exposed")
-"""Times of a position, [ns]: on the clock of this machine, but for the last one, the end of the exposure on that of
-the detector; 0 where there is none. Patterns that are answered together, because many wait, have the times of their
-last one, so that no answer is said to be earlier than it was."""
+STAMPS = ("received", "decoded", "decided", "emitted", "exposed", "opened")
+"""Times of a position, [ns]: on the clock of this machine, but for the last two, end and beginning of the exposure on
+that of the detector; 0 where there is none. Patterns that are answered together, because many wait, have the times of
+their last one, so that no answer is said to be earlier than it was."""
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -38,11 +43,17 @@ class Layout:
         What is computed of each.
     pattern : tuple of int
         Most detector pixels (q_y, q_x) of the pattern that is shown.
+    ring : str
+        Name of the ring of messages of the session; empty where there is none.
+    deadline : int, default 200 us
+        Longest time from the arrival of a pattern to its answer, [ns].
     """
 
     positions: int
     outputs: tuple[Output, ...]
     pattern: tuple[int, int]
+    ring: str = ""
+    deadline: int = 200_000
 
     def as_json(self) -> bytes:
         """Encode it for whoever attaches.
@@ -67,8 +78,8 @@ class Layout:
         Layout
         """
         told = json.loads(text)
-        outputs = tuple(Output(**one) for one in told["outputs"])
-        return cls(told["positions"], outputs, tuple(told["pattern"]))
+        outputs = tuple(Output(**one) for one in told.pop("outputs"))
+        return cls(outputs=outputs, pattern=tuple(told.pop("pattern")), **told)
 
 
 class Bank:
@@ -78,7 +89,7 @@ class Bank:
     ----------
     values : ndarray of float32, shape (positions, outputs)
         NaN where nothing was computed.
-    stamps : ndarray of int64, shape (positions, 5)
+    stamps : ndarray of int64, shape (positions, 6)
         Times, in the order of `STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.
@@ -115,9 +126,36 @@ class Bank:
     @property
     def head(self) -> dict[str, Any]:
         """What is known of the series: number, scan shape, detector."""
-        (length,) = struct.unpack_from("<q", self.memory, 0)
-        told: dict[str, Any] = json.loads(bytes(self.memory[8 : 8 + length])) if length else {}
+        return self._told(0)
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What kernels found in the first patterns, by name of the kernel; empty before they did."""
+        return self._told(_FOUND)
+
+    def _told(self, at: int) -> dict[str, Any]:
+        """A mapping that lies in the memory."""
+        (length,) = struct.unpack_from("<q", self.memory, at)
+        told: dict[str, Any] = json.loads(bytes(self.memory[at + 8 : at + 8 + length])) if length else {}
         return told
+
+    def tell(self, found: Mapping[str, Any]) -> None:
+        """Say what kernels found; what there is no room for is left out.
+
+        Parameters
+        ----------
+        found : mapping
+            By name of the kernel; numbers, texts, arrays, lists and mappings.
+        """
+        told: dict[str, Any] = {}
+        text = b""
+        for name, one in found.items():
+            longer = json.dumps({**told, name: one}, default=_plain).encode()
+            if len(longer) <= HEAD_BYTES - _FOUND - 8:
+                told[name], text = one, longer
+        struct.pack_into("<q", self.memory, _FOUND, 0)
+        self.memory[_FOUND + 8 : _FOUND + 8 + len(text)] = text
+        struct.pack_into("<q", self.memory, _FOUND, len(text))
 
     def begin(self, head: bytes, positions: int) -> None:
         """Empty it for a series.
@@ -125,17 +163,23 @@ class Bank:
         Parameters
         ----------
         head : bytes
-            JSON, of which `head` tells.
+            JSON of at most `HEAD_MOST` bytes, of which `head` tells.
         positions : int
             Of the series.
         """
         self.clip(positions)
         self.memory[8 : 8 + len(head)] = head
         struct.pack_into("<q", self.memory, 0, len(head))
+        struct.pack_into("<q", self.memory, _FOUND, 0)
         self.values.fill(np.nan)
         self.stamps.fill(0)
         self.places.fill(-1)
         self.fate.fill(Fate.WAITING)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON takes in place of NumPy's numbers and arrays."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
 def offsets(n: int, k: int) -> tuple[int, int, int]:

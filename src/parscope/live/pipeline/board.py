@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, ShapeError
 from parscope.live.kernels.contract import Output
-from parscope.live.pipeline.bank import HEAD_BYTES, Layout, array_in, offsets, padded
+from parscope.live.pipeline.bank import HEAD_MOST, Layout, array_in, offsets, padded
 from parscope.live.pipeline.bank import STAMPS as STAMPS
 from parscope.live.pipeline.bank import Bank as Bank
-from parscope.live.pipeline.memory import Segment
+from parscope.live.pipeline.memory import Segment, folder, names
 
 _MAGIC = 0x70617273_626F6172
 _PAGE = 4096
@@ -86,7 +86,14 @@ class Board:
         self._pattern = array_in(memory.buffer, start + 2 * bank, np.uint32, (rows * columns + 2,))
 
     @classmethod
-    def create(cls, positions: int, outputs: Sequence[Output], pattern: tuple[int, int]) -> Board:
+    def create(
+        cls,
+        positions: int,
+        outputs: Sequence[Output],
+        pattern: tuple[int, int],
+        ring: str = "",
+        deadline: int = 200_000,
+    ) -> Board:
         """Make an empty board.
 
         Parameters
@@ -97,6 +104,10 @@ class Board:
             What is computed of each.
         pattern : tuple of int
             Most detector pixels (q_y, q_x).
+        ring : str, optional
+            Name of the ring of messages of the session, for whoever attaches.
+        deadline : int, default 200 us
+            Longest time from the arrival of a pattern to its answer, [ns]; for whoever attaches.
 
         Returns
         -------
@@ -107,7 +118,7 @@ class Board:
         OutputError
             If there is not enough memory.
         """
-        layout = Layout(positions, tuple(outputs), pattern)
+        layout = Layout(positions, tuple(outputs), pattern, ring, deadline)
         memory = Segment.create(_sizes(layout)[2])
         text = layout.as_json()
         memory.buffer[_PAGE + 8 : _PAGE + 8 + len(text)] = text
@@ -134,6 +145,22 @@ class Board:
             If there is no such board.
         """
         return cls(Segment(name))
+
+    @staticmethod
+    def running() -> list[str]:
+        """Boards of all sessions that run on this machine.
+
+        Returns
+        -------
+        list of str
+            Their names.
+        """
+        return [name for name in names() if _is_board(name)]
+
+    @property
+    def there(self) -> bool:
+        """Whether the session that made it still runs."""
+        return self.name in names()
 
     @property
     def generation(self) -> int:
@@ -169,7 +196,8 @@ class Board:
         Parameters
         ----------
         head : mapping
-            What is known of it; plain numbers, texts, lists and mappings.
+            What is known of it; plain numbers, texts, lists and mappings. ``scan_shape`` and ``counted``, the counters
+            at this moment, come to it.
         scan_shape : tuple of int
             Scan positions (y, x).
 
@@ -189,11 +217,13 @@ class Board:
                 "--scan",
                 "give the shape of the largest scan",
             )
-        text = json.dumps({**head, "scan_shape": scan_shape}).encode()
-        if len(text) > HEAD_BYTES - 8:
-            text = json.dumps({"series": head.get("series"), "scan_shape": scan_shape}).encode()
+        always = {"scan_shape": scan_shape, "counted": dict(self.counters)}
+        text = json.dumps({**head, **always}).encode()
+        if len(text) > HEAD_MOST:
+            text = json.dumps({"series": head.get("series"), **always}).encode()
         bank = self._banks[(self.generation + 1) % 2]
         bank.begin(text, positions)
+        self.cells[_PLACE] = 0  # before anybody can take the last pattern for one of this series
         self.cells[_GENERATION] += 1
         return bank
 
@@ -345,6 +375,15 @@ def cell_of(name: str) -> int:
         return _COUNTER_CELLS + COUNTERS.index(name)
     except ValueError:
         raise KeyError(name) from None
+
+
+def _is_board(name: str) -> bool:
+    """Whether memory begins as a board does; false for what has gone meanwhile."""
+    try:
+        with (folder() / name).open("rb") as file:
+            return file.read(8) == struct.pack("<q", _MAGIC)
+    except OSError:
+        return False
 
 
 def _sizes(layout: Layout) -> tuple[int, int, int]:

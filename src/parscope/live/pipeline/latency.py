@@ -43,13 +43,13 @@ class Report:
     lag_pixels : mapping of float
         The same for the time from arrival to answer in dwell times, [1]: how many positions the probe moves on.
     dwell_us : float
-        Time between patterns, [us]; the median of what was seen.
+        Time from one scan position to the next, [us]; the median of what was seen.
     histogram : mapping of list
         ``edges`` [us] and ``counts`` of the time from arrival to answer.
 
     Examples
     --------
-    >>> stamps = np.array([[1000, 0, 41000, 0, 0], [201000, 0, 501000, 0, 0]])
+    >>> stamps = np.array([[1000, 0, 41000, 0, 0, 0], [201000, 0, 501000, 0, 0, 0]])
     >>> report = report_of(stamps, np.array([1, 1], np.uint8), 200_000)
     >>> report.answer["max"], report.missed, report.in_time
     (300.0, 1, 0.5)
@@ -123,7 +123,7 @@ def report_of(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline: int)
 
     Parameters
     ----------
-    stamps : ndarray of int64, shape (positions, 5)
+    stamps : ndarray of int64, shape (positions, 6)
         Times of `parscope.live.pipeline.board.STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.
@@ -134,11 +134,12 @@ def report_of(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline: int)
     -------
     Report
     """
-    order = np.argsort(stamps[fate == Fate.ANSWERED, 0], kind="stable")
-    received, decoded, decided, emitted, exposed = stamps[fate == Fate.ANSWERED][order].T
+    positions = np.flatnonzero(fate == Fate.ANSWERED)
+    positions = positions[np.argsort(stamps[positions, 0], kind="stable")]
+    received, decoded, decided, emitted, exposed, _ = stamps[positions].T
     answered = np.maximum(decided, emitted)
     latency = (answered - received) / 1e3
-    dwell = _dwell(received, exposed)
+    dwell = _dwell(positions, received, exposed)
     emit = (emitted - decided)[emitted > 0] / 1e3
     steps = {"decode": (decoded - received) / 1e3, "analyse": (decided - decoded) / 1e3, "emit": emit}
     counts, _ = np.histogram(np.clip(latency, 0, _EDGES[-1]), _EDGES)
@@ -174,10 +175,12 @@ def percentiles(values: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(_POINTS, np.percentile(values, list(_POINTS.values())).tolist(), strict=True))
 
 
-def _dwell(received: NDArray[np.int64], exposed: NDArray[np.int64]) -> float:
-    """Median time between patterns in us, by the detector's clock if it tells it; 0 if unknown."""
+def _dwell(positions: NDArray[np.int64], received: NDArray[np.int64], exposed: NDArray[np.int64]) -> float:
+    """Median time between neighbours in us, by the detector's clock if it tells it; 0 if unknown."""
     times = exposed if len(exposed) and (exposed > 0).all() else received
-    return float(np.median(np.diff(times))) / 1e3 if len(times) > 1 else 0.0
+    steps = np.diff(positions)  # more than one where patterns between were lost or passed over
+    onward = steps > 0
+    return float(np.median(np.diff(times)[onward] / steps[onward])) / 1e3 if onward.any() else 0.0
 
 
 def _above_least(delays: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import re
@@ -118,8 +119,9 @@ def sweep() -> None:
     """Delete what was left by processes that were killed."""
     for path in folder().glob(f"{_PREFIX}-*"):
         found = _NAME.fullmatch(path.name)
-        if found and not _lives(int(found.group(1))):
-            path.unlink(missing_ok=True)
+        if found and not lives(int(found.group(1))):
+            with contextlib.suppress(OSError):  # of another user, who has to clear away himself
+                path.unlink()
 
 
 def _reserve(handle: int, size: int) -> None:
@@ -130,8 +132,30 @@ def _reserve(handle: int, size: int) -> None:
         os.ftruncate(handle, size)
 
 
-def _lives(process: int) -> bool:
-    """Whether a process of that number runs."""
+def names() -> list[str]:
+    """Memory that is there, of processes that live.
+
+    Returns
+    -------
+    list of str
+        Its names.
+    """
+    found = (_NAME.fullmatch(path.name) for path in sorted(folder().glob(f"{_PREFIX}-*")))
+    return [one.group() for one in found if one and lives(int(one.group(1)))]
+
+
+def lives(process: int) -> bool:
+    """Whether a process runs.
+
+    Parameters
+    ----------
+    process : int
+        Its number.
+
+    Returns
+    -------
+    bool
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -16,8 +16,11 @@ from parscope.core.errors import OutputError
 from parscope.core.record import Provenance
 from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
+from parscope.live.kernels.integrate import integrated, pair_of
 from parscope.live.pipeline.board import STAMPS, Board
 from parscope.live.pipeline.latency import Report, report_of
+
+_RUNNING = ("ring_high_water", "series", "finished")  # counters that are no number of messages
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class Result:
         What was computed.
     values : ndarray of float32, shape (positions, outputs)
         The numbers.
-    stamps : ndarray of int64, shape (positions, 5)
+    stamps : ndarray of int64, shape (positions, 6)
         Times of `STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.
     counters : mapping of int
-        Of the session, when the series ended.
+        What was counted from its beginning to its end; ``ring_high_water`` is the largest of the session until then.
+    found : mapping, optional
+        What kernels found in its first patterns, by name of the kernel: the zero of what they give.
     """
 
     generation: int
@@ -49,6 +54,7 @@ class Result:
     stamps: NDArray[np.int64]
     fate: NDArray[np.uint8]
     counters: Mapping[str, int] = field(default_factory=dict)
+    found: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, board: Board, generation: int) -> Result | None:
@@ -76,7 +82,8 @@ class Result:
             bank.values.copy(),
             bank.stamps.copy(),
             bank.fate.copy(),
-            dict(board.counters),
+            _counted(board, generation),
+            bank.found,
         )
         return None if board.generation - generation > 1 else made
 
@@ -95,8 +102,21 @@ class Result:
         return report_of(self.stamps, self.fate, deadline)
 
 
-def dataset(result: Result, report: Report, provenance: Provenance, standing: str = "") -> Any:
-    """Maps with names, units and axes.
+def _counted(board: Board, generation: int) -> dict[str, int]:
+    """Counters of one series: what came until the next one began, without what came before."""
+    before = board.of(generation).head.get("counted", {})
+    after = board.bank.head.get("counted", {}) if board.generation > generation else board.counters
+    return {name: count - (0 if name in _RUNNING else before.get(name, 0)) for name, count in after.items()}
+
+
+Drawn = Mapping[str, tuple[Output, NDArray[np.float32], str]]
+"""Maps of detectors that a person has drawn, by name: output, values (positions,), and the detector as spelled."""
+
+
+def dataset(
+    result: Result, report: Report, provenance: Provenance, standing: str = "", drawn: Drawn | None = None
+) -> Any:
+    """Maps with names, units and axes; with deflections or a centre of mass, their integral too.
 
     Parameters
     ----------
@@ -108,6 +128,8 @@ def dataset(result: Result, report: Report, provenance: Provenance, standing: st
         Where the patterns are, and how they were analysed.
     standing : str, optional
         What the system granted the frame loop.
+    drawn : mapping, optional
+        Maps of detectors that a person has drawn meanwhile.
 
     Returns
     -------
@@ -115,11 +137,15 @@ def dataset(result: Result, report: Report, provenance: Provenance, standing: st
     """
     import xarray as xr
 
-    shape = tuple(result.head["scan_shape"])
+    shape: tuple[int, int] = tuple(result.head["scan_shape"])
     made: dict[str, Any] = {}
     for column, output in enumerate(result.outputs):
         told = {"units": output.unit, "long_name": output.label}
         made[output.name] = (("y", "x"), result.values[:, column].reshape(shape), told)
+    made |= _integral(result, shape)
+    for name, (output, values, spelled) in (drawn or {}).items():
+        told = {"units": output.unit, "long_name": output.label, "detector": spelled}
+        made[name] = (("y", "x"), values.reshape(shape), told)
     meanings = " ".join(one.name.lower() for one in Fate)
     flags = {"long_name": "what became of the pattern", "flag_values": [int(one) for one in Fate]}
     made["fate"] = (("y", "x"), result.fate.reshape(shape), {**flags, "flag_meanings": meanings})
@@ -130,11 +156,26 @@ def dataset(result: Result, report: Report, provenance: Provenance, standing: st
         "latency": json.dumps(report.as_json()),
         "counters": json.dumps(dict(result.counters)),
         "realtime": standing,
-        "series": json.dumps({key: value for key, value in result.head.items() if key != "scan_shape"}),
+        "series": json.dumps(
+            {key: value for key, value in result.head.items() if key not in ("scan_shape", "counted")}
+        ),
+        "outputs": json.dumps([output.name for output in result.outputs]),
+        "found": json.dumps(dict(result.found)),
         **provenance.attributes(),
     }
     axes = {name: (name, np.arange(n), {"units": "px"}) for name, n in zip(("y", "x"), shape, strict=True)}
     return xr.Dataset(made, {**axes, "stamp": list(STAMPS)}, attributes)
+
+
+def _integral(result: Result, shape: tuple[int, int]) -> dict[str, Any]:
+    """The integrated centre of mass, if there is something to integrate."""
+    pair = pair_of(result.outputs)
+    if pair is None:
+        return {}
+    name, y, x = pair
+    com_y, com_x = (result.values[:, column].reshape(shape).astype(np.float64) for column in (y, x))
+    told = {"units": f"{result.outputs[y].unit}·step", "long_name": "integrated centre of mass", "made_from": name}
+    return {"icom": (("y", "x"), integrated(name, com_y, com_x).astype(np.float32), told)}
 
 
 def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from parscope.core.errors import OutputError
-from parscope.live.pipeline.memory import Segment
+from parscope.live.pipeline.memory import Segment, lives
 from parscope.live.pipeline.ring_layout import (
     CLOSED,
     COUNT,
@@ -70,9 +70,9 @@ class Reader:
         self.number = self._cell[COUNT] - 1
 
     def _claim(self, kind: int) -> int:
-        """Take a free slot, and stand at the end of what is written."""
+        """Take a slot that is free, or whose reader died, and stand at the end of what is written."""
         for slot in slots():
-            if self._cell[slot] == FREE:
+            if self._cell[slot] == FREE or not lives(self._cell[slot + 2]):
                 self._cell[slot + 1], self._cell[slot + 2] = self._cell[HEAD], os.getpid()
                 self._cell[slot] = kind
                 return slot

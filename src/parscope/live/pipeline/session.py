@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from parscope.live.pipeline.latency import Report
 from parscope.live.pipeline.realtime import ONE_THREAD
 from parscope.live.pipeline.recorder import Recorded, stem_of
 from parscope.live.pipeline.rescue import rescue
-from parscope.live.pipeline.results import Result, dataset, save
+from parscope.live.pipeline.results import Drawn, Result, dataset, save
 from parscope.live.pipeline.ring import Ring
 from parscope.live.pipeline.will import execute
 from parscope.live.pipeline.workers import Orders, answer, record
@@ -33,6 +33,7 @@ from parscope.live.sources.address import make_source
 _POSITIONS = 1 << 20  # of the board, where nobody tells the shape of the scan
 _PATTERN = (1024, 1024)  # the largest that is shown
 _LOOK = 0.02  # s
+_NOTES = 20
 _STARTING = 120.0  # s that a process may take until it is ready
 _STOPPING = 60.0
 
@@ -51,12 +52,15 @@ class Finished:
         The store with its maps.
     recorded : Recorded, optional
         What became of its recording.
+    stem : Path, optional
+        Folder and beginning of the names of all its files.
     """
 
     result: Result
     report: Report
     saved: Path | None
     recorded: Recorded | None
+    stem: Path | None = None
 
 
 class Session:
@@ -83,6 +87,10 @@ class Session:
         Series that are over.
     faults : list of ParscopeError
         What went wrong without ending the session: the recording, the saving.
+    notes : list of str
+        The last sentences that were told, at most 20.
+    extras : callable
+        Gives further maps of a series, when it is saved: see `parscope.live.pipeline.results.Drawn`.
 
     Raises
     ------
@@ -91,8 +99,10 @@ class Session:
     """
 
     def __init__(self, orders: Orders, tell: Callable[[str], None] = lambda _: None) -> None:
-        self.orders, self.tell = orders, tell
+        self.orders, self._listener = orders, tell
         self.standing = ""
+        self.notes: list[str] = []
+        self.extras: Callable[[int], Drawn] = lambda _: {}
         self.finished: list[Finished] = []
         self.faults: list[ParscopeError] = []
         self._waiting: dict[int, Result] = {}
@@ -104,15 +114,20 @@ class Session:
             Decider(orders.rules.rules, outputs, orders.rules.limits)
         scan = orders.policy.scan
         self.ring = Ring.create(orders.buffer)
-        self.board = Board.create(scan[0] * scan[1] if scan else _POSITIONS, outputs, _PATTERN)
+        most = scan[0] * scan[1] if scan else _POSITIONS
+        try:
+            self.board = Board.create(most, outputs, _PATTERN, ring=self.ring.name, deadline=orders.policy.deadline)
+        except BaseException:
+            self.ring.close()
+            raise
         self.desk: Connection
+        self.desk, self._desk_of_loop = mp.get_context("spawn").Pipe()
         self._loop: _Worker | None = None
         self._recorder: _Worker | None = None
 
     def __enter__(self) -> Self:
         """Start: the recorder first, so that it misses nothing."""
         names = self.ring.name, self.board.name
-        self.desk, theirs = mp.get_context("spawn").Pipe()
         try:
             with _one_thread():
                 if self.orders.folder is not None:
@@ -120,8 +135,8 @@ class Session:
                 if self.orders.record:
                     self._recorder = _Worker("recorder", record, (self.orders, names))
                     self._recorder.wait_until_ready()
-                self._loop = _Worker("analysis", answer, (self.orders, names, theirs))
-                theirs.close()
+                self._loop = _Worker("analysis", answer, (self.orders, names, self._desk_of_loop))
+                self._desk_of_loop.close()
                 self.standing = self._loop.wait_until_ready()
         except BaseException:
             self.close()
@@ -176,6 +191,17 @@ class Session:
         if not going and self._loop is not None and self._loop.fault is not None:
             raise self._loop.fault
         return going
+
+    def tell(self, line: str) -> None:
+        """Tell a person something.
+
+        Parameters
+        ----------
+        line : str
+            One sentence.
+        """
+        self.notes = [*self.notes, line][-_NOTES:]
+        self._listener(line)
 
     def stop(self) -> None:
         """Let the frame loop end after the pattern at hand, and the recorder when it has written what came."""
@@ -233,25 +259,33 @@ class Session:
     def _save(self, result: Result, recorded: Recorded | None) -> None:
         """Write the maps and the report of a series."""
         report = result.report(self.orders.policy.deadline)
-        saved = None
+        if recorded is not None:
+            result = replace(result, counters={**result.counters, "recorded": recorded.written})
+        saved = stem = None
         if self.orders.folder is not None:
             stem = stem_of(self.orders.folder, self.orders.name, result.generation, result.head["series"])
-            made = dataset(result, report, self._provenance(recorded), self.standing)
+            drawn = self.extras(result.generation)
+            made = dataset(result, report, self._provenance(recorded), self.standing, drawn)
             try:
                 saved = save(stem, made, report.lines())
             except OutputError as error:
                 self._hear("fault", error)
-        self.finished.append(Finished(result, report, saved, recorded))
+        self.finished.append(Finished(result, report, saved, recorded, stem))
 
     def _provenance(self, recorded: Recorded | None) -> Provenance:
         """Where the patterns are, and how they were analysed."""
-        policy = self.orders.policy
+        policy, rules = self.orders.policy, self.orders.rules
         settings = {
             "address": self.orders.address,
             "analyse": list(self.orders.analyse),
             "policy": "newest" if policy.newest else "all",
             "deadline_ns": policy.deadline,
-            "rules": [] if self.orders.rules is None else [rule.text for rule in self.orders.rules.rules],
+            "channel": policy.channel,
+            "keep": policy.keep,
+            "rules": [] if rules is None else [rule.text for rule in rules.rules],
+            "limits": {}
+            if rules is None
+            else {address or "default": asdict(one) for address, one in rules.limits.items()},
         }
         source = str(recorded.masters[0]) if recorded else self.orders.address
         return Provenance(source, fingerprint_of(source) if recorded else "", parscope.__version__, settings)

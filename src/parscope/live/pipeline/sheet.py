@@ -25,8 +25,8 @@ _TIMES = struct.Struct(f"={len(STAMPS)}q")
 _PLACE = struct.Struct("=q")
 _SHOWN_EVERY = 33_000_000  # ns between patterns that are shown
 
-Times = tuple[int, int, int]
-"""When a pattern came, was decompressed, and when its exposure ended, [ns]."""
+Times = tuple[int, int, int, int]
+"""When a pattern came, was decompressed, and when its exposure ended and began, [ns]."""
 
 
 class Sheet:
@@ -78,6 +78,7 @@ class Sheet:
         bank : Bank
             Of the series.
         """
+        self._bank = bank
         self._memory, self._values, self._fates = bank.memory, bank.values, bank.fates
         _, self._stamps_at, self._places_at, _ = bank.offsets
 
@@ -91,6 +92,7 @@ class Sheet:
         """
         self.plan, self._run = plan, plan.run
         self._partial = bool(plan.missing) and self._actuator is None
+        self._bank.tell(plan.found)
 
     def answer(self, frame: NDArray[Any], position: int, image: int, times: Times) -> None:
         """Analyse a pattern, let rules decide, and write it all down.
@@ -106,7 +108,7 @@ class Sheet:
         times : tuple of int
             Of the pattern.
         """
-        received, decoded, exposed = times
+        received, decoded, exposed, opened = times
         out = self._out
         try:
             self._run(frame, out)
@@ -117,9 +119,8 @@ class Sheet:
         if self._actuator is not None:
             emitted = self._actuator.step(position, out, received, decided, image, exposed)
         self._values[position] = out
-        _TIMES.pack_into(
-            self._memory, self._stamps_at + _TIMES.size * position, received, decoded, decided, emitted, exposed
-        )
+        at = self._stamps_at + _TIMES.size * position
+        _TIMES.pack_into(self._memory, at, received, decoded, decided, emitted, exposed, opened)
         self._fates[position] = _OK
         cells = self._cells
         cells[_ANSWERED] += 1

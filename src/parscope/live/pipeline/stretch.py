@@ -16,7 +16,7 @@ from parscope.live.pipeline.course import Course
 from parscope.live.wire.scan import Payload
 from parscope.live.wire.stack import Stack
 
-_EXPOSED, _OFFSET = 4, 7  # columns of heads
+_OPENED, _EXPOSED, _OFFSET = 3, 4, 7  # columns of heads
 _OK = int(Fate.ANSWERED)
 _MEMORY = 1 << 21  # bytes of patterns at once: where they are large, what a processor keeps near it
 MOST = 64
@@ -168,7 +168,8 @@ class Stretch:
         here = slice(first, first + count)
         self._bank.values[here] = out
         stamps = self._bank.stamps[here]
-        stamps[:, 0], stamps[:, 4] = arrived[:count, 1], np.maximum(heads[:count, _EXPOSED], 0)
+        stamps[:, 0] = arrived[:count, 1]
+        stamps[:, 4:6] = np.maximum(heads[:count, [_EXPOSED, _OPENED]], 0)
         stamps[:, 1:4] = decoded, decided, 0
         self._bank.places[here] = arrived[:count, 0]
         self._bank.fate[here] = _OK

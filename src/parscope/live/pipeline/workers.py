@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from parscope.core.errors import ParscopeError
+from parscope.live.kernels.contract import Output
 from parscope.live.pipeline.analysis import analyser_of, warm
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
@@ -23,6 +24,7 @@ from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.rules.actuator import Actuator
 from parscope.live.rules.file import RuleSet, act
+from parscope.live.rules.replay import ByDetector
 from parscope.live.sources.address import Wishes, make_source
 
 _ORPHANED = 5.0  # s without a session and without messages after which the recorder ends by itself
@@ -74,6 +76,11 @@ class Orders:
     buffer: int = 512 << 20
 
     @property
+    def replayed(self) -> bool:
+        """Whether the source is a recorded scan, upon which rules decide by the clock of its detector."""
+        return self.address.startswith("replay:")
+
+    @property
     def journal(self) -> Path | None:
         """Where decisions are noted."""
         return None if self.folder is None or self.rules is None else self.folder / f"{self.name}_decisions.jsonl"
@@ -114,7 +121,7 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
         _say(pipe, "note" if isinstance(told, str) else "missing", told)
 
     source = make_source(orders.address, orders.wishes, tell)
-    actuator = None if orders.rules is None else act(orders.rules, analyser.outputs, orders.journal, orders.dry)
+    actuator = _actuator(orders, analyser.outputs)
     try:
         warm(analyser)
         source.open()
@@ -133,6 +140,16 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
         if actuator is not None:
             actuator.close()
         source.close()
+
+
+def _actuator(orders: Orders, outputs: Sequence[Output]) -> Actuator | None:
+    """What acts by the rules, if there are any."""
+    if orders.rules is None:
+        return None
+    actuator = act(orders.rules, outputs, orders.journal, orders.dry)
+    if orders.replayed:
+        actuator.decider = ByDetector.in_place_of(actuator.decider)
+    return actuator
 
 
 def _run(orders: Orders, engine: Engine, desk: Connection, pipe: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import ShapeError, UnreadableError
+from parscope.core.errors import InputError, OptionError, ShapeError, UnreadableError
 from parscope.live.rules.decider import Decider, Switch
 from parscope.live.rules.decision import Decision, Outcome
 from parscope.live.rules.journal import read
@@ -59,9 +60,10 @@ class Recording:
             Scan positions in a row, [1].
         values : ndarray of float32, shape (positions, number of outputs)
             The numbers, in the units of the outputs.
-        stamps : ndarray of int64, shape (positions, 5)
-            When each was received, decoded, decided and emitted, and the time of the detector, [ns]; positions that
-            were not decided upon have 0 for that, or less, and are left out.
+        stamps : ndarray of int64, shape (positions, 5 or more)
+            When each was received, decoded, decided and emitted, and the time of the detector, [ns], as of
+            `parscope.live.pipeline.bank.STAMPS`; positions that were not decided upon have 0 for that, or less, and
+            are left out. A time of the detector of 0 is taken for unknown.
         first_image : int, default 0
             What the detector calls the image of the first position.
 
@@ -74,14 +76,55 @@ class Recording:
         ShapeError
             If the two do not belong together.
         """
-        if values.ndim != 2 or stamps.shape != (len(values), 5):
+        if values.ndim != 2 or stamps.ndim != 2 or len(stamps) != len(values) or stamps.shape[1] < 5:
             raise ShapeError(f"values are {values.shape} and stamps {stamps.shape}", "recording")
         answered = np.flatnonzero(stamps[:, 2] > 0)
         order = answered[np.argsort(stamps[answered, 2], kind="stable")].astype(np.int64)
         taken = stamps[order]
-        return cls(
-            series, columns, order, values[order], taken[:, 0], taken[:, 2], order + first_image, taken[:, 4]
-        )  # fmt: skip
+        stop = np.where(taken[:, 4] > 0, taken[:, 4], -1)
+        return cls(series, columns, order, values[order], taken[:, 0], taken[:, 2], order + first_image, stop)
+
+    @classmethod
+    def of_file(cls, store: Path, outputs: Sequence[str] = ()) -> Recording:
+        """Take the maps that a session has saved.
+
+        Parameters
+        ----------
+        store : Path
+            ``..._live.zarr`` of one series.
+        outputs : sequence of str, optional
+            Names of the numbers, in the order in which rules are to have them. Default: all that was analysed, in the
+            order of the analysis.
+
+        Returns
+        -------
+        Recording
+
+        Raises
+        ------
+        InputError
+            If there is no such store.
+        UnreadableError
+            If it holds no live maps.
+        OptionError
+            If it does not have an output.
+        """
+        import xarray as xr
+
+        if not store.is_dir():
+            raise InputError("there is no such store", str(store), "name a folder that ends in _live.zarr")
+        try:
+            with xr.open_zarr(store) as maps:
+                names = list(outputs) or json.loads(maps.attrs["outputs"])
+                missing = [name for name in names if name not in maps]
+                if missing:
+                    raise OptionError(f"there is no {missing[0]!r}", str(store), f"it has {', '.join(map(str, maps))}")
+                values = np.stack([maps[name].values.ravel() for name in names], axis=1)
+                stamps = maps["stamps"].values.reshape(len(values), -1)
+                number, columns = json.loads(maps.attrs["series"])["series"], maps.sizes["x"]
+        except (KeyError, ValueError, OSError) as error:
+            raise UnreadableError(f"holds no live maps: {error}", str(store)) from None
+        return cls.of_results(int(number), columns, values, stamps)
 
     @classmethod
     def of_values(cls, series: int, columns: int, values: NDArray[Any], stop: NDArray[np.int64]) -> Recording:
@@ -159,6 +202,45 @@ def replay(decider: Decider, recordings: Iterable[Recording], switches: Sequence
                 decider.arm() if turn else decider.disarm()
             decisions += decider.decide(position, row, received, decided, image, detector)
     return decisions
+
+
+class ByDetector(Decider):
+    """Decides by the clock of the detector alone, so that a scan that is played again gives the same decisions.
+
+    Every pattern counts as received and decided upon when its exposure ended, at whatever speed it is played: nothing
+    is late, and intervals and limits are those of the scan. The clock begins anew with every series, and so is taken on
+    from where it was. Where the detector told no time, that of this machine stands.
+    """
+
+    _began = _latest = 0
+
+    def begin(self, series: int, columns: int = 0) -> None:
+        """Begin a series; see `Decider.begin`."""
+        self._began = self._latest
+        super().begin(series, columns)
+
+    def decide(
+        self, position: int, values: NDArray[Any], received: int, now: int, image: int = -1, detector: int = -1
+    ) -> Sequence[Decision]:
+        """Try all rules on a pattern; see `Decider.decide`."""
+        if detector > 0:
+            received = now = self._latest = self._began + detector
+        return super().decide(position, values, received, now, image, detector)
+
+    @classmethod
+    def in_place_of(cls, decider: Decider) -> ByDetector:
+        """The same rules, outputs and limits.
+
+        Parameters
+        ----------
+        decider : Decider
+            One that is new.
+
+        Returns
+        -------
+        ByDetector
+        """
+        return cls(decider.rules, decider.outputs, decider.limits, decider.dry)
 
 
 def journalled(path: Path) -> tuple[list[Decision], list[Switch]]:

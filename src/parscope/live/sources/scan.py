@@ -26,7 +26,8 @@ class ScanMessages:
     frames : Frames
         The scan.
     rate : float
-        Patterns per second, [Hz]; 0 for as fast as possible.
+        Patterns per second, [Hz]; 0 for as fast as possible. The times of the exposures are those of the scan, if it
+        tells its ``frame_time``.
     series : int, default 1
         How often it is sent.
 
@@ -41,6 +42,7 @@ class ScanMessages:
         if kind not in _TYPES:
             raise InputError(f"its patterns are {kind}, not counts", frames.source, f"give {' or '.join(_TYPES)}")
         self.frames, self._period, self._series = frames, 1e9 / rate if rate else 0.0, series
+        self._exposure = 1e9 * _frame_time(frames) or self._period
         self._messages = self._all()
         self._next: tuple[int, bytes] | None = None
 
@@ -48,18 +50,18 @@ class ScanMessages:
         """Each message, with the time when it is due, since its series began."""
         frames = self.frames
         (rows, columns), dtype = frames.scan_shape, np.dtype(frames.data.dtype).name
-        period = self._period
+        period, exposure = self._period, self._exposure
         for number in range(1, self._series + 1):
-            metadata = {"frame_time": period / 1e9} if period else {}
+            metadata = {"frame_time": exposure / 1e9} if exposure else {}
             series = Series(number, "", rows * columns, frames.pattern_shape, dtype, (_CHANNEL,), frames.mask, metadata)
             self._began = time.monotonic_ns()
             yield 0, start_message(series, {"scan_shape": [rows, columns]})
             image = 0
             for row in range(rows):
                 for pattern in self._row(row):
-                    times = round(image * period), round((image + 1) * period)
+                    times = round(image * exposure), round((image + 1) * exposure)
                     if pattern is not None and not _unrecorded(pattern):
-                        yield times[1], image_message(series, image, {_CHANNEL: pattern}, times)
+                        yield round((image + 1) * period), image_message(series, image, {_CHANNEL: pattern}, times)
                     image += 1
             yield round(image * period), end_message(series)
 
@@ -96,6 +98,12 @@ class ScanMessages:
             time.sleep(left)
         self._next = None
         return memoryview(message)
+
+
+def _frame_time(frames: Frames) -> float:
+    """Time from one pattern to the next, [s], as the detector that recorded them says; 0 if it does not."""
+    told = next((value for name, value in frames.metadata.items() if name.rpartition("/")[2] == "frame_time"), 0.0)
+    return float(told) if isinstance(told, int | float) and np.isfinite(told) and told > 0 else 0.0
 
 
 def _unrecorded(pattern: NDArray[Any]) -> bool:

@@ -47,15 +47,11 @@ def make_app(hub: Hub, token: str, hosts: frozenset[str]) -> Any:
     @app.websocket("/stream")
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
-        feed = Feed(hub)
-        tasks = [asyncio.create_task(_tell(socket, feed)), asyncio.create_task(_hear(socket, feed))]
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        for task in done:
-            with suppress(WebSocketDisconnect):
-                task.result()
+        hub.watching += 1
+        try:
+            await _talk(socket, Feed(hub))
+        finally:
+            hub.watching -= 1
 
     @app.post("/control/{verb}")
     async def control(verb: str, request: Request) -> JSONResponse:
@@ -90,12 +86,25 @@ async def _body(request: Request) -> Any:
         raise ParscopeError("no JSON", "command") from error
 
 
+async def _talk(socket: WebSocket, feed: Feed) -> None:
+    """Tell and hear, until either is over."""
+    tasks = [asyncio.create_task(_tell(socket, feed)), asyncio.create_task(_hear(socket, feed))]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        with suppress(WebSocketDisconnect):
+            task.result()
+
+
 async def _tell(socket: WebSocket, feed: Feed) -> None:
-    """Send what is new; one who reads slowly gets less often, and then all at once."""
-    while True:
+    """Send what is new until the session ends; one who reads slowly gets less often, and then all at once."""
+    while not feed.over:
         for message in await asyncio.to_thread(feed.news):
             await socket.send_bytes(message)
         await asyncio.sleep(PERIOD)
+    await socket.close()
 
 
 async def _hear(socket: WebSocket, feed: Feed) -> None:

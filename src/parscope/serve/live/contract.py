@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from parscope.core.errors import OptionError
 from parscope.live.kernels.discs import Disc, Ring
 
-Patterns = Callable[[int], NDArray[Any] | None]
-"""Gives the pattern of a scan position, shape (q_y, q_x), from the ring or the recording; None if it is in neither."""
+
+class Patterns(Protocol):
+    """Gives the patterns of scan positions, as long as they are kept."""
+
+    def __call__(self, position: int, generation: int | None = None) -> NDArray[Any] | None:
+        """The pattern of a scan position, shape (q_y, q_x), valid until the next call; None if it is not kept.
+
+        ``generation`` is that of the board: the series that is measured, which is the default, or the one before.
+        """
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,10 @@ class Control(Protocol):
         """Whether rules act on the instrument; otherwise they say only what they would do."""
 
     def start(self) -> str:
-        """Analyse from the next pattern on."""
+        """Analyse again, from the next pattern on."""
 
     def stop(self) -> str:
-        """Analyse no more; the recording goes on."""
+        """Analyse no more: patterns are passed over and counted as skipped, and rules are disarmed."""
 
     def arm(self) -> str:
         """Let rules act."""

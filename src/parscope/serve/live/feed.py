@@ -10,6 +10,8 @@ from parscope.serve.live.contract import VirtualDetector
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, lines, pack, pattern
 
+_PLAIN = ("start", "stop", "arm", "disarm")
+
 
 class Feed:
     """Messages for one page, whether they go through a socket or into a notebook.
@@ -51,6 +53,11 @@ class Feed:
             messages.append(pack(Kind.STATE, hub.state))
         return messages
 
+    @property
+    def over(self) -> bool:
+        """Whether the last state has been given, since the session has ended."""
+        return self._hub.over and self._stated == self._hub.state_version
+
     def answer(self, text: str) -> list[bytes]:
         """Answer a question of the page: ``{"pattern": "last" | "mean" | [y, x]}``.
 
@@ -83,7 +90,7 @@ def command(hub: Hub, verb: str, given: Any) -> str:
     hub : Hub
         Knows who takes it.
     verb : str
-        ``start``, ``stop``, ``arm``, ``disarm`` or ``masks``.
+        ``start``, ``stop``, ``arm`` or ``disarm``, or ``masks``, which needs nobody who takes commands.
     given : object
         Of masks: a list of mappings with the fields of `VirtualDetector`.
 
@@ -97,16 +104,14 @@ def command(hub: Hub, verb: str, given: Any) -> str:
     ParscopeError
         If it cannot be done.
     """
-    if hub.control is None:
-        raise OptionError("nobody takes commands", "control", "this page only watches")
-    control = hub.control
-    plain = {"start": control.start, "stop": control.stop, "arm": control.arm, "disarm": control.disarm}
     if verb == "masks":
         told = hub.draw(_detectors(given))
-    elif verb in plain:
-        told = plain[verb]()
+    elif verb not in _PLAIN:
+        raise OptionError("no such command", verb, f"use one of {', '.join([*_PLAIN, 'masks'])}")
+    elif hub.control is None:
+        raise OptionError("nobody takes commands", "control", "this page only watches")
     else:
-        raise OptionError("no such command", verb, f"use one of {', '.join([*plain, 'masks'])}")
+        told = str(getattr(hub.control, verb)())
     hub.refresh()
     return told
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
 from parscope.core.stream import Fate, Series
+from parscope.live.kernels.contract import Output
 from parscope.live.pipeline.board import STAMPS, Bank, Board
 from parscope.live.pipeline.latency import report_of
 from parscope.live.wire.messages import appendix
@@ -30,6 +31,7 @@ PERIOD = 1 / 30
 _STATE_PERIOD = 0.25
 _RATE_OVER = 6  # statements
 _JOURNAL = 30
+_NOTES = 3
 
 
 class Hub:
@@ -43,10 +45,19 @@ class Hub:
         Who takes commands. Default: nobody, the page only watches.
     patterns : callable, optional
         Gives patterns by position. Default: only the one on the board can be shown.
-    deadline_ns : int, default 200 us
-        When an answer is late, [ns].
+    deadline_ns : int, optional
+        When an answer is late, [ns]. Default: as the board tells.
     clock : callable
         Seconds that never go back.
+    notes : callable, optional
+        Gives what was told of the session, one sentence each, the oldest first. Default: nothing was.
+
+    Attributes
+    ----------
+    watching : int
+        How many watch; whoever feeds them counts.
+    over : bool
+        Whether the session has ended, and the state says so for the last time.
     """
 
     def __init__(
@@ -54,50 +65,66 @@ class Hub:
         board: Board,
         control: Control | None = None,
         patterns: Patterns | None = None,
-        deadline_ns: int = 200_000,
+        deadline_ns: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        notes: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         self.control = control
         self.lock = threading.Lock()  # who reads what is below holds it
         self.generation = self.edition = self.state_version = -1
         self.state: dict[str, Any] = {}
-        self._board, self._patterns, self._deadline, self._clock = board, patterns, deadline_ns, clock
+        self.watching, self.over, self._ended = 0, False, False
+        self._board, self._patterns, self._clock, self._notes = board, patterns, clock, notes
+        self._deadline = board.layout.deadline if deadline_ns is None else deadline_ns
         self._looked = self._due = -np.inf
-        self._head: dict[str, Any] = {}
-        self._drawn = Drawn(patterns)
-        self._begin(board.generation)
+        self._drawn = self._drawn_before = Drawn(patterns, -1, {})
+        self._follow()
+
+    def _follow(self) -> None:
+        """Go over to the newest series, through the one before if nobody has looked meanwhile."""
+        newest = self._board.generation
+        for generation in range(max(self.generation + 1, newest - 1), newest + 1):
+            self._begin(generation)
 
     def _begin(self, generation: int) -> None:
-        """Forget the series before."""
+        """Forget the series before, but for what was drawn in it, which is saved when its recording is complete."""
         self.generation, self.edition, self._due = generation, self.edition + 1, -np.inf
         self._bank: Bank = self._board.of(generation)
-        self._head = self._bank.head
+        self._head: dict[str, Any] = self._bank.head
         self.scan_shape = tuple(self._head.get("scan_shape", (0, 0)))
         outputs = self._board.layout.outputs
         self.changes = Changes(self.scan_shape, len(outputs))
         self.integrated = Integrated(self.scan_shape, pair_of(outputs), self._clock)
         nothing = report_of(np.zeros((0, len(STAMPS)), np.int64), np.zeros(0, np.uint8), self._deadline)
         self._account = Later(nothing, self._bank.fate.size)
-        self._drawn.begin(self._head, self.scan_shape)
+        self._drawn_before = self._drawn
+        self._drawn = Drawn(self._patterns, generation, self._head, self._drawn.detectors)
         self._mean = MeanPattern()
         self._counted = deque([(self._clock(), self._board.counters["received"])], maxlen=_RATE_OVER)
 
     def tick(self) -> None:
-        """Look again, if it is time."""
+        """Look again, if it is time and the session has not ended."""
         now = self._clock()
-        if now - self._looked < PERIOD:
+        if self.over or now - self._looked < PERIOD:
             return
         self._looked = now
-        if self._board.generation != self.generation:
-            self._begin(self._board.generation)
+        # Before the numbers are looked at: those of a session that has ended are its last.
+        self._ended |= now >= self._due and not self._board.there
+        self._follow()
         self.changes.look(self._bank.values, self._bank.fate)
-        self.integrated.follow(self.changes)
+        (self.integrated.complete if self._ended else self.integrated.follow)(self.changes)
         self._drawn.step(self.changes.fate.ravel())
         self._mean.add(self._last())
         if now >= self._due:
-            self.state = {**self._progress(now), **self._commands()}
+            self.state = {**self._progress(now), **self._commands(), "notes": [*self._notes()][: -_NOTES - 1 : -1]}
             self.state_version += 1
-            self._due = now + _STATE_PERIOD
+            self._due, self.over = now + _STATE_PERIOD, self._ended
+
+    def end(self) -> None:
+        """State at the next look, and for the last time, what there is: the session has ended."""
+        with self.lock:
+            self._ended = True
+            self.refresh()
 
     @property
     def parts(self) -> tuple[tuple[int, Changes], ...]:
@@ -123,11 +150,54 @@ class Hub:
         OptionError
             If that cannot be done.
         """
-        plan = self._drawn.prepare(detectors)
+        taken = {output.name.partition(".")[0] for output in self._board.layout.outputs}
+        for one in detectors:
+            if one.name in taken:
+                raise OptionError("is the name of another map", one.name, "give the detector its own")
+        drawn = self._drawn
+        plan = drawn.prepare(detectors)
         with self.lock:
-            told = self._drawn.use(detectors, plan)
+            now = self._drawn  # another series may have begun while it was compiled
+            now.use(detectors, plan if now is drawn else now.prepare(detectors))
             self.edition += 1
-        return told
+        if not detectors:
+            return "No detector is in use."
+        spelled = f"--analyse {','.join(one.spelled for one in detectors)}"
+        if self.control is None:
+            return f"In use here, and not saved. To have them saved and in rules, start a session with: {spelled}"
+        saved = "saved with the maps of this series if those are"
+        return f"In use, and {saved}. To have them in rules, next time: {spelled}"
+
+    @property
+    def drawing(self) -> bool:
+        """Whether counts are summed over detectors that a person has drawn."""
+        return bool(self._drawn.detectors)
+
+    def drawn_of(self, generation: int) -> Mapping[str, tuple[Output, NDArray[np.float32], str]]:
+        """Maps of the detectors that a person has drawn, of a series that is over.
+
+        Sums over patterns that are still kept are completed first. Who asks does not hold the lock.
+
+        Parameters
+        ----------
+        generation : int
+            Which series, as the board counts them: the newest, or the one before.
+
+        Returns
+        -------
+        mapping of tuple
+            By the name of the map: what it is; its values, ndarray of float32, shape (positions,), NaN where no pattern
+            was summed; and the detector as ``--analyse`` takes it. Empty if there are none, or the series is older.
+        """
+        while True:
+            with self.lock:  # in between, pages have their turn
+                self._follow()
+                back = self.generation - generation
+                drawn = (self._drawn, self._drawn_before)[back] if back in (0, 1) else None
+                if drawn is None:
+                    return {}
+                if drawn.step(self._board.of(generation).fate):
+                    return drawn.saved()
 
     def refresh(self) -> None:
         """State what is going on at the next look, since a command has changed it."""
@@ -150,6 +220,7 @@ class Hub:
             "maps": maps_of(outputs, self._drawn.outputs),
             "looks": tables(),
             "control": self.control is not None,
+            "draws": self._patterns is not None,
         }
 
     def _step(self) -> list[float] | None:
@@ -169,10 +240,12 @@ class Hub:
         counts = {kind.name.lower(): int((fate == kind).sum()) for kind in Fate}
         done = fate.size - counts["waiting"]
         # In a thread of its own for a large scan: of arrays that are written meanwhile, which moves counts by a few.
-        self._account.ask(report_of, self._bank.stamps, self._bank.fate, self._deadline)
-        ended = self.generation > 0 and (done == fate.size or counters["finished"] == self.generation)
+        account = self._account.now if self._ended else self._account.ask
+        account(report_of, self._bank.stamps, self._bank.fate, self._deadline)
+        finished = self.generation > 0 and (done == fate.size or counters["finished"] == self.generation)
         return {
-            "phase": "finished" if ended else "acquiring" if done else "waiting",
+            "ended": self._ended,
+            "phase": "finished" if finished else "acquiring" if done else "waiting",
             "series": self._head.get("series"),
             "done": done,
             "total": fate.size,
@@ -193,8 +266,8 @@ class Hub:
         if self.control is None:
             return {"running": None, "armed": False, "rules": [], "journal": []}
         return {
-            "running": self.control.running,
-            "armed": self.control.armed,
+            "running": None if self._ended else self.control.running,
+            "armed": self.control.armed and not self._ended,
             "rules": [dict(rule) for rule in self.control.rules()],
             "journal": [dict(entry) for entry in self.control.journal(_JOURNAL)],
         }
@@ -227,7 +300,7 @@ class Hub:
         number = at[0] * columns + at[1]
         if last is not None and last[0] == number:
             return last[1], {"which": "at", "at": at}
-        found = None if self._patterns is None else self._patterns(number)
+        found = None if self._patterns is None else self._patterns(number, self.generation)
         return None if found is None else (self._valid(found), {"which": "at", "at": at})
 
     def _position(self, which: Any) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.live.kernels.integrate import icom, without_plane
+from parscope.live.kernels.integrate import integrated
 from parscope.serve.live.changes import Changes
 from parscope.serve.live.later import Later
 
@@ -24,7 +24,7 @@ class Integrated:
     scan_shape : tuple of int
         Scan positions (y, x).
     pair : tuple, optional
-        As `looks.pair_of` gives it; None for no map.
+        As `pair_of` gives it; None for no map.
     clock : callable
         Seconds that never go back.
     """
@@ -47,19 +47,37 @@ class Integrated:
             Of the maps it follows from.
         """
         now, later = self._clock(), self._later
-        if self._pair is not None and not later.busy and now >= self._next and source.since(self._seen).size:
+        if not later.busy and now >= self._next:
+            self._make(source, later.ask, now)
+        self._take()
+
+    def complete(self, source: Changes) -> None:
+        """Make it of all that there is, since nothing will come any more.
+
+        Parameters
+        ----------
+        source : Changes
+            Of the maps it follows from.
+        """
+        self._later.wait()
+        self._make(source, self._later.now, self._clock())
+        self._take()
+
+    def _make(self, source: Changes, how: Callable[..., None], now: float) -> None:
+        """Have it made, if something has changed."""
+        if self._pair is not None and source.since(self._seen).size:
             self._seen, self._next = source.version, now + _PERIOD
             name, y, x = self._pair
-            later.ask(_made, name, source.values[:, :, [y, x]].astype(np.float64), source.fate.copy())
-        if later.number > self._taken:
-            self._taken = later.number
-            made, fate = later.answer
+            how(_made, name, source.values[:, :, [y, x]].astype(np.float64), source.fate.copy())
+
+    def _take(self) -> None:
+        """Show what was made since the last look."""
+        if self._later.number > self._taken:
+            self._taken = self._later.number
+            made, fate = self._later.answer
             self.changes.look(made.reshape(-1, 1), fate.ravel())
 
 
 def _made(name: str, pair: NDArray[np.float64], fate: NDArray[np.uint8]) -> _Made:
-    """The map; a centre of mass needs its plane taken away, deflections have none."""
-    com_y, com_x = pair[:, :, 0], pair[:, :, 1]
-    if name == "com":
-        com_y, com_x = without_plane(com_y, com_x)
-    return icom(com_y, com_x).astype(np.float32), fate
+    """The map."""
+    return integrated(name, pair[:, :, 0], pair[:, :, 1]).astype(np.float32), fate

@@ -52,6 +52,24 @@ class Later(Generic[_T]):
         self._thread = threading.Thread(target=self._compute, args=(function, given), daemon=True)
         self._thread.start()
 
+    def now(self, function: Callable[..., _T], *given: Any) -> None:
+        """Compute an answer, and wait for it.
+
+        Parameters
+        ----------
+        function : callable
+            Gives the answer.
+        *given : object
+            Its arguments.
+        """
+        self.wait()
+        self._compute(function, given)
+
+    def wait(self) -> None:
+        """Wait for what is being computed."""
+        if self._thread is not None:
+            self._thread.join()
+
     def _compute(self, function: Callable[..., _T], given: tuple[Any, ...]) -> None:
         """Compute it."""
         self.answer = function(*given)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from parscope.live.kernels.contract import Output
+from parscope.live.kernels.integrate import pair_of as pair_of
 
 _PAIRS = ("dpc", "com")
 """Kernels that give a vector (y, x); the first that is there is integrated and has its direction shown."""
@@ -17,26 +18,6 @@ _STRAIN = {"e_xx": (100.0, "%"), "e_yy": (100.0, "%"), "e_xy": (100.0, "%"), "ro
 """Scale and unit, as figures show them."""
 
 _POINTS = 256
-
-
-def pair_of(outputs: Sequence[Output]) -> tuple[str, int, int] | None:
-    """Where the deflections (y, x) are among the outputs.
-
-    Parameters
-    ----------
-    outputs : sequence of Output
-        What is computed of a pattern.
-
-    Returns
-    -------
-    tuple, optional
-        Name of the kernel, and the columns of y and x; None if there are none.
-    """
-    at = {output.name: column for column, output in enumerate(outputs)}
-    for name in _PAIRS:
-        if f"{name}.y" in at and f"{name}.x" in at:
-            return name, at[f"{name}.y"], at[f"{name}.x"]
-    return None
 
 
 def maps_of(outputs: Sequence[Output], drawn: Sequence[Output] = ()) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ _PARTS = (
     "text",
     "wire",
     "colour",
+    "surface",
     "paint",
     "map",
     "bar",

@@ -15,13 +15,13 @@ from parscope.core.errors import FormatError, OptionError
 from parscope.core.frames import Frames
 from parscope.core.solver import Status
 from parscope.techniques.diffraction import Background, DiffractionPattern, strain, turned
+from parscope.techniques.diffraction.saved import understood
 from parscope.techniques.diffraction.setup import Choice, Setup
 from parscope.techniques.diffraction.setup.gain import counts_per_electron
 from parscope.techniques.diffraction.setup.moments import moments
 from parscope.techniques.diffraction.setup.pixels import bad_pixels, fill
 from parscope.workflows.grains.lattice import change
 from parscope.workflows.grains.survey import Survey, rotation_errors, rows_together, stride_of
-from parscope.workflows.saved_patterns import understood
 
 if TYPE_CHECKING:
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork

@@ -18,9 +18,9 @@ from parscope.core.record import fingerprint_of
 from parscope.core.solver import Status
 from parscope.io import open_frames
 from parscope.techniques.diffraction import DiffractionPattern
+from parscope.techniques.diffraction.saved import told
 from parscope.techniques.diffraction.setup.select import lattice_points
 from parscope.workflows.blocks import Progress, silent
-from parscope.workflows.saved_patterns import told
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
 from parscope.workflows.train.folder import TrainingFolder, training_folder

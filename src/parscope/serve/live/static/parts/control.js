@@ -5,8 +5,10 @@ import { make, say } from "./text.js";
 export class Control {
   constructor(page) {
     this.page = page;
-    this.start = this.button("Start", "start");
-    this.stop = this.button("Stop", "stop");
+    this.start = this.button("Start", "start", "Analyse patterns again, from the next one on");
+    this.stop = this.button("Stop", "stop",
+      "Analyse no more: patterns are passed over and counted as skipped, and rules are disarmed. "
+      + "A recording goes on, and so does the session.");
     this.arm = make("button", { type: "button", class: "arm", on: { click: () => this.toggle() } }, "Arm rules …");
     this.told = make("span", { class: "told", role: "status" });
     this.element = make("div", { class: "control", role: "group", "aria-label": "Control" },
@@ -17,8 +19,8 @@ export class Control {
     this.show({ running: null, armed: false, rules: [] });
   }
 
-  button(words, verb) {
-    return make("button", { type: "button", on: { click: () => this.send(verb) } }, words);
+  button(words, verb, title) {
+    return make("button", { type: "button", title, on: { click: () => this.send(verb) } }, words);
   }
 
   question() {
@@ -50,9 +52,9 @@ export class Control {
     say(this.told, answer.fault ?? answer.told);
   }
 
-  show({ running, armed, rules }) {
+  show({ running, armed, rules, ended }) {
     [this.armed, this.rules] = [armed, rules];
-    const able = this.page.commands;
+    const able = this.page.commands && !ended;
     this.start.disabled = !able || running === true;
     this.stop.disabled = !able || running !== true;
     this.arm.disabled = !able || (!armed && !rules.length);
@@ -64,7 +66,8 @@ export class Control {
       this.alarm.replaceChildren(...(armed
         ? [make("strong", {}, "ARMED"), make("span", {}, "Rules act on the instrument."), ...(able ? [this.off] : [])] : []));
     }
-    if (!able && !this.told.textContent) say(this.told, "Watching only");
-    if (able && this.told.textContent === "Watching only") say(this.told, "");
+    if (ended) say(this.told, "");
+    else if (!able && !this.told.textContent) say(this.told, "Watching only");
+    else if (able && this.told.textContent === "Watching only") say(this.told, "");
   }
 }

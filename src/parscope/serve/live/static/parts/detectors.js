@@ -30,10 +30,10 @@ export class Detectors {
     this.enable();
   }
 
-  /** Without somebody who takes commands, detectors cannot be used. */
+  /** Without patterns, or the whole address, detectors cannot be used. */
   enable() {
-    this.apply.disabled = !this.page.commands || !this.changed;
-    this.apply.title = this.page.commands ? "Sum counts over these detectors" : "This page only watches";
+    this.apply.disabled = !this.page.draws || !this.changed;
+    this.apply.title = this.page.draws ? "Sum counts over these detectors" : "This page only watches";
   }
 
   /** Begin a detector where a person presses; returns what to do as they drag. */

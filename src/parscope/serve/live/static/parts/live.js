@@ -4,9 +4,9 @@ import { table } from "./colour.js";
 import { Control } from "./control.js";
 import { MapCard, tonesOf } from "./map.js";
 import { painter } from "./paint.js";
-import { Counters, Progress, Rules, Signs } from "./panels.js";
+import { Counters, Notes, Progress, Rules, Signs } from "./panels.js";
 import { PatternPanel } from "./pattern.js";
-import { count, make } from "./text.js";
+import { count, make, say } from "./text.js";
 import { Timing } from "./timing.js";
 import { HELLO, LINES, PATTERN, socketLink, STATE, widgetLink } from "./wire.js";
 
@@ -16,11 +16,12 @@ let pages = 0;
 
 class Page {
   constructor(root, link, { plain = false } = {}) {
-    Object.assign(this, { root, link, id: ++pages, painter: painter(plain), cards: [], tables: {} });
-    [this.cursor, this.pinned, this.full, this.commands] = [null, false, false, false];
+    Object.assign(this, { root, link, id: ++pages, painter: painter(plain), cards: [], tables: null });
+    [this.cursor, this.pinned, this.full, this.commands, this.draws] = [null, false, false, false, false];
     this.control = new Control(this);
     this.progress = new Progress();
     this.signs = new Signs();
+    this.notes = new Notes();
     this.timing = new Timing();
     this.counters = new Counters();
     this.rules = new Rules();
@@ -28,12 +29,16 @@ class Page {
     this.build();
     link.message = (message) => this.take(message);
     link.connected = (there) => this.connected(there);
+    link.allowed = () => this.allow();
+    link.failed = (fault) => this.fail(fault);
     link.open();
     this.loop();
   }
 
   build() {
-    this.fault = make("p", { class: "offline", role: "alert", hidden: true }, "No connection. What you see may be old; trying again …");
+    this.fault = make("p", { class: "offline", role: "alert", hidden: true });
+    this.stopped = make("p", { class: "stopped", role: "status", hidden: true },
+      "Stopped: patterns are passed over, and counted as skipped. A recording goes on.");
     this.limits = make("select", { on: { change: () => this.relimit() } },
       make("option", { value: "robust" }, "98 % of values"), make("option", { value: "full" }, "all values"));
     this.legend = make("ul", { class: "legend", "aria-label": "Positions without a value" });
@@ -43,7 +48,7 @@ class Page {
       make("div", { class: "side" }, this.pattern.element, this.timing.element),
       make("div", { class: "below" }, this.counters.element, this.rules.element));
     this.root.replaceChildren(this.control.alarm, make("header", { class: "top" }, make("h1", {}, "parscope live"),
-      this.progress.element, this.signs.element, this.control.element), this.fault, main, this.control.dialog);
+      this.progress.element, this.signs.element, this.control.element), this.fault, this.stopped, this.notes.element, main, this.control.dialog);
     this.themes();
   }
 
@@ -67,17 +72,28 @@ class Page {
 
   greet(hello) {
     const another = hello.generation !== this.hello?.generation;
+    // They are always the same, and a painter keeps those that it has seen.
+    this.tables ??= Object.fromEntries(Object.entries(hello.looks).map(([name, base64]) => [name, table(base64)]));
     this.hello = hello;
-    this.commands = hello.control && this.link.commands;
-    this.tables = Object.fromEntries(Object.entries(hello.looks).map(([name, base64]) => [name, table(base64)]));
     const wide = new Set(this.cards.filter((card) => card.element.classList.contains("wide")).map((card) => card.shown.name));
+    const byHand = new Map(this.cards.filter((card) => card.byHand).map((card) => [card.shown.name, card.limits]));
     this.cards.forEach((card) => this.painter.forget(card.surface));
     this.cards = hello.scan[0] ? hello.maps.map((shown) => new MapCard(this, hello, shown)) : [];
     if (this.cards.length) this.maps.replaceChildren(...this.cards.map((card) => card.element));
     this.cards.filter((card) => wide.has(card.shown.name)).forEach((card) => card.element.querySelector(".enlarge").click());
+    this.cards.filter((card) => byHand.has(card.shown.name)).forEach((card) => card.choose(byHand.get(card.shown.name)));
     if (another) this.unpin();
     this.tell();
+    this.allow();
     this.pattern.greet();
+  }
+
+  /** What may be done from here. */
+  allow() {
+    this.commands = Boolean(this.hello?.control) && this.link.commands;
+    this.draws = Boolean(this.hello?.draws) && this.link.commands;
+    this.pattern.detectors.enable();
+    if (this.latest) this.control.show(this.latest);
   }
 
   lines({ edition, rows, first, columns }, buffer, offset) {
@@ -93,6 +109,9 @@ class Page {
     this.latest = state;
     this.progress.show(state);
     this.signs.show(state);
+    this.notes.show(state);
+    this.stopped.hidden = state.running !== false;
+    if (state.ended) this.end();
     this.control.show(state);
     this.rules.show(state);
     this.counters.show(state.counters);
@@ -117,8 +136,23 @@ class Page {
   }
 
   connected(there) {
+    say(this.fault, "No connection. What you see may be old; trying again …");
     this.fault.hidden = there;
     this.root.classList.toggle("cut", !there);
+  }
+
+  /** Nothing new will come, for a reason that a person must know. */
+  fail(fault) {
+    say(this.fault, fault);
+    this.fault.hidden = false;
+    this.root.classList.add("cut");
+  }
+
+  end() {
+    this.link.end();
+    say(this.fault, "The session has ended. You see its last state; the next session prints an address of its own.");
+    this.fault.hidden = false;
+    this.root.classList.remove("cut");
   }
 
   /** The pointer is over a position, or over none. */
@@ -131,15 +165,18 @@ class Page {
 
   /** Keep the cursor here and show the pattern; once more to let it go. */
   pin(at) {
-    const same = this.pinned && this.cursor?.join() === at.join();
-    this.pinned = !same;
-    this.cursor = at;
-    this.tell();
-    if (!same) this.pattern.follow();
+    if (this.pinned && this.cursor?.join() === at.join()) this.unpin(at);
+    else this.keep(at);
   }
 
-  unpin() {
-    [this.pinned, this.cursor] = [false, null];
+  keep(at) {
+    [this.pinned, this.cursor] = [true, at];
+    this.tell();
+    this.pattern.follow();
+  }
+
+  unpin(at = null) {
+    [this.pinned, this.cursor] = [false, at];
     this.tell();
   }
 

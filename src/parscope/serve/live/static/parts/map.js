@@ -2,7 +2,7 @@
 
 import { Bar, Wheel } from "./bar.js";
 import { ANSWERED, FILLED, limits, NO_VALUE, sorted, tone } from "./colour.js";
-import { Surface } from "./paint.js";
+import { Surface } from "./surface.js";
 import { digits, make, roundLength, say, withUnit } from "./text.js";
 
 const WORDS = ["not measured yet", ANSWERED, "skipped", "lost", "damaged", FILLED, "no value"];
@@ -11,10 +11,10 @@ export class MapCard {
   constructor(page, hello, shown) {
     Object.assign(this, { page, shown, step: hello.step_nm });
     [this.rows, this.columns] = hello.scan;
-    this.surface = new Surface(this.rows, this.columns);
+    this.cyclic = shown.look === "cyclic";
+    this.surface = new Surface(this.rows, this.columns, this.cyclic);
     this.filled = new Uint8Array(this.rows * this.columns);
     this.table = page.tables[shown.look];
-    this.cyclic = shown.look === "cyclic";
     // Directions are of what is left of two values when their middles are taken away.
     this.pair = this.cyclic ? [0, 1].map(() => new Float32Array(this.rows * this.columns)) : null;
     this.middles = [0, 0];
@@ -35,11 +35,11 @@ export class MapCard {
     } });
     this.canvas.setAttribute("aria-label", `Map of ${title}; arrow keys move the cursor, Enter shows the pattern`);
     const [dy, dx] = this.step ?? [1, 1];
-    this.canvas.style.aspectRatio = `${this.columns * dx} / ${this.rows * dy}`;
+    shape(this.canvas, this.columns * dx, this.rows * dy);
     this.context = this.canvas.getContext("2d");
     this.bar = this.cyclic ? new Wheel({ table: this.table, title, axes: this.shown.axes }) : new Bar({
       table: this.table, unit, title, centred: Boolean(this.shown.centre),
-      change: (low, high) => { [this.limits, this.byHand, this.dirty] = [[low, high], true, true]; this.label(); },
+      change: (low, high) => this.choose([low, high]),
       reset: () => { [this.byHand, this.stale, this.dirty] = [false, true, true]; this.relimit(); },
     });
     const wide = make("button", { type: "button", class: "enlarge", "aria-pressed": "false", title: "Enlarge" }, "⤢");
@@ -55,6 +55,12 @@ export class MapCard {
     new ResizeObserver(() => { this.dirty = true; }).observe(this.canvas);
     this.bar.empty();
     this.tell(null);
+  }
+
+  /** Limits by hand; they stay when the maps are made anew. */
+  choose(limits) {
+    [this.limits, this.byHand, this.dirty] = [limits, true, true];
+    this.label();
   }
 
   /** Take lines: a block of values for every column from `first` on, then the fates. */
@@ -125,7 +131,7 @@ export class MapCard {
     const at = this.page.cursor ?? [Math.floor(this.rows / 2), Math.floor(this.columns / 2)];
     if (step) {
       const far = event.shiftKey ? 10 : 1;
-      this.page.pin([Math.min(Math.max(at[0] + far * step[0], 0), this.rows - 1),
+      this.page.keep([Math.min(Math.max(at[0] + far * step[0], 0), this.rows - 1),
         Math.min(Math.max(at[1] + far * step[1], 0), this.columns - 1)]);
     } else if (event.key === "Enter" || event.key === " ") this.page.pin(at);
     else if (event.key === "Escape") this.page.unpin();
@@ -202,6 +208,12 @@ export function drawScale(context, box, columns, step, unit = step ? "nm" : "px"
   context.fillStyle = "#1b1b1b";
   context.fillText(words, x, y - 8);
   context.fillRect(x, y - 3, wide, 3);
+}
+
+/** A canvas in the proportions of what it shows, no higher than a window has room for. */
+export function shape(canvas, wide, high) {
+  canvas.style.aspectRatio = `${wide} / ${high}`;
+  canvas.style.maxWidth = `calc(70vh * ${wide / high})`;
 }
 
 /** Colours of the page that the painter needs. */

@@ -33,21 +33,6 @@ void main() {
   }
 }`;
 
-/** What is to be painted: numbers, and a code for each. */
-export class Surface {
-  constructor(rows, columns) {
-    [this.rows, this.columns] = [rows, columns];
-    this.values = new Float32Array(rows * columns);
-    this.codes = new Uint8Array(rows * columns);
-    this.changed = [0, rows];
-  }
-
-  /** Note that lines have changed. */
-  touch(first, last) {
-    this.changed = [Math.min(this.changed[0], first), Math.max(this.changed[1], last + 1)];
-  }
-}
-
 /** Paints by WebGL; one for all maps, since a browser allows few. */
 class GlPainter {
   constructor() {
@@ -117,10 +102,11 @@ class GlPainter {
     gl.bindTexture(gl.TEXTURE_2D, this.tables.get(table));
   }
 
-  paint(context, surface, { table, low, high, unit, ground, dots }) {
-    if (Math.max(surface.rows, surface.columns) > this.most || this.gl.isContextLost()) return new PlainPainter().paint(...arguments);
+  paint(context, whole, { table, low, high, unit, ground, dots }) {
     const { gl, canvas } = this;
     const { width, height } = context.canvas;
+    const surface = whole.fit(width, height, (other) => this.drop(other));
+    if (Math.max(surface.rows, surface.columns) > this.most || gl.isContextLost()) return new PlainPainter().paint(...arguments);
     // Never smaller: to size it anew takes longer than to paint.
     if (canvas.width < width) canvas.width = width;
     if (canvas.height < height) canvas.height = height;
@@ -135,11 +121,15 @@ class GlPainter {
     gl.uniform3fv(this.at("dots"), dots.map((part) => part / 255));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     context.drawImage(canvas, 0, canvas.height - height, width, height, 0, 0, width, height);
-    surface.changed = [surface.rows, 0];
+    surface.done();
     return true;
   }
 
   forget(surface) {
+    this.drop(surface.shown);
+  }
+
+  drop(surface) {
     (this.textures.get(surface) ?? []).forEach((texture) => this.gl.deleteTexture(texture));
     this.textures.delete(surface);
   }
@@ -147,8 +137,9 @@ class GlPainter {
 
 /** Paints dot by dot. */
 class PlainPainter {
-  paint(context, surface, { table, low, high, unit, ground, dots }) {
+  paint(context, whole, { table, low, high, unit, ground, dots }) {
     const { width, height } = context.canvas;
+    const surface = whole.fit(width, height, () => {});
     const image = context.createImageData(width, height);
     const scale = 1 / (high - low);
     for (let y = 0, to = 0; y < height; y++) {
@@ -171,7 +162,7 @@ class PlainPainter {
       }
     }
     context.putImageData(image, 0, 0);
-    surface.changed = [surface.rows, 0];
+    surface.done();
     return true;
   }
 

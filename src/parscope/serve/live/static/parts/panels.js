@@ -2,7 +2,8 @@
 
 import { count, digits, duration, make, percent, say } from "./text.js";
 
-const PHASES = { waiting: "Waiting for a series", acquiring: "Acquiring", finished: "Finished" };
+const PHASES = { waiting: "Waiting for a series", acquiring: "Acquiring", finished: "Finished", stopped: "Stopped",
+  ended: "Session ended" };
 
 const COUNTERS = [
   ["received", "received"], ["answered", "analysed"], ["recorded", "recorded"], ["skipped", "skipped", true], ["filled", "filled in afterwards"],
@@ -22,11 +23,12 @@ export class Progress {
 
   show(state) {
     const series = state.series === null || state.series === undefined ? "" : ` · series ${state.series}`;
-    say(this.phase, `${PHASES[state.phase]}${series}`);
-    this.phase.dataset.phase = state.phase;
+    const phase = state.ended ? "ended" : state.running === false ? "stopped" : state.phase;
+    say(this.phase, `${PHASES[phase]}${series}`);
+    this.phase.dataset.phase = phase;
     [this.bar.max, this.bar.value] = [Math.max(state.total, 1), state.done];
     const share = state.total ? `${count(state.done)} of ${count(state.total)} (${Math.floor(100 * state.done / state.total)} %)` : "";
-    const rate = state.phase === "acquiring" && state.rate !== null ? ` · ${digits(state.rate)} patterns/s` : "";
+    const rate = state.phase === "acquiring" && !state.ended && state.rate !== null ? ` · ${digits(state.rate)} patterns/s` : "";
     say(this.words, share + rate);
   }
 }
@@ -40,7 +42,8 @@ export class Signs {
   show({ latency, fates, counters }) {
     const signs = [
       ["p99", duration(latency.answer.p99), false],
-      ["late", percent(latency.missed, latency.fates.answered), latency.missed > 0],
+      ["in time", latency.in_time === null ? "–" : percent(latency.in_time, 1), latency.in_time !== null && latency.in_time < 1],
+      ["late", count(latency.missed), latency.missed > 0],
       ...["lost", "skipped", "damaged"].map((name) => [name, count(fates[name]), fates[name] > 0]),
       ["stalls", count(counters.stalls), counters.stalls > 0],
     ];
@@ -73,6 +76,21 @@ export class Counters {
       say(cell, name !== "ring_high_water" ? count(value) : size ? `${(100 * value / size).toFixed(0)} %` : bytes(value));
       cell.parentElement.classList.toggle("bad", Boolean(fault) && value > 0);
     }
+  }
+}
+
+/** What was told of the session, such as why a map stays empty; newest first. */
+export class Notes {
+  constructor() {
+    this.element = make("div", { class: "notes", role: "log", "aria-label": "Messages of the session", hidden: true });
+  }
+
+  show({ notes }) {
+    const key = notes.join("\n");
+    if (key === this.key) return;
+    this.key = key;
+    this.element.hidden = !notes.length;
+    this.element.replaceChildren(...notes.map((note) => make("p", {}, note)));
   }
 }
 

@@ -3,8 +3,8 @@
 import { Bar } from "./bar.js";
 import { ANSWERED, limits, NO_VALUE } from "./colour.js";
 import { Detectors } from "./detectors.js";
-import { drawScale } from "./map.js";
-import { Surface } from "./paint.js";
+import { drawScale, shape } from "./map.js";
+import { Surface } from "./surface.js";
 import { count, digits, make, say } from "./text.js";
 
 const CHOICES = [["last", "last that was kept"], ["cursor", "under the cursor"], ["mean", "mean of those kept"]];
@@ -34,7 +34,8 @@ export class PatternPanel {
   }
 
   greet() {
-    this.byHand = false;
+    this.detectors.enable();
+    if (this.bar) return;
     this.bar = new Bar({
       table: this.page.tables.intensity, unit: "counts", title: "the pattern", centred: false,
       change: (low, high) => {
@@ -43,10 +44,8 @@ export class PatternPanel {
       },
       reset: () => { this.byHand = false; this.scale(); },
     });
-    if (this.limits) this.label();
-    else this.bar.empty();
+    this.bar.empty();
     this.barPlace.replaceChildren(this.bar.element);
-    this.detectors.enable();
   }
 
   /** A number of counts on the scale that is shown, and back. */
@@ -90,7 +89,7 @@ export class PatternPanel {
       if (this.surface) this.page.painter.forget(this.surface);
       this.surface = new Surface(rows, columns);
       this.page.patternShape = [rows, columns];
-      this.canvas.style.aspectRatio = `${columns} / ${rows}`;
+      shape(this.canvas, columns, rows);
     }
     say(this.title, text.which === "mean" ? `Mean of ${count(text.of)} patterns`
       : `${text.which === "last" ? "Last kept: " : ""}y ${text.at[0]}, x ${text.at[1]}`);

@@ -27,14 +27,17 @@ export class Timing {
   }
 
   tell(latency) {
-    const { answered } = latency.fates;
-    this.missed.classList.toggle("bad", latency.missed > 0);
-    if (!answered) {
+    const { answered, waiting } = latency.fates, due = latency.patterns - waiting;
+    this.missed.classList.toggle("bad", answered - latency.missed < due);
+    if (!due) {
       say(this.missed, "No answers yet.");
       return say(this.parts, "");
     }
-    say(this.missed, `${count(latency.missed)} of ${count(answered)} answers (${percent(latency.missed, answered)}) `
-      + `were later than ${duration(latency.deadline_us)}.`);
+    // Of all patterns: what was passed over or lost was not answered in time either.
+    const within = answered - latency.missed;
+    say(this.missed, `${percent(within, due)} of the patterns so far (${count(within)} of ${count(due)}) were answered within `
+      + `${duration(latency.deadline_us)}; ${count(latency.missed)} of ${count(answered)} answers came later.`);
+    if (!answered) return say(this.parts, "");
     const parts = Object.entries(latency.steps).filter(([, of]) => "p50" in of).map(([name, of]) => `${name} ${duration(of.p50)}`);
     const lag = latency.lag_pixels.p50, jitter = latency.jitter.p99;
     return say(this.parts, `Medians: ${parts.join(", ")}`

@@ -22,21 +22,29 @@ function tokenOf(place) {
 
 /** Talk to the server the page came from; comes back by itself after a fault. */
 export function socketLink(place = window.location) {
-  const token = tokenOf(place);
-  const link = { message: () => {}, connected: () => {}, commands: Boolean(token) };
-  let socket = null, wait = 250;
+  let token = tokenOf(place);
+  const link = { message: () => {}, connected: () => {}, allowed: () => {}, commands: Boolean(token) };
+  let socket = null, wait = 250, over = false;
+  // An address that is pasted into the same tab does not load the page anew.
+  window.addEventListener("hashchange", () => {
+    token = tokenOf(place);
+    link.commands = Boolean(token);
+    link.allowed();
+  });
   const open = () => {
     socket = new WebSocket(`${place.protocol === "https:" ? "wss" : "ws"}://${place.host}/stream`);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => { wait = 250; link.connected(true); };
     socket.onmessage = (event) => link.message(decode(event.data));
     socket.onclose = () => {
+      if (over) return;
       link.connected(false);
       setTimeout(open, wait);
       wait = Math.min(2 * wait, 5000);
     };
   };
   link.open = open;
+  link.end = () => { over = true; };
   link.ask = (question) => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(question));
   };
@@ -54,14 +62,15 @@ export function socketLink(place = window.location) {
 
 /** Talk to the kernel of a notebook through the model of a widget. */
 export function widgetLink(model) {
-  const link = { message: () => {}, connected: () => {}, commands: true };
+  const link = { message: () => {}, connected: () => {}, failed: () => {}, commands: true, end: () => {} };
   const waiting = new Map();
   let number = 0;
   const heard = (content, buffers) => {
     if (content.kind === "told") {
       waiting.get(content.number)?.(content.answer);
       waiting.delete(content.number);
-    } else {
+    } else if (content.kind === "fault") link.failed(content.fault);
+    else {
       for (const view of buffers) {
         // A message starts anywhere in the buffer of a notebook, arrays of float32 do not.
         const whole = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);

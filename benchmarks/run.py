@@ -17,6 +17,10 @@ TABLES = {
     "live": "benchmarks.live.book",
     "networks-spectra": "benchmarks.networks.spectra",
     "networks-strain": "benchmarks.networks.strain",
+    "networks-seeds": "benchmarks.networks.seeds",
+    "polycrystal": "benchmarks.networks.polycrystal",
+    "averaging": "benchmarks.networks.averaging",
+    "optimisers": "benchmarks.networks.optimisers",
 }
 """Where the book of each table is."""
 

@@ -25,7 +25,7 @@ INTRODUCTION = """# Benchmarks
 Every figure on this page comes from `make bench`, which runs parscope and its peers on the same data of the same run;
 figures of a tool called *published* are its authors'. The limit is the Cramér-Rao bound: no unbiased method can do
 better. Where a prior is used, it is that bound for one who knows the distribution of the truth. A missed aim stays in
-the table.
+the table. How each was measured, and what its words mean: `benchmarks/README.md`.
 """
 
 
@@ -121,21 +121,25 @@ def hardest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row is chosen[row["metric"]]]
 
 
-def summary(results: dict[str, dict[str, Any]]) -> str:
-    """The region of the README: promises that others can be compared with, or, where nobody can, all promises.
+def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The promises that the README shows: the first one, all that are missed, and of each quantity the hardest."""
+    promised = [row for row in rows if row["target"] is not None]
+    hard = hardest(promised)
+    return [row for row in promised if row is promised[0] or not row["met"] or any(row is one for one in hard)]
 
-    Of each quantity only the hardest case, which says how far to trust the rest.
-    """
+
+def summary(results: dict[str, dict[str, Any]]) -> str:
+    """The region of the README: of each table what says how far to trust the rest."""
     parts = []
     for made in results.values():
-        promised = [row for row in made["rows"] if row["target"] is not None]
-        rows = [row for row in promised if row["peer_value"] is not None] or promised
+        rows = shown(made["rows"])
         if not rows:
             continue
         counted = [row["met"] for row in made["rows"] if row["met"] is not None]
         kept = f"{sum(counted)} of {len(counted)} aims kept"
-        score = f"Of each quantity the case nearest to missing its aim; all, {kept}: docs/reference/benchmarks.md.\n"
-        parts += [table(hardest(rows)), origin(made["head"]) + score]
+        which = "The first aim, every missed one, and of each quantity the case nearest to missing its aim"
+        score = f"{which}; all, {kept}: docs/reference/benchmarks.md.\n"
+        parts += [table(rows), origin(made["head"]) + score]
     return "\n".join(parts or [NONE_YET])
 
 

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from parscope.cli.main import app
+from parscope.cli.main import VERBS, app
 from parscope.core import Reader, registry
 from parscope.core.errors import TruncatedError
 from parscope.testing import check_describer
@@ -27,6 +27,12 @@ def examples(page: str, language: str = "python") -> list[str]:
     return re.findall(
         rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
+
+
+def test_every_verb_is_in_the_reference_and_every_one_there_is_a_verb() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## parscope (.+)$", page, re.MULTILINE)) == set(VERBS)
+    assert set(VERBS) <= set(re.findall(r"<!-- help: (\w+)", page))
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
@@ -99,6 +105,9 @@ def test_tables_are_what_the_results_say() -> None:
     between = {**row, "metric": "spread", "target": {"at_least": 0.9, "at_most": 1.1}}
     rows = [row, near, missed, short_of_it, {**between, "value": 1.0}, {**between, "case": "wide", "value": 1.08}]
     assert [r["case"] for r in space["hardest"](rows)] == ["near", "slow", "wide"]  # type: ignore[operator]
+    assert [r["case"] for r in space["shown"](rows)] == ["flat disks", "near", "flat disks", "slow", "wide"]  # type: ignore[operator]
+    lonely = {"live": {**results["strain"], "rows": [row, {**missed, "case": "live", "peer_value": None}]}}
+    assert "| live | speed | 1/s | **18 340** | - | - | ≥ 20 000 | **no** |" in space["summary"](lonely)  # type: ignore[operator]
     once = space["renewed"]("# parscope\n", short)  # type: ignore[operator]
     assert "1 of 2 aims kept" in once
     assert space["renewed"](once, space["summary"](results)) == once  # type: ignore[operator]

@@ -27,9 +27,11 @@ from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.live.guard import Guarded
+from benchmarks.live.readers import Readers
+from benchmarks.live.terse import terse
 from parscope.core.stream import Series
 from parscope.live.wire import bslz4
-from parscope.live.wire.decompress import Decompressor
+from parscope.live.wire.decompress import Decompressor, library
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.pack import Packed, pack
@@ -39,6 +41,7 @@ from parscope.live.wire.v1 import image_parts, translate
 SHARE = 500_000
 _EVERY = 16
 _ROOM = 16384
+_NAMES = ("the library", "numba")
 
 
 def corpus() -> list[bytes]:
@@ -54,6 +57,9 @@ def corpus() -> list[bytes]:
             for algorithm in ("bslz4", "lz4", "none", "bszstd")
         ]
         messages.append(image_message(series, 4, {"threshold_1": frame, "threshold_2": frame[::-1]}))
+        if library() is not None:  # which has the writer, too
+            dense = Packed((16, 20), np.dtype(dtype).str, "trpx", frame.itemsize, terse(frame))
+            messages.append(image_message(series, 7, {"threshold_1": dense}))
     big = pack(np.arange(9216, dtype=np.uint16).reshape(96, 96) % 7)
     messages.append(image_message(series, 5, {"threshold_1": big}))
     messages.append(image_message(series, 6, {"a": Packed((96, 96), ">u2", "bslz4", 2, big.data, by_columns=True)}))
@@ -147,9 +153,16 @@ class Trial:
         self._scanner = Scanner()
         self._made: dict[tuple[tuple[int, int], str, bool], Decompressor] = {}
         self.count: Counter[str] = Counter()
+        self._readers = Readers(self.count, self._mutated)
+
+    def _mutated(self, data: NDArray[np.uint8]) -> bytes:
+        """Other data than the messages of the corpus, with one to four changes."""
+        return self._scratch[: mutate(data, self._scratch, self._state)].tobytes()
 
     def one(self, number: int) -> None:
         """Mutate one message, and read it."""
+        if number % _EVERY == 3:
+            self._readers.parts(number // _EVERY)
         message = self._messages[number % len(self._messages)]
         size = mutate(message, self._scratch, self._state)
         placed = self._place.put(self._scratch[:size], first=bool(number & 1)).data
@@ -158,11 +171,23 @@ class Trial:
         except MessageError:
             self.count["refused by the scanner"] += 1
             return
+        except Exception as error:  # noqa: BLE001, whatever else is raised is what is looked for
+            self._unexpected(error)
+            return
         self.count[f"read: {head.kind}"] += 1
         if number % _EVERY == 0:
             self._compare(placed, head)
+        if head.kind == "start":
+            self._readers.start(placed)
         for payload in head.channels:
             self._decode(placed, payload, number)
+            if number % _EVERY == 5:
+                self._readers.recorded(placed, payload)
+
+    def _unexpected(self, error: Exception) -> None:
+        """Count an error that is no refusal."""
+        self.count["unexpected errors"] += 1
+        self.count[f"raised {type(error).__name__}: {error}"] += 1
 
     def _decompressor(self, payload: Any, own: bool) -> Decompressor:
         """The one for this shape and type; of shapes that the corpus does not have, one that refuses."""
@@ -176,27 +201,33 @@ class Trial:
     def _decode(self, message: memoryview, payload: Any, number: int) -> None:
         """Decompress with one decompressor, now and then with both."""
         both = number % _EVERY == 1 and payload.algorithm in ("bslz4", "lz4")
-        frames = []
-        for own in (False, True) if both else (number % 3 != 0 and payload.algorithm != "bszstd",):
+        frames = {}
+        for own in (False, True) if both else (number % 3 != 0 and payload.algorithm not in ("bszstd", "trpx"),):
             try:
-                frames.append(self._decompressor(payload, own).decode(message, payload).copy())
+                frames[own] = self._decompressor(payload, own).decode(message, payload).copy()
             except MessageError:
-                self.count[f"samples refused by {'numba' if own else 'the library'}"] += 1
+                self.count[f"samples refused by {_NAMES[own]}"] += 1
             except Exception as error:  # noqa: BLE001, whatever else is raised is what is looked for
-                self.count[f"raised {type(error).__name__}: {error}"] += 1
+                self._unexpected(error)
             else:
-                self.count[f"samples taken by {'numba' if own else 'the library'}"] += 1
+                self.count[f"samples taken by {_NAMES[own]}"] += 1
         if len(frames) == 2:
             self.count["compared"] += 1
-            self.count["decompressed differently"] += int(not np.array_equal(*frames))
-        elif both and frames:
-            self.count["taken by one decompressor only"] += 1
+            self.count["decompressed differently"] += int(not np.array_equal(*frames.values()))
+        elif both:
+            for own in frames:
+                self.count[f"samples taken by {_NAMES[own]} only"] += 1
 
     def _compare(self, message: memoryview, head: Head) -> None:
         """What the scanner took, read by the library."""
         try:
+            # the scanner passes over texts, whatever is in them
             content = cbor2.loads(
-                bytes(message), tag_hook=lambda tag, _: tag, semantic_decoders=_AS_IT_IS, max_depth=99
+                bytes(message),
+                tag_hook=lambda tag, _: tag,
+                semantic_decoders=_AS_IT_IS,
+                str_errors="replace",
+                max_depth=99,
             )
         except cbor2.CBORError:
             self.count["read by the scanner, not by cbor2"] += 1

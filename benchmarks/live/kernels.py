@@ -26,6 +26,7 @@ from parscope.live.kernels.plan import Plan
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 
 _SIDE, _SCAN, _ROUNDS, _CACHED = 192, (32, 32), 7, 4
+_MORE, _PARTITIONS = 8, 4
 # Electrons a pattern: 100 pA at 5000 patterns a second.
 _ELECTRONS = 125_000
 _TARGET = 5.0
@@ -91,7 +92,11 @@ def microseconds(scan: Frames, kernels: list[str], cached: bool) -> dict[str, An
 
 
 def beside_libertem(scan: Frames) -> dict[str, Any]:
-    """Centre of mass by both, in turns, and how far the two are apart."""
+    """Centre of mass by both, in turns, and how far the two are apart.
+
+    What a call costs whatever its patterns, such as set-up and merging, falls out: each takes a scan and one of eight
+    times as many, in as many partitions, and what is more counts.
+    """
     import libertem
     from libertem.api import Context
     from libertem.executor.inline import InlineJobExecutor
@@ -99,24 +104,29 @@ def beside_libertem(scan: Frames) -> dict[str, Any]:
 
     middle = (_SIDE - 1) / 2
     context = Context(executor=InlineJobExecutor(inline_threads=1))
-    dataset = context.load("memory", data=np.asarray(scan.data), sig_dims=2, num_partitions=4)
     udf = CoMUDF.with_params(cy=middle, cx=middle, r=2.0 * _SIDE)
     plan = plan_for(scan, ["com"])
     plan.warm()
-    patterns = np.asarray(scan.data).reshape(-1, _SIDE, _SIDE)
-    theirs = np.asarray(context.run_udf(dataset=dataset, udf=udf)["raw_com"].data).reshape(-1, 2)
-    apart = float(np.abs(run_all(plan, patterns) - theirs).max())
-    own, other = [], []
+    few = np.asarray(scan.data)
+    arrays = few, np.tile(few, (_MORE, 1, 1, 1))
+    sets = [context.load("memory", data=array, sig_dims=2, num_partitions=_PARTITIONS) for array in arrays]
+    patterns = [array.reshape(-1, _SIDE, _SIDE) for array in arrays]
+    theirs = np.asarray(context.run_udf(dataset=sets[0], udf=udf)["raw_com"].data).reshape(-1, 2)
+    apart = float(np.abs(run_all(plan, patterns[0]) - theirs).max())
+    own, other = [np.inf, np.inf], [np.inf, np.inf]
     for _ in range(_ROUNDS):
-        own.append(seconds(lambda: run_all(plan, patterns)))
-        other.append(seconds(lambda: context.run_udf(dataset=dataset, udf=udf)))
-    rate, their_rate = len(patterns) / min(own), len(patterns) / min(other)
+        for size in (0, 1):
+            own[size] = min(own[size], seconds(lambda size=size: run_all(plan, patterns[size])))
+            other[size] = min(other[size], seconds(lambda size=size: context.run_udf(dataset=sets[size], udf=udf)))
+    more = len(patterns[1]) - len(patterns[0])
+    rate, their_rate = more / (own[1] - own[0]), more / (other[1] - other[0])
     return {
         "libertem": libertem.__version__,
         "patterns_per_s": rate,
         "libertem_patterns_per_s": their_rate,
         "ratio": rate / their_rate,
-        "met": rate >= _TARGET * their_rate,
+        "seconds": own,
+        "libertem_seconds": other,
         "largest_difference_px": apart,
     }
 

@@ -1,9 +1,11 @@
-"""Time from sending to answer, and patterns per second: ``python -m benchmarks.live.latency [CASE ...]``."""
+"""Time from sending to answer, and patterns per second: ``python -m benchmarks.live.latency [CASE ...]``.
+
+Each case is a session as ``parscope live`` makes it, at a sender of its own on the other core.
+"""
 
 from __future__ import annotations
 
 import json
-import multiprocessing as mp
 import os
 import sys
 import time
@@ -11,115 +13,154 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.live.stream import POOL, Load, Sender
+from benchmarks.live import truth
+from benchmarks.live.stream import Load, Sender
 from parscope.core.stream import Fate
+from parscope.live.pipeline.answers import Policy
+from parscope.live.pipeline.board import STAMPS, Board
 from parscope.live.pipeline.latency import percentiles
-from parscope.live.pipeline.realtime import ONE_THREAD
+from parscope.live.pipeline.results import Result
+from parscope.live.pipeline.session import Session
+from parscope.live.pipeline.workers import Orders
+from parscope.live.sources.address import Wishes
 
 DEADLINE = 200_000
+POINTS = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9, "max": 100}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement."""
+    """One measurement.
+
+    Parameters
+    ----------
+    load : Load
+        What is sent.
+    analyse : tuple of str
+        What is computed.
+    low_latency : bool
+        Whether as with ``--low-latency``.
+    series : int
+        How many; of more than one the last is told, and the others have what was found in the first (``--keep``).
+    cut : int
+        First patterns of that series which are left out.
+    """
 
     load: Load
     analyse: tuple[str, ...]
     low_latency: bool = True
-    newest: bool = False
     series: int = 1
+    cut: int = 0
 
 
-_THREE = ("com", "bf:95.5,95.5,40", "adf:95.5,95.5,45,90")
-_THREE_96 = ("com", "bf:47.5,47.5,20", "adf:47.5,47.5,22,45")
+_TYPED = ("com", "bf", "adf")
+_STRAIN = (*_TYPED, "strain")
+_GIVEN = ("com", "bf:95.5,95.5,40", "adf:95.5,95.5,45,90")
+_GIVEN_96 = ("com", "bf:47.5,47.5,20", "adf:47.5,47.5,22,45")
+_FIVE = Load((200, 150), 5000)
+_CRYSTAL = Load((200, 150), 5000, dtype="uint16", disks=True)
 CASES = {
-    "5kHz": Case(Load((200, 150), 5000), _THREE),
-    "5kHz-strain": Case(Load((200, 150), 5000, dtype="uint16", disks=True), ("strain",), series=2),
-    "5kHz-zmq": Case(Load((200, 150), 5000), _THREE, low_latency=False),
-    "20kHz": Case(Load((400, 300), 20000, dose_rate=20000), _THREE),
-    "most-192": Case(Load((500, 400), 0), _THREE),
-    "most-192-120kHz-dose": Case(Load((500, 400), 0, dose_rate=120000), _THREE),
-    "most-96": Case(Load((1000, 500), 0, pixels=96, dose_rate=120000), _THREE_96),
+    "5kHz": Case(_FIVE, _TYPED),
+    "5kHz-strain": Case(_CRYSTAL, _STRAIN),
+    "5kHz-default": Case(_FIVE, _TYPED, low_latency=False),
+    "5kHz-steady": Case(_FIVE, _GIVEN, cut=200),
+    "5kHz-strain-steady": Case(_CRYSTAL, _STRAIN, series=2, cut=200),
+    "5kHz-default-steady": Case(_FIVE, _GIVEN, low_latency=False, cut=200),
+    "most-192": Case(Load((500, 400), 0), _GIVEN),
+    "most-192-120kHz-dose": Case(Load((500, 400), 0, dose_rate=120000), _GIVEN),
+    "most-96": Case(Load((1000, 500), 0, pixels=96, dose_rate=120000), _GIVEN_96),
 }
 
 
-def measure(case: Case, real_time: bool = True) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Send, answer, and account for every pattern."""
-    os.environ.update(ONE_THREAD)  # as a session does for its processes
     sender = Sender(case.load, case.series)
-    context = mp.get_context("spawn")
-    ours, theirs = context.Pipe()
-    receiver = context.Process(target=_receive, args=(case, sender.address, real_time, theirs))
-    receiver.start()
-    ours.recv()
+    policy = Policy(case.load.scan, False, DEADLINE, busy=case.low_latency, series=case.series, keep=case.series > 1)
+    orders = Orders(sender.address, case.analyse, Wishes(case.low_latency), policy)
     load = os.getloadavg()[0]
-    sender.go()
-    sent = sender.wait()
-    told: dict[str, Any] = ours.recv()
-    receiver.join()
-    return {"case": asdict(case), "load": load, "sent": sent, **told}
+    with Session(orders, lambda line: print(line, file=sys.stderr)) as session:
+        whole = _run(session, sender)
+        sent = sender.wait()
+    result = session.finished[-1].result
+    told = account(result, case.cut) | set_up(result, whole)
+    told |= truth.judged(case.load, case.analyse, [output.name for output in result.outputs], result.values)
+    standing = session.standing or "on any core, at normal priority"
+    return {"case": asdict(case), "load": load, "sent": sent, "standing": standing, **told}
 
 
-def _receive(case: Case, address: str, real_time: bool, pipe: Any) -> None:
-    """The receiving process: an engine as a session makes it."""
-    from parscope.live.pipeline.analysis import analyser_of, warm
-    from parscope.live.pipeline.answers import Policy
-    from parscope.live.pipeline.board import Board
-    from parscope.live.pipeline.engine import Engine
-    from parscope.live.pipeline.realtime import release, take
-    from parscope.live.pipeline.ring import Ring
-    from parscope.live.sources.address import Wishes, make_source
-
-    analyser = analyser_of(case.analyse)
-    warm(analyser)
-    ring = Ring.create(16 << 20)
-    positions = case.load.scan[0] * case.load.scan[1]
-    board = Board.create(positions, analyser.outputs, (case.load.pixels, case.load.pixels))
-    source = make_source(address, Wishes(low_latency=case.low_latency))
-    source.open()
-    policy = Policy(case.load.scan, case.newest, DEADLINE, busy=case.low_latency, series=case.series, keep=True)
-    engine = Engine.of(source, ring, board, analyser, policy, tell=lambda line: print(line, file=sys.stderr))
-    standing = take(1) if real_time else None
-    pipe.send("ready")
-    began = time.thread_time()
-    engine.run()
-    busy = time.thread_time() - began
-    release()
-    pipe.send({"standing": standing.sentence if standing else "", "cpu": busy, **_account(board)})
-    source.close()
-    board.close()
-    ring.close()
+def _run(session: Session, sender: Sender) -> int:
+    """Let each series come when the one before is over; when all numbers of a pattern first were seen, [ns], or 0."""
+    seen = begun = 0
+    while session.turn():
+        if len(session.finished) == begun < sender.series:
+            begun += 1
+            sender.go()
+        seen = seen or (time.monotonic_ns() if _whole(session.board) else 0)
+        time.sleep(0.02 if seen else 0.001)
+    return seen
 
 
-def _account(board: Any) -> dict[str, Any]:
-    """Percentiles from the time of sending to the answer; what was lost; whether numbers are right."""
-    bank = board.bank
-    answered = bank.fate == Fate.ANSWERED
-    stamps = bank.stamps[answered]
-    sent, received, decoded, decided = stamps[:, 4], stamps[:, 0], stamps[:, 1], stamps[:, 2]
-    steady = slice(min(200, len(stamps) // 2), None)
-    total = ((decided - sent) / 1e3)[steady]
-    span = (decided.max() - sent.min()) / 1e9
+def _whole(board: Board) -> bool:
+    """Whether the first or the newest pattern has all its numbers."""
+    last = board.counters["answered"] - 1
+    if last < 0 or not board.generation:
+        return False
+    values = board.bank.values
+    return bool(np.isfinite(values[[0, min(last, len(values) - 1)]]).all(1).any())
+
+
+def _times(result: Result) -> list[NDArray[np.int64]]:
+    """When patterns were received, decoded, answered, and sent: that is the end of the exposure here, [ns]."""
+    return [result.stamps[:, STAMPS.index(name)] for name in ("received", "decoded", "decided", "exposed")]
+
+
+def account(result: Result, cut: int) -> dict[str, Any]:
+    """Percentiles from the time of sending to the answer, and what was late or lost.
+
+    A pattern without an answer is later than any.
+    """
+    received, decoded, decided, sent = (part[cut:] for part in _times(result))
+    answered = result.fate[cut:] == Fate.ANSWERED
+    total = np.where(answered, (decided - sent) / 1e3, np.inf)
+    parts = {"transport": received - sent, "decode": decoded - received, "analyse": decided - decoded}
+    span = np.ptp(np.concatenate([sent[answered], decided[answered]])) if answered.any() else np.inf
     return {
-        "answered": int(answered.sum()),
-        "counters": dict(board.counters),
-        "latency_us": percentiles(total),
-        "transport_us": percentiles(((received - sent) / 1e3)[steady]),
-        "decode_us": percentiles(((decoded - received) / 1e3)[steady]),
-        "analyse_us": percentiles(((decided - decoded) / 1e3)[steady]),
-        "above_200us": float((total > 200).mean()),
-        "per_second": len(stamps) / span,
-        "wrong": _wrong(bank, np.flatnonzero(answered)),
+        "answered": int((result.fate == Fate.ANSWERED).sum()),
+        "counters": dict(result.counters),
+        "latency_us": {name: float(np.percentile(total, point, method="higher")) for name, point in POINTS.items()},
+        **{f"{name}_us": percentiles(part[answered] / 1e3) for name, part in parts.items()},
+        "above_200us": float((total > DEADLINE / 1e3).mean()),
+        "per_second": float(answered.sum() / (span / 1e9)),
     }
 
 
-def _wrong(bank: Any, places: np.ndarray) -> int:
-    """Answers that differ from those of the first round through the pool."""
-    first = bank.values[:POOL]
-    got = bank.values[places]
-    same = np.isclose(got, first[places % POOL], rtol=1e-6, equal_nan=True).all(axis=1)
-    return int((~same).sum())
+def set_up(result: Result, whole: int) -> dict[str, Any]:
+    """How long it took until all kernels answered, and what came meanwhile, or was late for it.
+
+    Parameters
+    ----------
+    result : Result
+        Of the series.
+    whole : int
+        When all numbers of a pattern first were there, [ns].
+
+    Returns
+    -------
+    dict
+        ``set_up_ms`` from the first pattern on; how many patterns were there ``before_set_up`` was over; how many
+        were ``late_for_set_up``: those before the first one after it that was answered in time.
+    """
+    received, _, decided, sent = _times(result)
+    late = (decided - sent > DEADLINE) | (result.fate != Fate.ANSWERED)
+    after = np.flatnonzero((received > whole) & ~late)
+    there = received[received > 0]
+    return {
+        "set_up_ms": max(0, whole - int(there.min())) / 1e6 if whole and len(there) else None,
+        "before_set_up": int(((received > 0) & (received < whole)).sum()),
+        "late_for_set_up": int(late[: after[0] if len(after) else None].sum()),
+    }
 
 
 def main(names: list[str]) -> None:
@@ -129,7 +170,9 @@ def main(names: list[str]) -> None:
         points = ", ".join(f"{key} {value:.0f}" for key, value in told["latency_us"].items())
         print(
             f"{name}: {points} us; above 200 us {100 * told['above_200us']:.3f} %; {told['per_second']:.0f} per second"
-            f"; answered {told['answered']}, wrong {told['wrong']}; load {told['load']:.1f}, {told['standing']}",
+            f"; answered {told['answered']}, wrong {told['wrong']}; set-up {told['set_up_ms']} ms, "
+            f"{told['before_set_up']} before, {told['late_for_set_up']} late for it; load {told['load']:.1f}, "
+            f"{told['standing']}",
             flush=True,
         )
         parts = {k: {p: round(v, 1) for p, v in told[k].items()} for k in ("transport_us", "decode_us", "analyse_us")}

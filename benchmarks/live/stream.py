@@ -8,6 +8,7 @@ import os
 import struct
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ POOL = 64
 _BIG = struct.Struct(">Q")
 _ELECTRONS_PER_S = 100e-12 / 1.602e-19
 CHANNEL = "threshold_1"
+_AWAKE = 60_000  # ns before a time from which on it is waited for without sleep
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class Load:
         Of a sample.
     disks : bool
         Whether there are 25 disks rather than one.
-    real_time : bool
-        Whether the sender has real-time priority.
     burst : int
         Patterns that are sent at once, after which the sender may sleep.
+    most : int
+        Messages that wait for the receiver at most; at a rate, what comes then is refused, as a detector loses it.
     """
 
     scan: tuple[int, int]
@@ -53,8 +55,13 @@ class Load:
     dose_rate: float = 5000.0
     dtype: str = "uint8"
     disks: bool = False
-    real_time: bool = True
     burst: int = 1
+    most: int = 10_000
+
+    @property
+    def radius(self) -> float:
+        """Of the direct disk, [px]."""
+        return (9 if self.disks else 40) * self.pixels / 192
 
     @property
     def series(self) -> Series:
@@ -63,6 +70,18 @@ class Load:
         return Series(1, "bench", images, (self.pixels, self.pixels), self.dtype, (CHANNEL,))
 
 
+def shifts(load: Load) -> np.ndarray:
+    """How far (y, x) the middle of each pattern of the pool is from that of the detector, [px]."""
+    turn = 2 * np.pi * np.arange(POOL)
+    return 3 * load.pixels / 192 * np.column_stack([np.cos(turn / 50), np.sin(turn / 64)])
+
+
+def stretches() -> np.ndarray:
+    """By what the lattice of each pattern of the pool is stretched along y."""
+    return 1 + 0.01 * np.sin(2 * np.pi * np.arange(POOL) / POOL)
+
+
+@cache
 def patterns(load: Load) -> np.ndarray:
     """A pool of patterns that are sent in turn."""
     rng = np.random.default_rng(1)
@@ -72,9 +91,8 @@ def patterns(load: Load) -> np.ndarray:
     middle, scale = (n - 1) / 2, n / 192
     wide = np.exp(-((x - middle) ** 2 + (y - middle) ** 2) / (2 * (60 * scale) ** 2))
     out = np.empty((POOL, n, n), load.dtype)
-    for i in range(POOL):
-        dy, dx = 3 * scale * np.cos(2 * np.pi * i / 50), 3 * scale * np.sin(2 * np.pi * i / 64)
-        spots = _lattice(i, scale) if load.disks else [(0.0, 0.0, 40 * scale, 1.0)]
+    for i, (dy, dx) in enumerate(shifts(load)):
+        spots = _lattice(i, scale) if load.disks else [(0.0, 0.0, load.radius, 1.0)]
         mean = 0.05 * wide / wide.sum()
         total = sum(weight for *_, weight in spots)
         for oy, ox, radius, weight in spots:
@@ -86,8 +104,7 @@ def patterns(load: Load) -> np.ndarray:
 
 def _lattice(i: int, scale: float) -> list[tuple[float, float, float, float]]:
     """25 disks of a lattice that is strained a little differently in each pattern."""
-    strain = 1 + 0.01 * np.sin(2 * np.pi * i / POOL)
-    step = 34 * scale * strain
+    step = 34 * scale * stretches()[i]
     return [
         (a * step, b * 34 * scale, 9 * scale, 3.0 if a == b == 0 else 1.0) for a in range(-2, 3) for b in range(-2, 3)
     ]
@@ -101,93 +118,112 @@ class Sender:
     load : Load
         What.
     series : int, default 1
-        How often, one after the other.
+        How often, each when it is told to.
     """
 
-    def __init__(self, load: Load, series: int = 1, most: int = 20_000) -> None:
+    def __init__(self, load: Load, series: int = 1) -> None:
         context = mp.get_context("spawn")
         ours, theirs = context.Pipe()
         self._pipe: Any = ours
-        self._process = context.Process(target=_send, args=(load, series, most, theirs), daemon=True)
+        self.series = series
+        self._process = context.Process(target=_send, args=(load, series, theirs), daemon=True)
         self._process.start()
         self.address = f"tcp://127.0.0.1:{self._pipe.recv()}"
 
     def go(self) -> None:
-        """Begin."""
+        """Send a series."""
         self._pipe.send("go")
 
     def wait(self) -> dict[str, float]:
-        """What was sent, how fast, and how often too late."""
+        """What was sent of the last series, how fast, and how often too late."""
         told: dict[str, float] = self._pipe.recv()
         self._process.join()
         return told
 
 
-def _send(load: Load, series: int, most: int, pipe: Any) -> None:
+def _send(load: Load, series: int, pipe: Any) -> None:
     """Send in a process of its own, on core 0."""
     context = zmq.Context()
     socket = context.socket(zmq.PUSH)
-    socket.set_hwm(most)
+    socket.set_hwm(load.most)
     socket.setsockopt(zmq.SNDBUF, 4 << 20)
     port = socket.bind_to_random_port("tcp://127.0.0.1")
     told = load.series
     messages = [bytearray(image_message(told, 0, {CHANNEL: one}, (0, 0))) for one in patterns(load)]
     start, end = start_message(told), end_message(told)
     pipe.send(port)
-    pipe.recv()
-    _pin(load)
-    late = 0
-    began = time.monotonic_ns()
+    real_time = _first(load)
+    made: dict[str, float] = {}
     for _ in range(series):
+        pipe.recv()
         socket.send(start)
         time.sleep(0.3)
-        began = time.monotonic_ns()
-        late += _volley(socket, messages, load)
-        ended = time.monotonic_ns()
+        made = _volley(socket, messages, load)
         socket.send(end)
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    pipe.send({"late": late, "seconds": (ended - began) / 1e9, "bytes": sum(map(len, messages)) / POOL})
+    if real_time:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    pipe.send({**made, "real_time": real_time, "bytes": sum(map(len, messages)) / POOL})
     socket.close(60_000)
     context.term()
 
 
-def _pin(load: Load) -> None:
-    """Core 0, before all others if wanted; the library's thread first, so that what is due leaves at once.
+def _first(load: Load) -> bool:
+    """Core 0, before all others if permitted; the library's thread first, so that what is due leaves at once.
 
     Where all is due at once, that would be two changes of threads for every message, and a sender of a third of the
     rate: there the two have the same rank, and the library sends many at a time, as that of a detector does.
     """
     own = 5 if load.rate else 20
     gc.disable()
-    for path in Path("/proc/self/task").iterdir():
-        task = int(path.name)
-        os.sched_setaffinity(task, {0})
-        if load.real_time:
+    try:
+        for path in Path("/proc/self/task").iterdir():
+            task = int(path.name)
+            os.sched_setaffinity(task, {0})
             os.sched_setscheduler(task, os.SCHED_FIFO, os.sched_param(own if task == os.getpid() else 20))
+    except PermissionError:
+        return False
+    return True
 
 
-def _volley(socket: Any, messages: list[bytearray], load: Load) -> int:
-    """Send images at their times; how many were sent more than 50 us after."""
-    now, send, pack = time.monotonic_ns, socket.send, _BIG.pack_into
+def _volley(socket: Any, messages: list[bytearray], load: Load) -> dict[str, float]:
+    """Send images at their times; how many were refused, or more than 50 us late, and how many a second left."""
+    now, pack = time.monotonic_ns, _BIG.pack_into
     number, stop = _places(messages[0])
-    period, burst = 1e9 / load.rate if load.rate else 0.0, load.burst
-    began = now() + 2_000_000
-    late = 0
+    period, burst = (1e9 / load.rate, load.burst) if load.rate else (0.0, 1)
+    refused = late = 0
+    began = at = now() + (2_000_000 if period else 0)
     for image in range(load.series.images):
         message = messages[image % POOL]
         pack(message, number, image)
         if period and not image % burst:
-            due = began + int(image * period)
-            if (left := due - now()) > 100_000:
-                time.sleep(left * 4e-10)  # a process of real-time priority must sleep at times
-            while (at := now()) < due:
-                pass
-            late += at - due > 50_000
+            at = _wait(began + int(image * period))
+            late += at - (began + image * period) > 50_000
         else:
             at = now()
         pack(message, stop, at)
-        send(message)
-    return late
+        refused += _post(socket, message, bool(period))
+    # what leaves together counts from the time of the first to that of the next together
+    left = load.series.images - burst - refused
+    return {"late": late, "refused": refused, "per_second": left / ((at - began) / 1e9)}
+
+
+def _wait(due: int) -> int:
+    """Wait for a time; when it is over."""
+    now = time.monotonic_ns
+    if (left := due - now()) > _AWAKE:
+        time.sleep((left - _AWAKE) / 1e9)  # a detector would not take this core from whoever receives
+    while (at := now()) < due:
+        pass
+    return at
+
+
+def _post(socket: Any, message: bytearray, at_once: bool) -> bool:
+    """Send an image; at a rate without waiting, and whether it was refused then, because too many wait."""
+    try:
+        socket.send(message, zmq.NOBLOCK if at_once else 0)
+    except zmq.Again:
+        return True
+    return False
 
 
 def _places(message: bytearray) -> tuple[int, int]:

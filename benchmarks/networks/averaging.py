@@ -1,4 +1,4 @@
-"""What "stochastic averaging" does: ``python -m benchmarks.networks.averaging``.
+"""What "stochastic averaging" does: ``python -m benchmarks averaging``.
 
 The published noise sweep, on the twin of the published film: the published network trained at each noise, on clean
 spectra only, and over a range of noise; least squares without and with the explicit prior; parscope's network, trained
@@ -10,12 +10,9 @@ the cache, from which a run that broke off goes on.
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks import machine
+from benchmarks.book import Book
 from benchmarks.environments import CACHE
+from benchmarks.exchange import Run
 from benchmarks.networks.published import Reconstruction, Scaling, fresh, told, trained
-from benchmarks.report import RESULTS, Row, Target, rounded, table, text, write
+from benchmarks.report import Row, Target, rounded
 from benchmarks.scores import Scores
 from benchmarks.spectroscopy.draws import NAMES, SPREAD, Array, Draw, factors, film
 from benchmarks.spectroscopy.ours import in_parts, named
@@ -286,41 +285,27 @@ def records(run: str, case: str, found: dict[str, list[Scores]]) -> list[dict[st
     ]
 
 
-def main() -> int:
-    """Train, score and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks.averaging", description=main.__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few steps of training, into the cache")
-    quick = parser.parse_args().quick
+def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Train and score; a few steps where it is to be quick."""
     torch.set_num_threads(1)
-    run = f"{machine.now().replace(':', '')}-{machine.commit()}"
-    head = {"run": run, "date": machine.now(), "load_start": machine.load(), "machine": machine.machine()}
     study = Study(quick)
     found, worth = sweep(study), averaged(study)
-    head |= {
-        "load_end": machine.load(),
-        "commit": machine.commit(),
-        "versions": machine.versions("parscope", "torch", "numpy", "numba"),
-        "seeds": {"networks": list(SEEDS), "scan that is trained on": 1, "scan that is scored": 0},
-        "commands": ["python -m benchmarks.networks.averaging"],
-        "trained": {
-            "spectra": TRAINED,
-            "steps": STEPS,
-            "steps of parscope": OURS_STEPS,
-            "CPU seconds": study.seconds(),
-        },
-    }
     methods = [
         record
         for noise, scores in found.items()
-        for record in records(run, f"noise sweep on the twin, n = {noise}", {n: [s] for n, s in scores.items()})
+        for record in records(run.name, f"noise sweep on the twin, n = {noise}", {n: [s] for n, s in scores.items()})
     ]
-    methods += records(run, f"averaging, n = {SOLE}", worth)
-    made = table(head, rows(found, study), methods)
-    folder: Path = CACHE if quick else RESULTS
-    write(made, folder / "averaging.json")
-    print(text(made))
-    return 0
+    methods += records(run.name, f"averaging, n = {SOLE}", worth)
+    settings = {"spectra": TRAINED, "steps": STEPS, "steps of parscope": OURS_STEPS}
+    key = f"{run.name}:trainings"
+    methods.append({"case": "trainings", "method": "all", "settings": settings, "key": key, "cpu_s": study.seconds()})
+    return rows(found, study), methods
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BOOK = Book(
+    name="averaging",
+    peers=(),
+    libraries=("torch", "numpy", "numba"),
+    seeds={"networks": list(SEEDS), "scan that is trained on": 1, "scan that is scored": 0},
+    measure=measure,
+)

@@ -1,4 +1,4 @@
-"""Which optimiser trains the networks for spectra best: ``python -m benchmarks.networks.optimisers``.
+"""Which optimiser trains the networks for spectra best: ``python -m benchmarks optimisers``.
 
 Every optimiser gets the same network, the same simulated spectra and the same CPU seconds, from several seeds; the rate
 of each is the best of a few on one further seed. Gradients much longer than usual are shortened, as in `train`.
@@ -6,7 +6,6 @@ of each is the best of a few on one further seed. Gradients much longer than usu
 
 from __future__ import annotations
 
-import argparse
 import functools
 import statistics
 import subprocess
@@ -20,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks import machine
+from benchmarks.book import Book
 from benchmarks.environments import CACHE
-from benchmarks.report import RESULTS, Row, table, text, write
+from benchmarks.exchange import Run
+from benchmarks.report import Row
 from benchmarks.spectroscopy.draws import FREQUENCY
 from parscope.solvers.networks.module import NetworkModule
 from parscope.solvers.networks.spectra.decoder import Decoder
@@ -39,7 +39,7 @@ LONGER = 40.0
 """CPU seconds of one more run of the default and of the best other: an early lead may be lost later."""
 QUICK = 6
 """Part of these seconds that tries it out."""
-CASE, DEFAULT = "training of be-sho", "AdamW"
+CASE, DEFAULT = "training of be-sho", "SOAP"
 TUNING = 100
 """Seed on which the rates are chosen."""
 CHECKS, HELD_OUT = 40, 8
@@ -212,7 +212,7 @@ class Climber:
         return self._task.loss(self._module, self._chance, BATCHES)
 
 
-def measure(seconds: float, seeds: Sequence[int]) -> list[dict[str, Any]]:
+def compared(seconds: float, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Every optimiser: its best rate, then all seeds."""
     task, found = Task(), []
     for entrant in entrants():
@@ -269,30 +269,22 @@ def rows(scores: dict[str, dict[str, float]], further: dict[str, Course]) -> lis
     return [*made, Row(f"{CASE}, {LONGER:g} s", "loss at the end, one run", own.last, "nat", name, best.last)]
 
 
-def main() -> int:
-    """Train with every optimiser and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks.optimisers", description=main.__doc__)
-    parser.add_argument("--quick", action="store_true", help="short runs of one seed, into the cache")
-    quick = parser.parse_args().quick
+def measure(run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Train with every optimiser; short runs of one seed where it is to be quick."""
     torch.set_num_threads(1)
     part, seeds = (QUICK, SEEDS[:1]) if quick else (1, SEEDS)
-    run = f"{machine.now().replace(':', '')}-{machine.commit()}"
-    head = {"run": run, "date": machine.now(), "load_start": machine.load(), "machine": machine.machine()}
-    found = measure(SECONDS / part, seeds)
+    found = compared(SECONDS / part, seeds)
     scores, further = scored(found), longer(found, LONGER / part)
-    head |= {
-        "load_end": machine.load(),
-        "commit": machine.commit(),
-        "versions": machine.versions("parscope", "torch", "numpy") | dict(p.split("==") for p in PACKAGES),
-        "seeds": {"runs": list(seeds), "choice of the rate": TUNING, "CPU seconds of a run": SECONDS},
-        "commands": ["python -m benchmarks.networks.optimisers"],
-    }
     methods = [
         {
             "case": CASE,
             "method": each["name"],
-            "settings": {"rates": {str(r): _finite(loss) for r, loss in each["tried"].items()}},
-            "key": f"{run}:{each['name']}",
+            "settings": {
+                "rates": {str(r): _finite(loss) for r, loss in each["tried"].items()},
+                "seconds": SECONDS / part,
+                "packages": PACKAGES,
+            },
+            "key": f"{run.name}:{each['name']}",
             "error": None,
             "scores": {key: _finite(value) for key, value in scores[each["name"]].items()},
             "courses": [_told(course) for course in each["courses"]],
@@ -304,17 +296,14 @@ def main() -> int:
             "case": f"{CASE}, {LONGER:g} s",
             "method": name,
             "settings": {},
-            "key": f"{run}:{name}, longer",
+            "key": f"{run.name}:{name}, longer",
             "error": None,
             "scores": {"loss": _finite(course.last), "steps": course.steps},
             "courses": [_told(course)],
         }
         for name, course in further.items()
     ]
-    made = table(head, rows(scores, further), methods)
-    write(made, (CACHE if quick else RESULTS) / "optimisers.json")
-    print(text(made))
-    return 0
+    return rows(scores, further), methods
 
 
 def _told(course: Course) -> dict[str, list[float | None]]:
@@ -325,5 +314,10 @@ def _finite(value: float) -> float | None:
     return round(value, 4) if np.isfinite(value) else None
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+BOOK = Book(
+    name="optimisers",
+    peers=(),
+    libraries=("torch", "numpy", "pytorch_optimizer"),
+    seeds={"runs": list(SEEDS), "choice of the rate": TUNING},
+    measure=measure,
+)

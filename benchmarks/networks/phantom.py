@@ -48,8 +48,9 @@ def design(background: float, scan: int, pattern: int) -> ScanDesign:
     )
 
 
-def polycrystal(background: float, scan: int, pattern: int) -> Simulation:
-    """Simulate that design, with the disks of each ring alike."""
-    made = simulate(design(background, scan, pattern))
+def polycrystal(background: float, scan: int, pattern: int, other: int = 0) -> Simulation:
+    """Simulate that design, with the disks of each ring alike; of other grains and chance where `other` is not 0."""
+    chosen = design(background, scan, pattern)
+    made = simulate(replace(chosen, seed=chosen.seed + other))
     disks = replace(made.disks, factor=np.ones_like(made.disks.factor))
     return replace(made, disks=disks, truth=build_truth(made.design, disks, made.crystals))

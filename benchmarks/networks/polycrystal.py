@@ -1,15 +1,16 @@
 """The polycrystal of the cycle-consistent autoencoder, measured by it, by py4DSTEM and by parscope.
 
-``python -m benchmarks.networks.polycrystal [--scan 48] [--network FOLDER] [--resume RUN]``
+``python -m benchmarks polycrystal``. Of parscope the exact workflow, and the same from networks, trained once, on a
+scan of other grains under a quarter of background. The autoencoder is trained for each background anew, on what it
+measures.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,19 @@ from benchmarks.book import Book
 from benchmarks.exchange import Method, Run
 from benchmarks.networks import published_cycle as published
 from benchmarks.networks.figure import draw
-from benchmarks.networks.phantom import BACKGROUNDS, ELECTRONS, design, polycrystal
+from benchmarks.networks.phantom import BACKGROUNDS, ELECTRONS, PUBLISHED_PATTERN, design, polycrystal
 from benchmarks.networks.score import errors, scores
-from benchmarks.report import RESULTS, Row, Target, text, write
-from benchmarks.scores import Scores
+from benchmarks.report import Row, Target
+from benchmarks.scores import Metric, Scores, best
 from benchmarks.strain.score import Array, Truth
+from parscope import Frames
 from parscope.solvers.networks.cycle import CycleAutoencoder, CycleDesign, View
 from parscope.solvers.networks.cycle.teacher import CycleTeacher
 from parscope.techniques.diffraction import reciprocal_map
 from parscope.techniques.diffraction.simulate import Simulation
+from parscope.workflows.train import train_strain
 
-OURS, CYCLE, PY4DSTEM, NETWORK = "parscope", "CC-ST-AE, small, trained here", "py4DSTEM multicorr", "parscope, network"
+OURS, PY4DSTEM, NETWORK = "parscope", "py4DSTEM multicorr", "parscope, from networks"
 UNITS = {
     "e_xx": ("1e-3", 1e3),
     "e_yy": ("1e-3", 1e3),
@@ -56,52 +59,87 @@ class Plan:
         Shares of the electrons, [%].
     steps : tuple of int
         Of the two stages of the autoencoder, at most.
-    network : str, optional
-        Folder of a trained network of parscope.
+    trained : int, optional
+        Background under which networks of parscope are trained, on a scan of other grains, [%]; None: no part in it.
     """
 
     scan: int = 48
     pattern: int = 128
     backgrounds: tuple[int, ...] = BACKGROUNDS
     steps: tuple[int, int] = (300, 300)
-    network: str | None = None
+    trained: int | None = 25
 
-    def methods(self, background: int) -> tuple[Method, ...]:
+    @property
+    def cycle(self) -> str:
+        """Name of the autoencoder, which says how far it is from the published one."""
+        return "CC-ST-AE, small, {} + {} steps".format(*self.steps)
+
+    def case(self, background: int) -> str:
+        """Name of a case."""
+        return f"polycrystal, {self.scan} x {self.scan} positions of {self.pattern} px, {background} % background"
+
+    def methods(self, background: int, network: Path | None) -> tuple[Method, ...]:
         """Who takes part."""
         sizes = {"background": background, "classes": 1, "first": self.steps[0], "second": self.steps[1]}
+        seeded = [(f"{self.cycle}, seed {seed}", {**sizes, "seed": seed}) for seed in range(SEEDS)]
+        told = {"subpixel": "multicorr", "sigma_cc": 1 if self.pattern < PUBLISHED_PATTERN else 2}
         made = [
             Method(OURS, "networks/ours.py"),
-            *(Method(_seeded(seed), "networks/cycle.py", settings={**sizes, "seed": seed}) for seed in range(SEEDS)),
-            Method(
-                PY4DSTEM,
-                "networks/peers/run_py4dstem.py",
-                "py4dstem",
-                {"subpixel": "multicorr", "sigma_cc": 1 if self.pattern < 256 else 2},
-            ),
+            *(Method(name, "networks/cycle.py", settings=settings) for name, settings in seeded),
+            Method(PY4DSTEM, "networks/peers/run_py4dstem.py", "py4dstem", told),
         ]
-        if self.network is not None:
-            made.append(Method(NETWORK, "networks/ours.py", settings={"solver": self.network}))
+        if network is not None:
+            made.append(Method(NETWORK, "networks/ours.py", settings={"solver": str(network)}))
         return tuple(made)
 
-    def measure(self, run: Run, _quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
-        """Rows of the table, and the scores of all methods."""
+    def measure(self, run: Run, quick: bool) -> tuple[list[Row], list[dict[str, Any]]]:
+        """Rows of the table, and the scores of all methods; one small scan where it is to be quick."""
+        if quick:
+            return replace(self, scan=24, backgrounds=(25,), steps=(20, 20), trained=None).measure(run, quick=False)
         rows: list[Row] = []
-        records: list[dict[str, Any]] = []
+        network, records = self._trained(run)
         for background in self.backgrounds:
-            scan = polycrystal(background, self.scan, self.pattern)
-            case = f"polycrystal, {background} % background"
-            found, maps, made = self._case(run, scan, background, case)
+            scan, case = polycrystal(background, self.scan, self.pattern), self.case(background)
+            found, maps, made = self._case(run, scan, background, network)
             records += made
-            rows += _rows(case, background, found)
-            draw(
-                scan.truth.e_xx, maps, f"{case}, {ELECTRONS} electrons a pattern", run.folder / f"{background:02d}.png"
-            )
+            rows += lines(case, background, found)
+            title = f"{case}, {ELECTRONS} electrons a pattern"
+            draw(scan.truth.e_xx, maps, title, run.folder / f"{background:02d}.png")
         return rows, records
 
+    def _trained(self, run: Run) -> tuple[Path | None, list[dict[str, Any]]]:
+        """Folder of networks, trained unless this run has them, and what else is to be known of the methods."""
+        key = f"{run.name}:networks"
+        records: list[dict[str, Any]] = [
+            {
+                "method": name,
+                "case": published.CASE.format(share),
+                "key": f"{run.name}:{name}",
+                "error": None,
+                **figures,
+            }
+            for name, by in published.scores().items()
+            for share, figures in by.items()
+        ]
+        records.append({"method": "CC-ST-AE, published size", "case": "speed", "key": key, **full_size_speed()})
+        if self.trained is None:
+            return None, records
+        folder, seconds = run.folder / "networks", None
+        if not folder.exists():
+            began = time.perf_counter()
+            scan = polycrystal(self.trained, self.scan, self.pattern, other=1)
+            train_strain(Frames.from_array(scan.rows(0, self.scan)), folder)
+            seconds = time.perf_counter() - began
+        records.append(
+            {"method": NETWORK, "case": f"training, {self.case(self.trained)}", "key": key, "wall_s": seconds}
+        )
+        return folder, records
+
     def _case(
-        self, run: Run, scan: Simulation, background: int, case: str
+        self, run: Run, scan: Simulation, background: int, network: Path | None
     ) -> tuple[dict[str, Scores], dict[str, Array], list[dict[str, Any]]]:
         """Scores and errors by method of one background."""
+        case = self.case(background)
         truth, share = _truth(scan), scan.truth.share.ravel()
         folder = run.case(
             f"polycrystal-{background}-{self.scan}",
@@ -112,29 +150,24 @@ class Plan:
         found: dict[str, Scores] = {}
         maps: dict[str, Array] = {}
         records: list[dict[str, Any]] = []
-        for method in self.methods(background):
-            if method.name.startswith(CYCLE) and found.get(CYCLE, {}).get("rotation_interior", np.inf) < LOST:
+        for method in self.methods(background, network):
+            name = self.cycle if method.name.startswith(self.cycle) else method.name
+            if name == self.cycle and found.get(name, {}).get("rotation_interior", np.inf) < LOST:
                 continue
             answer = run.answer(folder, method)
             record: dict[str, Any] = {"method": method.name, "case": case, "key": answer.key, "error": answer.error}
             if answer.error is None:
                 # Of the trainings the last one counts, since others follow on those that failed only.
-                name = CYCLE if method.name.startswith(CYCLE) else method.name
                 maps[name] = errors(answer.arrays["lattice"], truth)
                 found[name] = scores(maps[name], share)
                 numbers = ("seconds", "setup", "training", "parameters")
                 record |= found[name] | {n: float(answer.arrays[n]) for n in numbers if n in answer.arrays}
             print(method.name, case, answer.error or "measured", flush=True)
-            records.append({k: _plain(v) for k, v in record.items()})
+            records.append(record)
         # What no method at all would score: strain 0 everywhere, and the rotation known.
         nothing = scores(np.concatenate([-truth.strain[:, :3], np.zeros((len(share), 1))], 1), share)
         records.append({"method": NOTHING, "case": case, "key": f"{run.name}:{NOTHING}", "error": None, **nothing})
         return found, maps, records
-
-
-def _seeded(seed: int) -> str:
-    """Name of a training of the autoencoder."""
-    return f"{CYCLE}, seed {seed}"
 
 
 def _truth(scan: Simulation) -> Truth:
@@ -168,18 +201,36 @@ def _given(scan: Simulation) -> dict[str, Any]:
     }
 
 
-def _rows(case: str, background: int, found: dict[str, Scores]) -> list[Row]:
-    """Lines of the table: parscope beside the autoencoder as trained here, and half of what it published as target."""
+def lines(case: str, background: int, found: Mapping[str, Scores]) -> list[Row]:
+    """Lines of the table: parscope beside the better of the others, and half of what was published as target.
+
+    Parameters
+    ----------
+    case : str
+        What was measured.
+    background : int
+        Share of the electrons, [%].
+    found : mapping of dict
+        Scores by method.
+
+    Returns
+    -------
+    list of Row
+        Those of parscope from networks follow on those of the exact workflow, if they took part.
+    """
     promised = published.scores()["CC-ST-AE, published"].get(background, {})
+    others = {name: scores for name, scores in found.items() if name not in (OURS, NETWORK)}
     rows = []
-    for place in PLACES:
-        for part, (unit, factor) in UNITS.items():
-            key = f"{part}_{place}"
-            value, peer = (found.get(name, {}).get(key, np.nan) * factor for name in (OURS, CYCLE))
-            whole = promised.get(f"{part}_all")
-            target = Target(at_most=whole * factor / 2) if whole and part != "rotation" else None
-            metric = f"{part}, {place}" if part == "missing" else f"{part} MAE, {place}"
-            rows.append(Row(case, metric, value, unit, CYCLE, peer, None, target))
+    for own, named in ((OURS, case), (NETWORK, f"{case}, from networks")):
+        for place in PLACES if own in found else ():
+            for part, (unit, factor) in UNITS.items():
+                key = f"{part}_{place}"
+                metric = Metric(f"{part}, {place}" if part == "missing" else f"{part} MAE, {place}", unit, factor)
+                peer, whole = best(key, metric, others), promised.get(f"{part}_all")
+                target = Target(at_most=whole * factor / 2) if whole and part != "rotation" else None
+                beside = None if peer is None else others[peer][key] * factor
+                value = found[own].get(key, np.nan) * factor
+                rows.append(Row(named, metric.name, value, unit, peer, beside, None, target))
     return rows
 
 
@@ -201,50 +252,10 @@ def full_size_speed() -> dict[str, float]:
     return {"parameters": sum(p.numel() for p in module.parameters()), **{k: round(v, 3) for k, v in seconds.items()}}
 
 
-def comparison(made: dict[str, Any], backgrounds: Iterable[int]) -> str:
-    """All methods side by side, for a terminal."""
-    names = [f"{part}_{place}" for place in PLACES for part in UNITS]
-    lines = [f"{'':46}" + "".join(f"{n.replace('interior', 'in').replace('boundary', 'bd'):>12}" for n in names)]
-    for share in backgrounds:
-        measured = [m for m in made["methods"] if m["case"].endswith(f" {share} % background")]
-        others = [{"method": name, **by.get(share, {})} for name, by in published.scores().items()]
-        for record in measured + others:
-            cells = [_cell(record.get(n), UNITS[n.rsplit("_", 1)[0]][1]) for n in names]
-            lines.append(f"{share:3} %  {record['method']:39}" + "".join(cells))
-    return "\n".join(lines)
-
-
-def _cell(value: float | None, factor: float) -> str:
-    return f"{'-' if value is None else f'{value * factor:.3g}':>12}"
-
-
-def _plain(value: Any) -> Any:
-    """A number that JSON has, else None."""
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure the polycrystal and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks.polycrystal", description=main.__doc__)
-    parser.add_argument("--scan", type=int, default=48, help="side of the scan; 256 is the published one")
-    parser.add_argument("--pattern", type=int, default=128, help="side of a pattern; 256 is the published one")
-    parser.add_argument("--backgrounds", type=int, nargs="+", default=list(BACKGROUNDS), metavar="PERCENT")
-    parser.add_argument("--steps", type=int, nargs=2, default=(300, 300), help="most steps of the two stages")
-    parser.add_argument("--network", metavar="FOLDER", help="a network of `parscope train strain` to compare as well")
-    parser.add_argument("--resume", metavar="RUN", help="go on with a run that broke off")
-    given = parser.parse_args(arguments)
-    plan = Plan(given.scan, given.pattern, tuple(given.backgrounds), tuple(given.steps), given.network)
-    seeds = {"phantom": design(0, 8, 128).seed, "training": 0, "electrons": ELECTRONS}
-    book = Book("polycrystal", ("py4dstem",), ("numpy", "numba", "torch"), seeds, plan.measure)
-    made = book.make(resume=given.resume)
-    made["head"]["commands"] = ["python -m benchmarks.networks.polycrystal " + " ".join(arguments or sys.argv[1:])]
-    made["head"] |= {"published_size": full_size_speed(), "scan": given.scan, "pattern": given.pattern}
-    made["published"] = published.scores()
-    path = RESULTS / "polycrystal.json"
-    write(made, path)
-    print("\n" + text(made) + "\n\n" + comparison(made, plan.backgrounds) + f"\n{path}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BOOK = Book(
+    name="polycrystal",
+    peers=("py4dstem",),
+    libraries=("numpy", "numba", "torch"),
+    seeds={"phantom": design(0, 8, 128).seed, "networks": 0, "autoencoder": f"0, of failed ones up to {SEEDS - 1}"},
+    measure=Plan().measure,
+)

@@ -8,6 +8,9 @@ counting noise. These are figures of another phantom than ours, with other grain
 
 from __future__ import annotations
 
+CASE = "polycrystal, 256 x 256 positions of 256 px, {} % background"
+"""Name of a case as published."""
+
 COMPONENTS = ("e_xx", "e_yy", "e_xy", "rotation")
 
 Figures = dict[int, tuple[float, float, float, float]]

@@ -1,7 +1,8 @@
 """Networks for spectra, measured: below the detection gate beside the explicit posterior, and as a start for loops.
 
 Other than in the strain and spectroscopy tables, nothing here is run in a process of its own: no peer takes part but
-parscope's own exact methods, on the same spectra.
+parscope's own exact methods, on the same spectra. The aim for weak ones is what the mean of the exact posterior reaches
+on these very spectra: no method that knows as much has a smaller error in the mean.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy.special import i0e
 
 from benchmarks.book import Book
 from benchmarks.exchange import Run
-from benchmarks.report import Row, Target
+from benchmarks.report import Row, Target, rounded
 from benchmarks.spectroscopy import loops
 from parscope.core.solver import Estimate
 from parscope.solvers.least_squares import LeastSquares
@@ -32,12 +33,13 @@ RESONANCE, QUALITY = (304e3, 336e3), (30.0, 300.0)
 """Ranges that spectra are drawn from and networks are trained for: 40 % of the band, and a decade."""
 PHYSICS = BandExcitation(np.linspace(280e3, 359e3, 80), resonance_range=RESONANCE, quality_range=QUALITY)
 BIN = 1e3
-GRID_POSTERIOR = {3: 3.0, 2: 5.4, 1: 8.8}
-"""What a mean over a grid reached on such spectra before there were networks, RMS of the resonance, [bins]."""
+WEAK = (3, 2, 1)
+"""Signals to noise with an aim."""
 
-COUNT, EXACT, QUICK = 10_000, 2_000, 500
+COUNT, QUICK = 4_000, 500
 MINUTES, SHORT = 4.0, 0.5
 SEEDS = 10
+HALF = f"{loops.CASE}, the half not trained on"
 # Losses this near to the best of all seeds have converged, [nat].
 _NEAR = 0.5
 # Strengths of the grid over which the exact posterior is summed, as the networks draw them.
@@ -60,28 +62,45 @@ def _resonances(quick: bool) -> Part:
     rows, records = [], [{"case": "training", "seconds": seconds, **notes}]
     rows.append(Row("resonances, training", "wall time", seconds, "s", target=Target(at_most=300.0)))
     rows.append(Row("resonances, training", "parameters", float(network.network.size), "1"))
-    for snr in (10, 5, 3, 2, 1):
+    for snr in (10, 5, *WEAK):
         theta, signals = draw(snr, QUICK if quick else COUNT)
-        some = slice(QUICK if quick else EXACT)
-        found, fitted, mean = network(signals), exact(signals), posterior_mean(signals[some])
+        mean = np.sqrt(np.mean(np.square(posterior_mean(signals) - theta[:, 0]))) / BIN
         scores = {
-            "network": _scores(found, theta),
-            "least squares": _scores(fitted, theta),
-            "posterior mean": {"rms": float(np.sqrt(np.mean((mean - theta[some, 0]) ** 2))) / BIN},
+            "network": _scores(network(signals), theta),
+            "least squares": _scores(exact(signals), theta),
+            "posterior mean": {"rms": float(mean)},
         }
-        records.append({"case": f"resonances, signal to noise {snr}", **scores})
-        rows += _lines(snr, scores)
+        records.append({"case": f"resonances, signal to noise {snr}", "spectra": len(signals), **scores})
+        rows += lines(snr, scores)
     rows.append(Row("resonances, training", "spectra per CPU second", _speed(network, draw(3, 8192)[1]), "1/s"))
     return rows, records
 
 
-def _lines(snr: int, scores: dict[str, dict[str, float]]) -> list[Row]:
+def lines(snr: int, scores: dict[str, dict[str, float]]) -> list[Row]:
+    """Lines of the table of one signal to noise.
+
+    Parameters
+    ----------
+    snr : int
+        Peak over the noise, [1].
+    scores : dict of dict
+        Of the network, of least squares and of the posterior mean, all on the same spectra.
+
+    Returns
+    -------
+    list of Row
+    """
     case, network, other = f"resonances, signal to noise {snr}", scores["network"], scores["least squares"]
-    beside = "parscope least squares"
-    wanted = Target(at_most=GRID_POSTERIOR[snr]) if snr in GRID_POSTERIOR else None
-    held = Target(93.0, 97.0) if snr in GRID_POSTERIOR else None
-    limit = scores["posterior mean"]["rms"]
-    rows = [Row(case, "resonance, RMS error", network["rms"], "bins", beside, other["rms"], limit, wanted)]
+    posterior, beside = scores["posterior mean"]["rms"], "parscope least squares"
+    wanted = Target(at_most=rounded(posterior)) if snr in WEAK else None
+    held = Target(93.0, 97.0) if snr in WEAK else None
+    rows = [
+        Row(
+            case, "resonance, RMS error", network["rms"], "bins", "mean of the exact posterior", posterior, None, wanted
+        ),
+        Row(case, "resonance, RMS error where answered", network["rms"], "bins", beside, other["rms"]),
+        Row(case, "answered", 100 * network["answered"], "%", beside, 100 * other["answered"]),
+    ]
     for name in ("resonance", "quality"):
         inside = 100 * network[name], "%", beside, 100 * other[name]
         rows.append(Row(case, f"{name} inside its 95 % interval", *inside, target=held))
@@ -89,7 +108,10 @@ def _lines(snr: int, scores: dict[str, dict[str, float]]) -> list[Row]:
 
 
 def _scores(found: Estimate, theta: Array) -> dict[str, float]:
-    """RMS of the resonance [bins], and shares of 95 % intervals that hold the truth, quality on its logarithm."""
+    """RMS of the resonance where there is an answer [bins]; shares of answers, and of 95 % intervals with the truth.
+
+    No answer holds nothing; the quality is compared on its logarithm.
+    """
     off, std = found.theta - theta, found.std
     away = np.abs(np.log(found.theta[:, 1] / theta[:, 1])) / (std[:, 1] / found.theta[:, 1])
     return {
@@ -117,7 +139,7 @@ def _seeds(quick: bool) -> Part:
 def _trained(seed: int, minutes: float) -> tuple[SpectraNetwork, dict[str, Any], float]:
     """A network for the whole range, what is known of it, and how long it took, [s]."""
     began = time.perf_counter()
-    lessons = Lessons(everywhere=True, seed=seed, seconds=0.75 * 60 * minutes)
+    lessons = Lessons(everywhere=True, seed=seed, seconds=60 * minutes)
     network, notes = learn(PHYSICS, draw(20, 200)[1], lessons)
     return network, notes, time.perf_counter() - began
 
@@ -168,15 +190,15 @@ def _speed(solver: Any, signals: NDArray[Any]) -> float:
 
 
 def _loops(quick: bool) -> Part:
-    """The real loops of the spectroscopy table, from a network that was trained on their scan."""
+    """Half of the real loops of the spectroscopy table, from a network that was trained on the other half."""
     path = loops.file()
     if path is None:
         print(f"{loops.CASE}: left out, as there is no spectroscopy/{loops.FILE}; set PARSCOPE_TEST_DATA", flush=True)
         return [], []
-    bias, signals = loops.load(path)
-    physics = HysteresisLoop(bias)
+    bias, every = loops.load(path)
+    physics, signals = HysteresisLoop(bias), every[1::2]
     began = time.perf_counter()
-    network, notes = learn(physics, signals[::2], Lessons(seconds=10.0 if quick else 120.0))
+    network, notes = learn(physics, every[::2], Lessons(seconds=13.0 if quick else 160.0))
     seconds = time.perf_counter() - began
     exact = LeastSquares(physics)
     refined = Refined(network, exact)
@@ -192,9 +214,9 @@ def _loops(quick: bool) -> Part:
         ("speed", "loops per CPU second", "1/s", 600),
     ):
         values = scores["refined"][key], unit, "parscope least squares", scores["least squares"][key]
-        rows.append(Row(loops.CASE, f"{label}, network start", *values, target=Target(at_least=wanted)))
-    rows.append(Row(loops.CASE, "training, wall time", seconds, "s"))
-    return rows, [{"case": loops.CASE, **scores, **notes}]
+        rows.append(Row(HALF, f"{label}, network start", *values, target=Target(at_least=wanted)))
+    rows.append(Row(HALF, "training, wall time", seconds, "s"))
+    return rows, [{"case": HALF, "loops": len(signals), **scores, **notes}]
 
 
 BOOK = Book(

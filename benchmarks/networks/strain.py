@@ -1,7 +1,8 @@
 """Networks for strain, measured: alone at any orientation, and as the start of the exact solver on polycrystals.
 
 ``python -m benchmarks networks-strain`` trains one network for the square lattice of the ``A128`` phantoms and one for
-the polycrystals, from one scan each, and measures them at other doses and backgrounds than those they were trained at.
+the polycrystals, from one scan each, and measures them on other draws than that of the scan, at its dose and background
+and at others. One map has the 256 x 256 positions of the published polycrystal.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ from parscope import Frames, map_strain
 from parscope.core.errors import ParscopeError
 from parscope.core.solver import Status
 from parscope.solvers.networks.constellation.store import load_encoder
+from parscope.techniques.diffraction import DiffractionPattern
+from parscope.techniques.diffraction.simulate import ScanDesign
 from parscope.workflows.strain.network import NetworkStart, load_start
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
@@ -42,23 +46,46 @@ TAUGHT_BY = {"A128": "A128_mod", "polycrystal": "polycrystal_25"}
 """Phantoms whose scan, at `TAUGHT_AT` electrons a pattern, the networks are trained on."""
 
 TAUGHT_AT = 10_000
+UNSEEN = 1
+"""Seed of what is measured; the scans that networks are trained on are drawn with 0."""
+
 DOSES = (1_000, 10_000, 100_000)
 ALONE = ("A128_flat", "A128_mod", "polycrystal_25")
 POLYCRYSTALS = ("polycrystal_00", "polycrystal_25", "polycrystal_50", "polycrystal_70")
+FULL, BACKGROUND = 256, 25
+"""Side of the published scan, and share of the background under which it is mapped, [%]."""
 # Most patterns of a phantom for the networks alone, and misses of the lattice, [px], that are a failure.
 _MOST, _FAILED = 2048, 2.0
 
 
-def taught(phantom: Phantom, folder: Path, seed: int) -> dict[str, Any]:
-    """Train on a scan of a phantom, if that is not done; how long it took, and the card."""
-    seconds = {}
-    if not folder.exists():
-        frames = Frames.from_array(phantom.draw(TAUGHT_AT))
-        began = time.process_time()
-        train_strain(frames, folder, seed=seed)
-        seconds["cpu_s"] = time.process_time() - began
+def taught(name: str, folder: Path, seed: int, **limits: float) -> dict[str, Any]:
+    """Train on a scan of a phantom; how long the whole call took, set-up and card included, and the card.
+
+    The time is that of the command, unless there are `limits`: ``minutes``.
+    """
+    frames = _scan(name)
+    began, cpu = time.perf_counter(), time.process_time()
+    train_strain(frames, folder, seed=seed, **limits)
+    seconds = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
     notes = load_encoder(folder)[2]
-    return {"phantom": phantom.name, "seed": notes["seed"], **seconds, **notes["training"], "card": notes["card"]}
+    return {"phantom": name, "seed": seed, **seconds, "training": notes["training"], "card": notes["card"]}
+
+
+def started(name: str, folder: Path) -> NetworkStart:
+    """Networks from a folder, for the set-up of the scan that they were trained on."""
+    return load_start(folder, _physics(name))
+
+
+@lru_cache(maxsize=1)
+def _scan(name: str) -> Frames:
+    """The scan of a phantom that networks are trained on."""
+    return Frames.from_array(phantoms.load(name).draw(TAUGHT_AT))
+
+
+@cache
+def _physics(name: str) -> DiffractionPattern:
+    """What its set-up finds."""
+    return found_setup(_scan(name), StrainSettings()).setup.physics
 
 
 def alone(phantom: Phantom, start: NetworkStart, electrons: int) -> dict[str, Any]:
@@ -68,7 +95,7 @@ def alone(phantom: Phantom, start: NetworkStart, electrons: int) -> dict[str, An
     no answer or its disks are off by more than 2 px.
     """
     chosen = np.unique(np.linspace(0, len(phantom.share) - 1, _MOST).astype(np.int64))
-    patterns = phantom.draw(electrons).reshape(-1, *phantom.design.pattern)[chosen]
+    patterns = phantom.draw(electrons, UNSEEN).reshape(-1, *phantom.design.pattern)[chosen]
     start.network(patterns[:256])
     began = time.process_time()
     estimate = start.network(patterns)
@@ -89,20 +116,30 @@ def alone(phantom: Phantom, start: NetworkStart, electrons: int) -> dict[str, An
 
 
 def mapped(phantom: Phantom, folder: Path, electrons: int) -> dict[str, Any]:
-    """A whole map that the networks start: precision over the limit, failures, mean absolute errors by place."""
-    frames = Frames.from_array(phantom.draw(electrons))
+    """A whole map that the networks start: precision over the limit, failures, mean absolute errors by place.
+
+    The limit is left out at full size, where it would take hours.
+    """
+    frames = Frames.from_array(phantom.draw(electrons, UNSEEN))
     began = time.process_time()
     found = map_strain(frames, solver=folder)
     seconds = time.process_time() - began
     centre = np.stack([found.centre_y.values.ravel(), found.centre_x.values.ravel()], -1)
     std = np.stack([found[f"{name}_std"].values.ravel() for name in COMPONENTS], -1)
     measured = Measured(lattices(found), centre, std)
-    bound = _limits(phantom.name).known.at(electrons)["strain_rms"]
+    bound = _limits(phantom.name).known.at(electrons)["strain_rms"] if phantom.name in phantoms.DESIGNS else None
     scores = polycrystal_scores(measured, phantom.truth, phantom.grain, phantom.share, of_two(found), bound)
     start = load_start(folder, found_setup(frames, StrainSettings(solver=folder)).setup.physics)
     told = start.told(frames.data[:].reshape(-1, *phantom.design.pattern))[0]
     by_place = {"exact": _by_place(phantom, measured.lattice), "network": _by_place(phantom, told, any_cell=True)}
-    return {"phantom": phantom.name, "electrons": electrons, "cpu_s": seconds, **scores, "mae": by_place}
+    made = {"phantom": phantom.name, "background": round(100 * phantom.design.background), "electrons": electrons}
+    return made | {"cpu_s": seconds, **scores, "mae": by_place}
+
+
+def full_size_design() -> ScanDesign:
+    """The polycrystal with as many positions as published, its grains as large as in the other phantoms."""
+    design, by = phantoms.DESIGNS[f"polycrystal_{BACKGROUND}"], FULL // phantoms.POLYCRYSTAL.scan[0]
+    return replace(design, scan=(FULL, FULL), grains=by**2 * design.grains)
 
 
 @cache
@@ -152,19 +189,24 @@ def rows(folder: Path, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
     folders = {name: folder / name for name in TAUGHT_BY}
     starts = {}
     for name, phantom in TAUGHT_BY.items():
-        yield "training", taught(phantoms.load(phantom), folders[name], seed)
-        frames = Frames.from_array(phantoms.load(phantom).draw(TAUGHT_AT))
-        starts[name] = load_start(folders[name], found_setup(frames, StrainSettings()).setup.physics)
+        yield "training", taught(phantom, folders[name], seed)
+        starts[name] = started(phantom, folders[name])
     for name in ALONE:
         for electrons in DOSES:
             yield "alone", alone(phantoms.load(name), starts[name.split("_")[0]], electrons)
     for name in POLYCRYSTALS:
-        phantom = phantoms.load(name)
         for electrons in (100_000, 1_000):
-            try:
-                yield "mapped", mapped(phantom, folders["polycrystal"], electrons)
-            except ParscopeError as error:
-                yield "mapped", {"phantom": name, "electrons": electrons, "refused": str(error)}
+            yield "mapped", _mapped(phantoms.load(name), folders["polycrystal"], electrons)
+    large = phantoms.made(f"polycrystal_{BACKGROUND} of {FULL} x {FULL} positions", full_size_design())
+    yield "mapped", _mapped(large, folders["polycrystal"], 100_000)
+
+
+def _mapped(phantom: Phantom, folder: Path, electrons: int) -> dict[str, Any]:
+    """A whole map, or why there is none."""
+    try:
+        return mapped(phantom, folder, electrons)
+    except ParscopeError as error:
+        return {"phantom": phantom.name, "electrons": electrons, "refused": str(error)}
 
 
 def lines(kind: str, found: dict[str, Any]) -> list[Row]:
@@ -187,7 +229,7 @@ def lines(kind: str, found: dict[str, Any]) -> list[Row]:
 def _of_training(found: dict[str, Any]) -> list[Row]:
     case = f"{found['phantom']}, training"
     return [
-        Row(case, "wall time", found["seconds"], "s", target=Target(at_most=900)),
+        Row(case, "wall time, set-up and card included", found["wall_s"], "s", target=Target(at_most=900)),
         Row(case, "parameters", found["card"]["parameters"], "1", target=Target(at_most=20_000)),
     ]
 
@@ -213,10 +255,12 @@ def _of_mapped(found: dict[str, Any]) -> list[Row]:
             Row(case, "strain RMS over the limit", None, "1", bound=1.0, target=Target(at_most=1.3)),
             Row(case, "failures", 100.0, "%", target=Target(at_most=1.0)),
         ]
-    half = None if dim else Target(at_most=round(_half(found["phantom"]), 3))
+    half = None if dim else Target(at_most=round(_half(found["background"]), 3))
     exact, network = found["mae"]["exact"], found["mae"]["network"]
+    over = "strain RMS over the limit"
+    limit = [Row(case, over, found["ratio"], "1", bound=1.0, target=Target(at_most=1.3))] if "ratio" in found else []
     return [
-        Row(case, "strain RMS over the limit", found["ratio"], "1", bound=1.0, target=Target(at_most=1.3)),
+        *limit,
         Row(case, "failures", 100 * found["failures"], "%", target=Target(at_most=1.0)),
         Row(case, "strain MAE, interior", 1e3 * exact["strain_inside"], "1e-3", target=half),
         Row(case, "rotation MAE, interior", 1e3 * exact["rotation_inside"], "mrad"),
@@ -228,9 +272,9 @@ def _of_mapped(found: dict[str, Any]) -> list[Row]:
     ]
 
 
-def _half(phantom: str) -> float:
+def _half(background: int) -> float:
     """Half of what CC-ST-AE was published with under the same background, mean of the components of strain, [1e-3]."""
-    return float(np.mean(CC_ST_AE[int(phantom.rpartition("_")[2])][:3])) / 2
+    return float(np.mean(CC_ST_AE[background][:3])) / 2
 
 
 _LINES: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
@@ -256,6 +300,10 @@ BOOK = Book(
     name="networks-strain",
     peers=(),
     libraries=("numpy", "numba", "scipy", "torch", "safetensors"),
-    seeds={"draws": "the number of electrons", "networks": 0},
+    seeds={
+        "scans that are trained on": "the number of electrons",
+        "scans that are measured": f"the number of electrons + {UNSEEN}",
+        "networks": 0,
+    },
     measure=measure,
 )

@@ -152,9 +152,24 @@ def load(name: str, dynamical: Path | None = None) -> Phantom:
     KeyError
         If there is no phantom of that name.
     """
-    if name == DYNAMICAL:
-        return _dynamical(dynamical or si110.file())
-    scan = simulate(DESIGNS[name])
+    return _dynamical(dynamical or si110.file()) if name == DYNAMICAL else made(name, DESIGNS[name])
+
+
+def made(name: str, design: ScanDesign) -> Phantom:
+    """Make a phantom of any design.
+
+    Parameters
+    ----------
+    name : str
+        How it is called.
+    design : ScanDesign
+        With one electron a pattern.
+
+    Returns
+    -------
+    Phantom
+    """
+    scan = simulate(design)
     truth = scan.truth
     lattice = truth.basis @ np.swapaxes(truth.affine, -1, -2)
     return Phantom(

@@ -8,8 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,10 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from parscope.cli.main import app
+from tests.cli.emulating import PORTS, emulating
 from tests.live.emulator.listening import listening
-
-COMMAND = [sys.executable, "-c", "from parscope.cli.main import run; run()", "emulate", "arina"]
-PORTS = ["--rest-port", "0", "--stream-port", "0", "--v1-port", "0"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,18 +26,6 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     np.save("scan.npy", np.random.default_rng(0).poisson(3, (4, 5, 32, 32)).astype(np.uint8))
     np.save("wave.npy", np.zeros((2, 2, 8, 8), np.float32))
-
-
-@contextmanager
-def emulating(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """The command while the block runs, and the addresses that it says."""
-    with subprocess.Popen([*COMMAND, *PORTS, *arguments], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(4)]
-        try:
-            yield process, dict(re.findall(r"^(.+?): (\w+://\S+)$", "".join(lines), re.MULTILINE))
-        finally:
-            process.kill()
 
 
 def test_a_client_arms_it_over_http_and_ctrl_c_ends_it() -> None:
@@ -97,10 +81,22 @@ def test_series_may_start_by_themselves_when_a_client_is_there() -> None:
         (["--fault", "fire=1"], "--fault: there is no fault 'fire'; choose one of drop, duplicate"),
         (["--trigger", "often"], "--trigger: 'often' is no rate; write it as 5000, or hand"),
         (["--trigger", "-5"], "--trigger: '-5' is no rate"),
+        (["--trigger", "nan"], "--trigger: 'nan' is no rate"),
+        (["--trigger", "inf"], "--trigger: 'inf' is no rate"),
+        (["--rate", "nan"], "rate: nan is not within 0 and 1e6 per second"),
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+        (["--start", "-1"], "Invalid value for '--start'"),
+        (["--queue", "-1"], "Invalid value for '--queue'"),
+        (["--queue", "0"], "Invalid value for '--queue'"),
         (["--set", "speed"], "--set: 'speed' is no parameter; write it as detector/roi_mode=merge2x2"),
         (["--scan", "0x4"], "--scan: '0x4' is not above zero"),
         (["--rate", "-1"], "rate: -1.0 is not within 0 and 1e6 per second"),
         (["--file", "none.h5"], "none.h5: no such file"),
+        (["--physics", "wood"], "specimen: there is no 'wood'; choose one of crystal, magnetic"),
+        (
+            ["--physics", "magnetic", "--file", "scan.npy"],
+            "--physics: the patterns are those of the file; leave it out",
+        ),
         (["--file", "wave.npy"], "wave.npy: its patterns are float32, not counts"),
         (
             ["--file", "scan.npy", "--files", "scan.npy"],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,11 +39,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     np.savez(folder / "scan.npz", frequency=FREQUENCY, spectra=spectra(12.0, seed=1)[1])
     np.savez(folder / "weak.npz", frequency=FREQUENCY, spectra=spectra(2.5, seed=2)[1])
+    np.savez(folder / "nothing.npz", frequency=FREQUENCY, spectra=np.full((4, 40), np.nan + 0j))
+    np.savez(folder / "noise.npz", frequency=FREQUENCY, spectra=spectra(0.0, seed=3)[1])
     np.savez(folder / "other.npz", frequency=FREQUENCY + 5e3, spectra=spectra(12.0, seed=1)[1])
     answer = run("train", "be-sho", str(folder / "scan.npz"), "-o", str(folder / "net"), "--minutes", "0.05")
-    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.exit_code == 0, answer.output
     assert "18119 parameters" in answer.stdout
-    assert "resonance" in answer.stdout.splitlines()[2]
+    assert answer.stdout.splitlines()[1].startswith("trained on spectra drawn from fits of the scan")
+    assert "resonance" in answer.stdout.splitlines()[3]
     return folder
 
 
@@ -86,6 +92,18 @@ def test_strong_spectra_are_fitted_as_without_it_and_weak_ones_have_its_errors()
         (("train", "be-sho", "none.npz"), "none.npz: no such file"),
         (("train", "be-sho", "scan.npz", "-o", "a/b"), "a/b: is in no folder that exists"),
         (("train", "be-sho", "scan.npz", "--teacher", "me"), "'me' is not one of 'simulation'"),
+        (("train", "be-sho", "scan.npz", "--teacher", "cycle"), "--teacher cycle: is content with a constant answer"),
+        (("train", "be-sho", "scan.npz", "--seed", "-1"), "--seed: -1 is no seed"),
+        (("train", "be-sho", "scan.npz", "--minutes", "-1"), "--minutes: -1 is no time"),
+        (("train", "be-sho", "scan.npz", "--minutes", "nan"), "--minutes: nan is no time"),
+        (("train", "be-sho", "scan.npz", "--gain", "2"), "--gain: is for strain"),
+        (("train", "be-sho", "scan.npz", "--format", "npy"), "--format: is for strain"),
+        (("train", "be-sho", "nothing.npz"), "nothing.npz: has no spectrum of finite numbers other than zero"),
+        (
+            ("train", "be-sho", "nothing.npz", "--everywhere", "--teacher", "rendering"),
+            "--teacher rendering: has no spectrum of finite numbers",
+        ),
+        (("train", "be-sho", "noise.npz", "--teacher", "labels"), "--teacher labels: least squares fitted none"),
         (("train", "be-what", "scan.npz"), "be-what: is no technique"),
         (("train", "be-loop", "scan.npz"), "scan.npz: not spectra of be-loop"),
         (("fit", "be-sho", "scan.npz", "--solver", "none"), "none: is no folder with a network"),
@@ -102,3 +120,25 @@ def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], sai
     assert said in answer.stderr
     assert answer.stderr.count("\n") == 1
     assert sorted(Path().iterdir()) == before
+
+
+def _changed(notes: dict[str, Any]) -> None:
+    notes["calibration"]["size"] = notes["calibration"]["size"][:1]
+
+
+def _prior(notes: dict[str, Any]) -> None:
+    notes["factor_prior"] = {"mean": [0.0], "covariance": [[1.0]], "two_signs": True}
+
+
+@pytest.mark.parametrize("damage", [_changed, _prior])
+def test_a_damaged_network_is_said_to_be_one_before_any_fit(damage: Callable[[dict[str, Any]], None]) -> None:
+    shutil.copytree("net", "damaged")
+    file = Path("damaged/model.json")
+    told = json.loads(file.read_text(encoding="utf-8"))
+    damage(told["notes"])
+    file.write_text(json.dumps(told), encoding="utf-8")
+    answer = run("fit", "be-sho", "scan.npz", "--solver", "damaged", "-o", "damaged.nc")
+    shutil.rmtree("damaged")
+    assert (answer.exit_code, answer.stderr.count("\n")) == (2, 1)
+    assert "damaged: is damaged: " in answer.stderr and "train it again" in answer.stderr
+    assert not list(Path().glob("damaged.nc*"))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from click.testing import Result
 from typer.testing import CliRunner
 
 from parscope.cli.main import app
 from parscope.core.errors import FormatError, OptionError, OutputError
 from parscope.core.frames import Frames
+from parscope.core.record import fingerprint
 from parscope.core.solver import Status
+from parscope.report.html import command_to_repeat
+from parscope.report.view import StrainView
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
 from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.saved import told, understood
@@ -36,6 +41,7 @@ GRAINS = replace(
     ).sized((64, 64)),
     contrast=0.0,
 )
+RAW = ("--format", "raw", "--scan-shape", "24,24", "--pattern-shape", "64,64", "--dtype", "uint16", "--gain", "1")
 BOTH = ("--teacher", "simulation", "--teacher", "rendering")
 SINGLE = replace(GRAINS, grains=0, scan=(12, 12), electrons=2e4, max_strain=0.01, seed=3)
 
@@ -48,16 +54,19 @@ def run(*arguments: str) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks that were trained for as short as can be."""
     home = tmp_path_factory.mktemp("strain")
-    scan, place = home / "scan.npy", home / "net"
-    np.save(scan, simulate(replace(GRAINS, electrons=1e4)).rows(0, 24))
-    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0", *BOTH)
-    assert (answer.exit_code, answer.stderr) == (0, "")
+    scan, place = home / "scan.bin", home / "net"
+    simulate(replace(GRAINS, electrons=1e4)).rows(0, 24).astype(np.uint16).tofile(scan)
+    answer = run("train", "strain", str(scan), "-o", str(place), "--minutes", "0", *RAW, *BOTH)
+    assert answer.exit_code == 0, answer.output
     assert "9166 parameters" in answer.stdout
     assert len(answer.stdout.splitlines()) == 6
-    assert sorted(p.name for p in home.iterdir()) == ["net", "scan.npy"]
+    assert sorted(p.name for p in home.iterdir()) == ["net", "scan.bin"]
     notes = json.loads((place / "model.json").read_text(encoding="utf-8"))["notes"]
     assert notes["source_fingerprint"].startswith("sampled-sha256:")
-    assert set(notes["card"]["refusals"]) == {"zeros", "noise", "another material"}
+    assert notes["physics"]["gain"] == 1.0
+    assert set(notes["card"]["refusals"]) == {"zeros", "noise", "vacuum", "another material"}
+    assert notes["training"]["teachers"] == {"simulation": 1.0, "rendering": 0.1}
+    assert [step for step, _ in notes["training"]["losses"]][-1] == notes["training"]["steps"]
     return place
 
 
@@ -74,9 +83,15 @@ def test_grains_are_found_by_networks_as_by_search(folder: Path) -> None:
 
 def test_the_verb_strain_takes_them(folder: Path, tmp_path: Path) -> None:
     output = str(tmp_path / "map.nc")
-    answer = run("strain", str(folder.parent / "scan.npy"), "--solver", str(folder), "--no-report", "-o", output)
+    scan = str(folder.parent / "scan.bin")
+    answer = run("strain", scan, "--solver", str(folder), "--no-report", "-o", output, *RAW)
     assert answer.exit_code == 0, answer.output
     assert "patterns fitted" in answer.stdout
+    with xr.open_dataset(output, engine="h5netcdf") as found:
+        assert found.attrs["solver_fingerprint"] == fingerprint(folder)
+        words = shlex.split(command_to_repeat(StrainView(found)))
+    again = run(*words[1:], "--no-report", "-o", str(tmp_path / "again.nc"))
+    assert again.exit_code == 0, again.output
 
 
 def test_what_is_for_spectra_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -86,7 +101,7 @@ def test_what_is_for_spectra_is_refused(folder: Path, tmp_path: Path) -> None:
         ("--teacher", "rendering"): "add --teacher simulation",
     }
     for words, why in said.items():
-        answer = run("train", "strain", str(folder.parent / "scan.npy"), "-o", str(tmp_path / "new"), *words)
+        answer = run("train", "strain", str(folder.parent / "scan.bin"), "-o", str(tmp_path / "new"), *RAW, *words)
         assert answer.exit_code == 2
         assert why in answer.stderr
 
@@ -152,6 +167,9 @@ def test_folders_without_networks_and_places_that_are_taken_are_refused(folder: 
     save_encoder(tmp_path / "old", orientation, window, {"physics": notes["physics"]})
     with pytest.raises(FormatError, match="does not say what it was trained for"):
         map_strain(frames, solver=tmp_path / "old")
+    save_encoder(tmp_path / "null", orientation, window, {**notes, "unlikely": None})
+    with pytest.raises(FormatError, match="is damaged"):
+        map_strain(frames, solver=tmp_path / "null")
     with pytest.raises(OutputError, match="exists"):
         train_strain(frames, folder)
     with pytest.raises(OptionError, match="positive"):

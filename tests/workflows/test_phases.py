@@ -48,7 +48,20 @@ def scan() -> Frames:
 def folder(scan: Frames, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks for both, trained for as short as can be."""
     place = tmp_path_factory.mktemp("phases") / "net"
-    told = train_strain(scan, place, minutes=0.0)
+    said: list[str] = []
+
+    def stop_in_the_second(phase: str, done: int, total: int) -> None:
+        said.append(phase)
+        if phase.startswith("phase 2 of 2: learn") or phase.startswith("phase 2 of 2: settle"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_strain(scan, place, minutes=0.0, progress=stop_in_the_second)
+    assert sum("phase 1 of 2" in phase for phase in said) == 2
+    said.clear()
+    told = train_strain(scan, place, minutes=0.0, progress=lambda phase, *_: said.append(phase))
+    # The first is not trained again.
+    assert not any("phase 1 of 2" in phase for phase in said)
     assert len(told["others"]) == 1
     assert sorted(p.name for p in place.parent.iterdir()) == ["net"]
     return place

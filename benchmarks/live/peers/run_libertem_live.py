@@ -41,7 +41,8 @@ def main() -> None:
     order = f"http://127.0.0.1:{settings['api']}/detector/api/1.8.0/command/initialize"
     with urllib.request.urlopen(urllib.request.Request(order, method="PUT", data=b"{}")) as answer:
         answer.read()
-    context = LiveContext(executor=PipelinedExecutor(spec=PipelinedExecutor.make_spec(cpus=[0], cudas=[])))
+    spec = PipelinedExecutor.make_spec(cpus=[settings["core"]], cudas=[])
+    context = LiveContext(executor=PipelinedExecutor(spec=spec))
     opened = context.make_connection("dectris").open(
         api_host="127.0.0.1",
         api_port=settings["api"],

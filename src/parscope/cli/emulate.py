@@ -20,6 +20,8 @@ app = typer.Typer(add_completion=False)
 
 DETECTORS = {"arina": (192, 192)}
 _LOOK = 0.05
+_FASTEST = 1e6  # pulses per second
+_MOST = 1_000_000  # messages that wait
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
     file: Annotated[
         Path | None, typer.Option(help="Scan whose patterns are shown; simulated ones if not given.")
     ] = None,
+    physics: Annotated[
+        str | None, typer.Option(help="What is simulated without --file: crystal or magnetic \\[crystal].")
+    ] = None,
     rate: Annotated[float, typer.Option(help="Images per second; 0 for as fast as possible.")] = 5000.0,
     scan: Annotated[str | None, typer.Option(help="Scan positions, YxX; those of the file if not given.")] = None,
     scan_shape: Annotated[str | None, typer.Option(help="Scan positions of the file, where it does not say.")] = None,
@@ -60,12 +65,16 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
             "jitter, no_start, no_end, two_clients."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes all that is random.")] = 7,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Parameter, as detector/roi_mode=merge2x2.")] = None,
     files: Annotated[Path | None, typer.Option(help="Folder in which the filewriter may write.")] = None,
     log: Annotated[Path | None, typer.Option(help="File for a line of JSON per series and kind of fault.")] = None,
-    start: Annotated[int, typer.Option(help="Series to start without a command, as soon as a client is there.")] = 0,
-    queue: Annotated[int, typer.Option(help="Messages that wait for a client at most; more are lost.")] = 10_000,
+    start: Annotated[
+        int, typer.Option(min=0, help="Series to start without a command, as soon as a client is there.")
+    ] = 0,
+    queue: Annotated[
+        int, typer.Option(min=1, max=_MOST, help="Messages that wait for a client; more are lost.")
+    ] = 10_000,
     wait: Annotated[bool, typer.Option("--wait", help="Lose none: wait for a client whose queue is full.")] = False,
 ) -> None:
     """Behave as a DECTRIS detector, with faults on request, until Ctrl-C.
@@ -76,10 +85,13 @@ def emulate(  # noqa: PLR0913 - every option of a command line is an argument
 
     if detector not in DETECTORS:
         raise OptionError(f"there is no {detector!r}", "DETECTOR", f"choose one of {', '.join(DETECTORS)}")
+    if file is not None and physics is not None:
+        raise OptionError("the patterns are those of the file", "--physics", "leave it out, or --file")
     opened = {"scan_shape": shape(scan_shape, "--scan-shape")} if scan_shape else {}
     scene = Scene(
         path=file,
         scan=shape(scan, "--scan"),
+        physics=physics or "crystal",
         pattern=DETECTORS[detector],
         options=tuple(opened.items()),
         seed=seed,
@@ -111,7 +123,7 @@ def _trigger(text: str | None) -> float | None:
         rate = float(text)
     except ValueError:
         rate = -1.0
-    if rate < 0:
+    if not 0 <= rate <= _FASTEST:
         raise OptionError(f"{text!r} is no rate", "--trigger", "write it as 5000, or hand")
     return rate
 

@@ -7,19 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from parscope.cli.options import numbers, shape
+from parscope.cli import scan_options
 from parscope.cli.progress import progress_bar
 from parscope.core.errors import OutputError
 
 app = typer.Typer(add_completion=False)
 
-_SCAN = "File"
+_FOUND = scan_options.FOUND
 _REPORT = (".png", ".html")
-_FOUND = "Overrides what is found from the data"
 
 
 @app.command()
 def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
+    context: typer.Context,
     scan: Annotated[Path, typer.Argument(help="The scan: any format that parscope reads.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Result, .nc or .zarr [SCAN.strain.nc].")
@@ -28,34 +28,32 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
     csv: Annotated[Path | None, typer.Option(help="Write the maps as comma-separated values too.")] = None,
     report: Annotated[bool, typer.Option(help="Write OUTPUT.html and OUTPUT.png.")] = True,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to do the fits.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", rich_help_panel=_SCAN, help="Skip the sniffing.")] = None,
-    scan_shape: Annotated[
-        str | None, typer.Option(rich_help_panel=_SCAN, help="Scan positions Y,X of files without.")
-    ] = None,
-    pattern_shape: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Pixels Y,X of raw files.")] = None,
-    dtype: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Sample type of raw files.")] = None,
-    dataset: Annotated[str | None, typer.Option(rich_help_panel=_SCAN, help="Which array of several.")] = None,
+    format_: scan_options.Format = None,
+    scan_shape: scan_options.ScanShape = None,
+    pattern_shape: scan_options.PatternShape = None,
+    dtype: scan_options.SampleType = None,
+    dataset: scan_options.Dataset = None,
     step: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Scan step, nm.")] = None,
-    vacuum: Annotated[Path | None, typer.Option(rich_help_panel=_FOUND, help="Pattern of the probe in vacuum.")] = None,
-    mask: Annotated[Path | None, typer.Option(rich_help_panel=_FOUND, help=".npy, True at bad pixels.")] = None,
-    probe_radius: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Disk radius, px.")] = None,
-    probe_edge: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Edge sigma, px.")] = None,
-    centre: Annotated[str | None, typer.Option(rich_help_panel=_FOUND, help="Pattern centre Y,X, px.")] = None,
-    g1: Annotated[str | None, typer.Option(rich_help_panel=_FOUND, help="Lattice vector Y,X, px.")] = None,
-    g2: Annotated[str | None, typer.Option(rich_help_panel=_FOUND, help="Lattice vector Y,X, px.")] = None,
-    ellipse: Annotated[
-        str | None, typer.Option(rich_help_panel=_FOUND, help="Distortion RATIO,DEGREES of the long axis.")
-    ] = None,
-    max_q: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Farthest disk used, px.")] = None,
-    gain: Annotated[float | None, typer.Option(rich_help_panel=_FOUND, help="Counts per electron.")] = None,
+    vacuum: scan_options.Vacuum = None,
+    mask: scan_options.Mask = None,
+    probe_radius: scan_options.ProbeRadius = None,
+    probe_edge: scan_options.ProbeEdge = None,
+    centre: scan_options.Centre = None,
+    g1: scan_options.LatticeVector = None,
+    g2: scan_options.LatticeVector = None,
+    ellipse: scan_options.Ellipse = None,
+    max_q: scan_options.MaxQ = None,
+    gain: scan_options.Gain = None,
     pool: Annotated[
-        int | None, typer.Option(rich_help_panel=_FOUND, help="Square of positions that are pooled: 1, 3, 5.")
+        int | None,
+        typer.Option(rich_help_panel=_FOUND, help="Square of positions that are pooled: 1, 3, 5."),
     ] = None,
     solver: Annotated[
         Path | None, typer.Option(help="Folder of networks, made by parscope train strain, that start the fits.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(rich_help_panel=_FOUND, help="Zero strain: Y0:Y1,X0:X1, or 'lattice' for --g1 --g2.")
+        str | None,
+        typer.Option(rich_help_panel=_FOUND, help="Zero strain: Y0:Y1,X0:X1, or 'lattice' for --g1 --g2."),
     ] = None,
 ) -> None:
     """Map strain and rotation from a 4D-STEM scan.
@@ -63,31 +61,16 @@ def strain(  # noqa: PLR0913 - one argument an option, as typer wants it
     No option is needed: probe, lattice, disks, reference and all else are found from the data and shown in the report.
     """
     where = output or Path(f"{scan}.strain.nc")
-    file_options = {
-        "format": format_,
-        "scan_shape": shape(scan_shape, "--scan-shape"),
-        "pattern_shape": shape(pattern_shape, "--pattern-shape"),
-        "dtype": dtype,
-        "dataset": dataset,
-    }
     settings = {
+        **scan_options.setup_options(context.params),
         "step": step,
-        "vacuum": vacuum,
-        "mask": mask,
-        "probe_radius": probe_radius,
-        "probe_edge": probe_edge,
-        "centre": numbers(centre, "--centre"),
-        "g1": numbers(g1, "--g1"),
-        "g2": numbers(g2, "--g2"),
-        "ellipse": numbers(ellipse, "--ellipse"),
-        "max_q": max_q,
-        "gain": gain,
         "pool": pool,
         "reference": reference,
         "solver": solver,
     }
     extras = [*([csv] if csv else []), *(where.with_suffix(s) for s in _REPORT if report)]
     _check_extras(where, extras, overwrite, (scan, vacuum, mask))
+    file_options = scan_options.file_options(context.params)
     result = run(scan, where, file_options, {"overwrite": overwrite, "dask": dask, **settings})
     write_extras(result, where, csv, report)
     print(sentence(result, where))

@@ -37,7 +37,7 @@ def tee(
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Tee(Address.parse(address), to, host) as made:
+        with Tee(Address.parse(address), to, host, say) as made:
             Console(stderr=True).print(Text(f"{address} -> {', '.join(b.address for b in made.branches)}"))
             end = time.monotonic() + duration if duration else float("inf")
             losing: set[str] = set()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from parscope.cli import scan_options
 from parscope.cli.progress import progress_bar
 from parscope.cli.technique import TechniqueCommand, options_of_technique
 from parscope.core.errors import OptionError
@@ -40,48 +41,80 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Train for the whole range of the technique, not for this scan.")
     ] = False,
-    minutes: Annotated[
-        float | None, typer.Option(help="Time after which the training is brought to its end [5; strain: 10].")
-    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time of the training, at most [5; strain: 13].")] = None,
     seed: Annotated[int, typer.Option(help="Fixes all that is random.")] = 0,
-    dataset: Annotated[str | None, typer.Option(help="Which array of several in the file.")] = None,
+    format_: scan_options.Format = None,
+    scan_shape: scan_options.ScanShape = None,
+    pattern_shape: scan_options.PatternShape = None,
+    dtype: scan_options.SampleType = None,
+    dataset: scan_options.Dataset = None,
+    vacuum: scan_options.Vacuum = None,
+    mask: scan_options.Mask = None,
+    probe_radius: scan_options.ProbeRadius = None,
+    probe_edge: scan_options.ProbeEdge = None,
+    centre: scan_options.Centre = None,
+    g1: scan_options.LatticeVector = None,
+    g2: scan_options.LatticeVector = None,
+    ellipse: scan_options.Ellipse = None,
+    max_q: scan_options.MaxQ = None,
+    gain: scan_options.Gain = None,
 ) -> None:
     """Train a network on a scan, without labels; use it with --solver."""
-    from parscope.workflows.train import train_spectra
-
     where = output or Path(f"{source}.network")
+    teachers = tuple(each.value for each in teacher or (_Teacher.SIMULATION,))
+    settings: dict[str, Any] = {"overwrite": overwrite, "seed": seed, "teachers": teachers}
+    if minutes is not None:
+        settings["minutes"] = minutes
     if technique == STRAIN:
         if everywhere:
             raise OptionError("is for spectra", "--everywhere", "leave it out")
-        teachers = tuple(each.value for each in teacher or (_Teacher.SIMULATION,))
-        limit = 10.0 if minutes is None else minutes
-        settings = {"overwrite": overwrite, "minutes": limit, "seed": seed, "teachers": teachers}
-        print(strain(source, where, settings, dataset))
+        settings |= scan_options.setup_options(context.params)
+        print(strain(source, where, scan_options.file_options(context.params), settings))
         return
-    options: dict[str, Any] = {
-        "teachers": tuple(each.value for each in teacher or (_Teacher.SIMULATION,)),
-        "everywhere": everywhere,
-        "minutes": 5.0 if minutes is None else minutes,
-        "seed": seed,
-        "dataset": dataset,
-        **options_of_technique(context),
-    }
-    with progress_bar("set-up") as show:
-        told = train_spectra(source, technique, where, overwrite=overwrite, progress=show, **options)
-    print(sentence(told, where))
+    for name in scan_options.ONLY_SCANS:
+        if context.params[name] is not None:
+            raise OptionError("is for strain", f"--{name.strip('_').replace('_', '-')}", "leave it out")
+    settings |= {"everywhere": everywhere, "dataset": dataset, **options_of_technique(context)}
+    print(spectra(source, technique, where, settings))
 
 
-def strain(scan: Path, output: Path, settings: dict[str, Any], dataset: str | None) -> str:
+def spectra(source: Path, technique: str, output: Path, settings: dict[str, Any]) -> str:
+    """Train a network on spectra under a progress bar, and say what came out.
+
+    Parameters
+    ----------
+    source : Path
+        The spectra.
+    technique : str
+        What made them.
+    output : Path
+        The folder to make.
+    settings : dict
+        For `train_spectra`.
+
+    Returns
+    -------
+    str
+        As of `sentence`.
+    """
+    from parscope.workflows.train import train_spectra
+
+    with progress_bar("set-up", "steps", logged=True) as show:
+        told = train_spectra(source, technique, output, progress=show, **settings)
+    return sentence(told, output)
+
+
+def strain(scan: Path, output: Path, file_options: dict[str, Any], settings: dict[str, Any]) -> str:
     """Train networks on a 4D-STEM scan under a progress bar, and say what came out.
 
     Parameters
     ----------
     scan, output : Path
         The scan, and the folder to make.
+    file_options : dict
+        For `open_frames`.
     settings : dict
         For `train_strain`.
-    dataset : str or None
-        Which array of several.
 
     Returns
     -------
@@ -91,8 +124,8 @@ def strain(scan: Path, output: Path, settings: dict[str, Any], dataset: str | No
     from parscope.io import open_frames
     from parscope.workflows.train import train_strain
 
-    with progress_bar("set-up") as show:
-        told = train_strain(open_frames(scan, dataset=dataset), output, progress=show, **settings)
+    with progress_bar("set-up", "steps", logged=True) as show:
+        told = train_strain(open_frames(scan, **file_options), output, progress=show, **settings)
     return "\n".join(_card(each, output) for each in (told, *told["others"]))
 
 
@@ -104,11 +137,16 @@ def _card(told: dict[str, Any], output: Path) -> str:
         f"{'electrons':>10}{'disk position':>18}{'failures':>12}{'in 95 % intervals':>20}",
     ]
     lines += [
-        f"{row['electrons']:>10g}{row['position_rms']:>15.3f} px{100 * row['failures']:>10.2f} %"
-        f"{100 * row['coverage']:>18.1f} %"
+        f"{row['electrons']:>10g}{_number(row['position_rms'], 15, 3)} px{100 * row['failures']:>10.2f} %"
+        f"{_number(row['coverage'], 18, 1, 100)} %"
         for row in told["card"]["by_electrons"]
     ]
     return "\n".join(lines)
+
+
+def _number(value: float | None, width: int, digits: int, factor: float = 1.0) -> str:
+    """A number, or a dash for what no pattern told."""
+    return f"{'-':>{width}}" if value is None else f"{factor * value:>{width}.{digits}f}"
 
 
 def sentence(told: dict[str, Any], where: Path) -> str:
@@ -129,6 +167,7 @@ def sentence(told: dict[str, Any], where: Path) -> str:
     names = list(card["by_snr"][0]["coverage"])
     head = [
         _first_line(told, where, "spectra"),
+        f"trained on spectra drawn from {told['distribution']}",
         "error over the Cramér-Rao bound, and share of true values inside 95 % intervals:",
         "".join([f"{'SNR':>6}", *(f"{name:>24}" for name in names), f"{'wrong':>10}"]),
     ]
@@ -141,7 +180,8 @@ def sentence(told: dict[str, Any], where: Path) -> str:
 def _first_line(told: dict[str, Any], where: Path, signals: str) -> str:
     """Size, training and speed of what is in a folder."""
     card, training = told["card"], told["training"]
+    anew = f"; begun anew: {training['anew']}" if training["anew"] else ""
     return (
         f"{where}: {card['parameters']} parameters, {training['steps']} steps in {training['seconds']:.0f} s, "
-        f"{card[f'{signals}_per_cpu_s']:.0f} {signals} per CPU second"
+        f"{card[f'{signals}_per_cpu_s']:.0f} {signals} per CPU second{anew}"
     )

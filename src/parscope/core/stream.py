@@ -74,7 +74,7 @@ class Fate(IntEnum):
 _SENTENCES = {
     Fate.WAITING: "not measured yet",
     Fate.ANSWERED: "analysed",
-    Fate.SKIPPED: "came, and was passed over because the analysis was behind",
+    Fate.SKIPPED: "came, and was passed over because the analysis was behind, or had been stopped",
     Fate.LOST: "never came: a hole in the numbers of the images",
     Fate.DAMAGED: "came damaged and was not analysed",
     Fate.FILLED: "passed over by the rules, and analysed afterwards for the maps",

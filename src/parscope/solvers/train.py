@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -75,7 +74,7 @@ class Recipe:
     average : float, default 0.995
         Memory of the mean weights, [1]: a step counts by 1 - average; 0 for the last weights.
     seconds : float, optional
-        Time after which the rate is lowered, whatever was gained, [s].
+        Time of the whole training, [s]: the rate is lowered when three quarters of it are over, whatever was gained.
     seed : int, default 0
         Fixes what is drawn.
     """
@@ -109,6 +108,8 @@ class Course:
         Time it took, [s].
     length : float
         Usual length of its gradients, [1].
+    anew : str
+        Why a checkpoint that was there was not taken up; empty if it was, or there was none.
     """
 
     step: int = 0
@@ -118,6 +119,7 @@ class Course:
     restarts: int = 0
     seconds: float = 0.0
     length: float = math.inf
+    anew: str = ""
 
     @property
     def loss(self) -> float:
@@ -169,7 +171,7 @@ def train(
     recipe: Recipe | None = None,
     *,
     optimiser: Optimiser = soap,
-    folder: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> Course:
     """Train a network, in place, until it learns no more.
@@ -184,8 +186,10 @@ def train(
         What may be set.
     optimiser : callable, default `soap`
         Makes an optimiser of PyTorch from parameters and a rate; one whose steps need only a gradient.
-    folder : Path, optional
-        Where to keep a checkpoint, from which the same training goes on where it was stopped.
+    checkpoint : Checkpoint, optional
+        Where to keep what the same training goes on from where it was stopped; of a training that ended, its end, until
+        it is removed. Its key says what the training depends on beside the network, the teachers' weights and the
+        recipe without its limits. Default: in memory.
     progress : callable, optional
         Called with a line on phase and loss, the steps done, and all of them as far as is known.
 
@@ -195,13 +199,21 @@ def train(
 
     Raises
     ------
+    OutputError
+        If the checkpoint cannot be written.
     TrainingError
         If it ran away again and again.
     """
     job = _Job(module, teachers, recipe or Recipe(), optimiser)
     weights = {name: weight for name, (_, weight) in teachers.items()}
-    checkpoint = Checkpoint(folder, {**asdict(job.recipe), "teachers": weights, "start": job.mark()})
+    # With more time the same training goes on longer.
+    without_limits = {n: v for n, v in asdict(job.recipe).items() if n not in ("most", "seconds")}
+    key = {**without_limits, "optimiser": job.optimiser, "teachers": weights, "start": job.mark()}
+    checkpoint = (checkpoint or Checkpoint()).also(key)
     if not job.resume(checkpoint):
+        job.course.anew = checkpoint.discarded
+        if progress is not None and job.course.anew:
+            progress(f"anew: {job.course.anew}", 0, job.all_steps)
         job.keep(checkpoint)
     while job.course.last is None or job.course.step < job.course.last:
         job.stretch()
@@ -210,12 +222,11 @@ def train(
             job.again(checkpoint)
             continue
         job.decide()
+        job.keep(checkpoint)
         if progress is not None:
             phase = "learn" if job.course.falling is None else "settle"
-            progress(f"{phase}, loss {job.course.loss:.3f}", job.course.step, job.course.last or job.recipe.most)
-        job.keep(checkpoint)
+            progress(f"{phase}, loss {job.course.loss:.3f}", job.course.step, job.all_steps)
     job.finish()
-    checkpoint.remove()
     return job.course
 
 
@@ -232,6 +243,11 @@ class _Job:
         self._chance = torch.Generator().manual_seed(recipe.seed)
         self._highest = recipe.rate
         self._began = time.perf_counter()
+
+    @property
+    def optimiser(self) -> str:
+        """Name of the optimiser."""
+        return type(self._optimiser).__name__
 
     def mark(self) -> str:
         """What tells the network before its training from any other, and so a checkpoint from those of others."""
@@ -282,15 +298,25 @@ class _Job:
     def decide(self) -> None:
         """Whether the rate is to fall from now on."""
         course, recipe = self.course, self.recipe
-        late = course.step >= recipe.most or course.seconds >= recipe.seconds
+        late = course.step >= recipe.most or course.seconds * (1 + _FALL) >= recipe.seconds
         if course.falling is None and (course.flat() or late):
             course.falling, course.last = course.step, course.step + max(int(_FALL * course.step), recipe.every)
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of the whole training, as far as can be told: those that its limits leave."""
+        course, recipe = self.course, self.recipe
+        if course.last is not None:
+            return course.last
+        most = int((1 + _FALL) * recipe.most)
+        in_time = course.step * recipe.seconds / max(course.seconds, 1e-9) if course.step else math.inf
+        return int(max(min(most, in_time), course.step))
 
     def again(self, checkpoint: Checkpoint) -> None:
         """Go back to the last checkpoint, at half the rate."""
         restarts = self.course.restarts + 1
         if restarts > _AGAIN or not self.resume(checkpoint):
-            raise TrainingError("the training ran away", "", "look at the data, or give a lower rate")
+            raise TrainingError("the training ran away", "", "look at the data, or begin from another --seed")
         self.course.restarts = restarts
         self._highest = self.recipe.rate / 2**restarts
 

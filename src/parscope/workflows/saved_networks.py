@@ -136,11 +136,18 @@ class SavedSpectra:
         _check(self.folder, self.notes, physics)
         try:
             calibration = Calibration(*(np.array(self.notes["calibration"][name]) for name in _STRETCH))
-            told = self.notes["factor_prior"]
-            prior = told and FactorPrior(np.array(told["mean"]), np.array(told["covariance"]), bool(told["two_signs"]))
-            return SpectraNetwork(physics, self.network, calibration, prior)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"is damaged: {error}", str(self.folder), "train it again") from error
+            told, f = self.notes["factor_prior"], len(physics.parameters) - len(physics.nonlinear)
+            prior = told and FactorPrior(
+                np.array(told["mean"]).reshape(f), np.array(told["covariance"]).reshape(f, f), bool(told["two_signs"])
+            )
+            solver = SpectraNetwork(physics, self.network, calibration, prior)
+            # Parts of other sizes than the physics are found by one spectrum of noise, before hours of data.
+            noise = np.random.default_rng(0).normal(size=(1, *physics.signal_shape))
+            solver(noise.astype(np.complex128) if physics.complex else noise)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise FormatError(f"is damaged: {why}", str(self.folder), "train it again") from error
+        return solver
 
 
 def _check(folder: Path, notes: Mapping[str, Any], physics: Separable) -> None:

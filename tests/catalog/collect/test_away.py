@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +14,10 @@ import pytest
 from parscope.catalog.collect.collector import Collector
 from parscope.catalog.collect.verify import verify
 from parscope.catalog.store.catalog import Catalog
-from parscope.core.errors import InputError
+from parscope.catalog.store.tables import journal
+from parscope.core.errors import CatalogError, InputError
 from tests.catalog.collect.played_describer import play
-from tests.catalog.collect.rows import places
+from tests.catalog.collect.rows import places, rows
 
 Collect = Callable[[], Collector]
 
@@ -73,3 +77,63 @@ def test_files_that_may_not_be_looked_at_for_a_while_are_not_missing(
     collected()
     assert places(catalog) == {"a.play": (1, True)}
     assert [fault.fault for fault in verify(catalog).faults] == ["unreadable"]
+
+
+@pytest.mark.parametrize("settle", [0.0, 0.3])
+def test_a_share_that_goes_away_in_the_middle_takes_nothing_with_it(
+    catalog: Catalog, folder: Path, settle: float
+) -> None:
+    for number in range(3):
+        play(folder / f"{number}.play", number=number)
+    collector = Collector(catalog, folder, settle=settle)
+    mounted = folder.parent / "mounted"
+
+    def unmount(*_: object) -> None:
+        if not mounted.exists():
+            folder.rename(mounted)
+            folder.mkdir()
+
+    if settle:
+        collector.look()
+        unmount()
+    collector.tell = unmount
+    with pytest.raises(InputError, match="is empty, though the catalog has files of it"):
+        collector.run(once=True)
+    assert len(rows(catalog, journal)) == 3
+    folder.rmdir()
+    mounted.rename(folder)
+    Collector(catalog, folder, settle=0.0).run(once=True)
+    assert [there for _, there in places(catalog).values()] == [True] * 3
+
+
+def test_a_collector_outlives_a_database_that_is_away(
+    postgres_address: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    with Catalog(postgres_address) as catalog:
+        collector = Collector(catalog, folder, settle=0.0, say=said.append)
+
+        def restart(*_: object) -> None:
+            """As a server does that ends: it lets go of all who are connected."""
+            with Catalog(postgres_address) as other, other.reading() as connection:
+                others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+
+        thread = threading.Thread(target=collector.run)
+        thread.start()
+        for number in range(3):
+            restart()
+            play(folder / f"{number}.play", number=number)
+            _until(lambda: len(places(catalog)) == number + 1)  # noqa: B023 - it is waited for here
+        collector.stop()
+        thread.join()
+    assert said and all("trying again in" in line for line in said)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        with contextlib.suppress(CatalogError):
+            if holds():
+                return
+        time.sleep(0.05)
+    pytest.fail("it did not happen within 30 s")

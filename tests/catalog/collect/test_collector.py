@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import threading
@@ -13,6 +14,8 @@ from sqlalchemy import update
 
 from parscope.catalog.collect.collector import Collector
 from parscope.catalog.collect.status import count, quarantined
+from parscope.catalog.collect.verify import verify
+from parscope.catalog.query.text import parse
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.tables import file, journal, link, record, sighting, thumbnail, version
 from parscope.core.errors import InputError
@@ -110,6 +113,77 @@ def test_a_name_that_is_used_again_leaves_what_was_moved_away_its_record(
     play(folder / "latest.play", number=2)
     collected()
     assert places(catalog) == {"latest.play": (2, True), "zzz.play": (1, True)}
+
+
+def test_files_that_swap_their_names_keep_their_records(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    for number, name in enumerate(("a", "b", "c")):
+        play(folder / f"{name}.play", number=number)
+    (folder / "d").touch()
+    (folder / "e").write_bytes(b"no format at all")
+    collected()
+    for ring in (("a.play", "b.play", "c.play"), ("d", "e")):
+        (folder / ring[0]).rename(folder / "aside")
+        for name, then in itertools.pairwise(ring):
+            (folder / then).rename(folder / name)
+        (folder / "aside").rename(folder / ring[-1])
+    collected()
+    then = {"a.play": 2, "b.play": 3, "c.play": 1, "d": 5, "e": 4}
+    assert places(catalog) == {name: (of, True) for name, of in then.items()}
+    assert not rows(catalog, version)
+    with catalog.reading() as connection:
+        assert count(connection, folder).queued == 0
+
+
+def test_files_that_begin_empty_have_no_more_in_common(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    for name in "abc":
+        (folder / f"{name}.play").touch()
+    collected()
+    for name in "abc":
+        play(folder / f"{name}.play", name=name)
+        collected()
+    assert len({of for of, _ in places(catalog).values()}) == 3
+    assert rows(catalog, link) == []
+
+
+def test_content_of_which_the_only_copy_was_written_over_is_missing(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    play(folder / "a.play", number=1)
+    play(folder / "b.play", number=2)
+    collected()
+    first, _ = rows(catalog, record, "uid")
+    shutil.copy(folder / "b.play", folder / "a.play")
+    collected()
+    assert places(catalog) == {"a.play": (2, True), "b.play": (2, True)}
+    assert list(catalog.uids(parse("is missing"))) == [first]
+    assert [(fault.path.name, fault.record, fault.fault) for fault in verify(catalog).faults] == [
+        ("a.play", first, "missing")
+    ]
+
+
+def test_files_of_a_folder_with_a_new_name_are_where_they_are_now(catalog: Catalog, folder: Path) -> None:
+    for name in ("old", "kept"):
+        (folder / name).mkdir()
+        play(folder / name / "a.play", number=1)
+        Collector(catalog, folder / name, settle=0.0).run(once=True)
+    (folder / "old").rename(folder / "new")
+    Collector(catalog, folder / "new", settle=0.0).run(once=True)
+    there = {Path(path).parent.name: present for path, present in rows(catalog, file, "path", "present")}
+    assert there == {"old": False, "kept": True, "new": True}
+    assert verify(catalog).faults == []
+
+
+def test_a_file_that_was_deleted_unread_is_counted_as_missing_only(
+    catalog: Catalog, folder: Path, collected: Collect
+) -> None:
+    play(folder / "a.play", number=1)
+    path = play(folder / "b.play", "refuse")
+    collected()
+    path.unlink()
+    collected()
+    with catalog.reading() as connection:
+        counts = count(connection, folder)
+    assert (counts.queued, counts.done, counts.quarantined, counts.missing) == (0, 1, 0, 1)
 
 
 def test_a_deleted_file_is_missing_and_may_come_back(catalog: Catalog, folder: Path, collected: Collect) -> None:

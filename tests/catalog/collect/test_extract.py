@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 
@@ -64,6 +65,24 @@ def test_a_reader_that_goes_wrong_is_an_error_of_its_file_alone(
         "file": {"bytes": 100, "suffix": ".play"},
     }
     assert extractor(good, folder, 100).document["vendor"]["answer"] == do
+
+
+def test_scans_larger_than_all_memory_are_read(extractor: Extractor, folder: Path) -> None:
+    """Only what is looked at is read; the files have holes instead of patterns, and take no room."""
+    shape = (300, 300, 256, 256)
+    header = np.lib.format.header_data_from_array_1_0(np.zeros((0, *shape[1:]), np.uint16)) | {"shape": shape}
+    array, volume = folder / "scan.npy", folder / "scan.mrc"
+    with array.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+    with mrcfile.new(volume) as made:
+        made.set_data(np.zeros((2, 256, 256), np.int16))
+        made.header.nz = made.header.mz = 300 * 300
+    for path in (array, volume):
+        os.truncate(path, path.stat().st_size + 2 * np.prod(shape))
+        told = extractor(path, folder, path.stat().st_size)
+        assert told.error is None
+        assert np.prod(told.document["signals"][0]["shape"]) == np.prod(shape)
+        assert told.thumbnail is not None
 
 
 def test_what_cannot_be_drawn_is_told_all_the_same(extractor: Extractor, folder: Path) -> None:

@@ -50,7 +50,7 @@ def content(catalog: Catalog, folder: Path) -> dict[str, list[Any]]:
         records = {row.id: row.hash for row in connection.execute(select(metadata.tables["record"]))}
         paths = {row.id: (row[1], row.aspect) for row in connection.execute(select(metadata.tables["path"]))}
         for name, table in metadata.tables.items():
-            if name == "path":
+            if name in ("path", "root"):
                 continue
             found = []
             for row in connection.execute(select(table)).mappings():

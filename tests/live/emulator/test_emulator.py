@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, OptionError, OutputError
 from parscope.live.emulator import Emulator, Faults, Scene
+from parscope.live.emulator.machine import Machine
+from parscope.live.transport.handshake import Address, probe
+from parscope.live.transport.zmq_pull import ZmqPull
 from parscope.live.wire.messages import appendix, decode, read_start
 from parscope.live.wire.v1 import translate
 from tests.live.emulator.listening import listening, read, series, watched
@@ -47,6 +50,7 @@ def test_a_series_arrives_whole_in_order_and_as_it_was(scene: Scene, array: NDAr
     assert {stop[0] - begin[0] for begin, stop, _ in times} == {500_000 - 100}
     sent = [image["user_data"]["sent_ns"] for image in images]
     assert sorted(sent) == sent and sent[-1] - before >= 30 * 500_000 - 100
+    assert before < report.began_ns <= sent[0]
     (line,) = map(json.loads, log.read_text().splitlines())
     assert (line["event"], line["images"], line["sent"], line["dropped"]) == ("series", 30, 30, 0)
 
@@ -157,6 +161,32 @@ def test_two_real_clients_take_turns(scene: Scene) -> None:
     numbers = [m["image_id"] for m in (*one.messages(), *other.messages()) if m["type"] == "image"]
     assert sorted(numbers) == list(range(30))
     assert len(one.parts) == len(other.parts) == 16
+
+
+def test_clients_are_those_that_stay(scene: Scene) -> None:
+    with Emulator(scene, rate=0) as detector:
+        address = Address.parse(detector.stream)
+        pulls = [ZmqPull(address), ZmqPull(address)]
+        for pull in pulls:  # each looks at the address first, and leaves again
+            pull.open()
+        detector.wait_for_clients(2)
+        probe(address)
+        time.sleep(0.2)
+        assert detector.status["clients"] == 2
+        pulls[0].close()
+        while detector.status["clients"] != 1:
+            time.sleep(0.005)
+        pulls[1].close()
+
+
+def test_a_trigger_takes_as_long_as_its_images(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = {"detector/trigger_mode": "ints", "detector/ntrigger": 1, "detector/nimages": 120}
+    with watched(Emulator(scene, rate=100, preset=preset)) as (detector, _client):
+        detector.machine.initialize()
+        detector.machine.arm()
+        monkeypatch.setattr(Machine._until, "__defaults__", (0.5,))  # what anything else may take
+        detector.machine.trigger()
+        assert detector.machine.wait_for(1, 60).images == 120
 
 
 def test_what_nobody_takes_is_dropped_and_counted(scene: Scene) -> None:

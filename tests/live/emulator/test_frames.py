@@ -108,3 +108,9 @@ def test_physics_has_disks_that_fit_eight_bits() -> None:
     (seen,) = views.seen(0, PLAIN)
     assert 4000 < seen.sum() < 6000
     assert 20 < seen.max() < 255
+
+
+def test_a_magnetic_film_is_seen_as_a_whole_and_larger_scans_see_more_of_them() -> None:
+    small, large = (Scene(scan=scan, physics="magnetic", pattern=(32, 32)).open() for scan in ((8, 12), (80, 65)))
+    assert (small.grid, small.scan, small.frames.axes[1].scale) == ((8, 12), (8, 12), 160.0)
+    assert (large.grid, large.scan, large.frames.axes[1].scale) == ((64, 64), (80, 65), 20.0)

@@ -268,6 +268,13 @@ def test_the_filewriter_writes_what_any_reader_opens(
     assert detector.files is not None and list(detector.files.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", "a\\b", "a\0b", "", "x" * 300])
+def test_files_stay_in_the_folder(remote: Remote, name: str) -> None:
+    answer = remote.put("filewriter/api/1.8.0/config/name_pattern", name)
+    assert (answer.status_code, "is not allowed" in answer.text) == (400, True)
+    assert remote.get("filewriter/api/1.8.0/config/name_pattern")["value"] == "series_$id"
+
+
 def test_a_file_that_exists_is_an_error_that_can_be_read(remote: Remote, emulator: tuple[Emulator, Client]) -> None:
     detector, _ = emulator
     assert detector.files is not None

@@ -8,7 +8,7 @@ import pytest
 from parscope.core.errors import NoLatticeError
 from parscope.live.kernels import Detector, Kernel, windows
 from parscope.live.kernels.pattern import PatternStrain
-from parscope.live.kernels.tracked import TrackedStrain
+from parscope.live.kernels.tracked import TrackedStrain, lattice_of
 from parscope.techniques.diffraction import strain
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 
@@ -88,6 +88,27 @@ def test_masked_disks_are_left_out(crystal: tuple[np.ndarray, np.ndarray]) -> No
     hot = np.where(mask, 60000, patterns).astype(np.uint16)
     found = answers(TrackedStrain(), known(mask), hot, hot)
     assert np.sqrt(np.nanmean((found - truth) ** 2, axis=0)).max() < 3e-3
+
+
+@pytest.mark.parametrize("kernel", [TrackedStrain(), PatternStrain()])
+def test_pixels_that_are_missing_now_and_then_are_not_lost_for_ever(
+    kernel: Kernel, crystal: tuple[np.ndarray, np.ndarray]
+) -> None:
+    patterns, truth = crystal
+    spoiled = patterns.copy()
+    spoiled[np.random.default_rng(5).random(patterns.shape) < 5e-4] = 65535
+    found = answers(kernel, known(), patterns, spoiled)
+    assert np.sqrt(np.mean((found - np.median(found - truth, axis=0) - truth) ** 2, axis=0)).max() < 2e-3
+    # a pixel that is missing more often is of no use
+    spoiled[::2, 64, 64] = 65535
+    assert lattice_of(known(), spoiled)[1].nonzero() == (64, 64)
+
+
+@pytest.mark.parametrize("kernel", [TrackedStrain(), PatternStrain()])
+def test_examples_without_electrons_are_refused_in_one_line(kernel: Kernel) -> None:
+    for dark in (np.zeros((64, 128, 128), np.uint16), np.full((64, 128, 128), 65535, np.uint16)):
+        with pytest.raises(NoLatticeError, match=r"examples of the patterns: .*; show the crystal"):
+            kernel.setup(known(), dark)
 
 
 @pytest.mark.parametrize("kernel", [TrackedStrain(), PatternStrain()])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
+from parscope.core.errors import ParscopeError
 from parscope.core.stream import Series
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.answers import Policy
@@ -86,7 +87,7 @@ class Bench:
         actuator = options.pop("actuator", None)
         policy = Policy(**{"scan": (3, 4), "deadline": 10**15, **options})  # type: ignore[arg-type]
         analyser = analyser_of(analyse)  # type: ignore[arg-type]
-        self.told: list[str] = []
+        self.told: list[str | ParscopeError] = []
         self.ring = Ring.create(room)  # type: ignore[arg-type]
         self.board = Board.create(places, analyser.outputs, (32, 32))  # type: ignore[arg-type]
         source = Script(messages)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from parscope.core.stream import Fate
+from parscope.live.pipeline.bulk import LEAST
 from parscope.live.pipeline.ring import SMALLEST
 from parscope.live.pipeline.stretch import MOST
 from parscope.live.wire.encode import end_message, image_message, start_message
@@ -136,9 +137,10 @@ def test_the_same_as_one_by_one(bench: Make, which: str, way: str) -> None:
     options = {"analyse": ALL, "scan": SCAN, "places": N, **options}
     one = one_by_one(bench, messages, **options)
     many = by_the_dozen(bench, messages, **options) if way == "connection" else bench(messages, **options).run()
-    counted = many.counted()
-    counted.pop("stalls", None)  # a small ring is full before the analysis is ready
-    assert counted == one.counted()
+    counted = [made.counted() for made in (many, one)]
+    for some in counted:
+        some.pop("stalls", None)  # a small ring is full before all kernels are ready
+    assert counted[0] == counted[1]
     assert many.told == one.told
     for generation in range(1, one.board.generation + 1):
         a, b = one.board.of(generation), many.board.of(generation)
@@ -146,7 +148,7 @@ def test_the_same_as_one_by_one(bench: Make, which: str, way: str) -> None:
         assert np.array_equal(a.fate, b.fate)
         assert np.array_equal(a.stamps[:, 4:], b.stamps[:, 4:])
         assert np.array_equal(a.places, b.places)
-    assert _together(many) > 10 * MOST // 8 > _together(one) == 0
+    assert _together(many) > MOST // 2 > _together(one) == 0
 
 
 def _together(made: Bench) -> int:
@@ -173,7 +175,7 @@ def test_late_answers_are_counted_as_missed(bench: Make) -> None:
 
 def test_where_the_newest_counts_each_is_dealt_with_by_itself(bench: Make) -> None:
     made = by_the_dozen(bench, whole(series(images=N)), scan=SCAN, places=N, newest=True)
-    assert made.engine.source.many.taken == 0
+    assert made.counted()["answered"] < LEAST and _together(made) == 0
 
 
 def test_messages_are_found_where_the_board_says(bench: Make) -> None:

@@ -100,6 +100,21 @@ def test_a_complete_series_without_an_end_ends_after_a_while(bench: Make) -> Non
     made.engine.close()
 
 
+@pytest.mark.parametrize(("told", "seconds"), [({}, 30), ({"frame_time": 0.2}, 30), ({"frame_time": 1.0}, 100)])
+def test_a_series_that_falls_silent_in_its_middle_ends_after_a_longer_while(
+    bench: Make, told: dict[str, float], seconds: float
+) -> None:
+    of = series(metadata=told)
+    made = bench([*whole(of, [0, 1, 3])[:-1], *[None] * 5000], clock=Clock(100_000_000))
+    while made.board.counters["finished"] == 0:
+        made.engine.turn()
+        made.engine._look()
+    assert seconds < (made.clock.now - made.engine._last) / 1e9 < seconds + 2
+    assert made.counted() == {"received": 4, "answered": 3, "series": 1, "lost": 9}
+    assert made.told == [f"nothing has come for {seconds} s: the series ends without its last patterns"]
+    made.engine.close()
+
+
 def test_what_was_not_measured_when_stopped_is_not_lost(bench: Make) -> None:
     made = bench([*whole(series(), [0, 1, 3])[:-1]]).run()
     assert made.counted() == {"received": 4, "answered": 3, "series": 1, "lost": 1}
@@ -184,17 +199,40 @@ def test_what_turns_out_to_be_damaged_when_it_is_filled_in_is_a_hole(bench: Make
     }  # fmt: skip
 
 
-def test_examples_are_not_passed_over(bench: Make) -> None:
-    disk = np.hypot(*(np.indices(SHAPE) - 7.5)) < 4
-    frames = [(disk * (n + 3)).astype(np.uint8) for n in range(36)]
-    of = series(images=36)
-    messages = [start_message(of), *(image_message(of, n, {"threshold_1": f}) for n, f in enumerate(frames))]
-    made = bench([*messages, end_message(of)], analyse=("bf",), scan=(6, 6), newest=True).run()
-    wanted = analyser_of(["bf"]).examples
+def test_patterns_are_passed_over_while_a_person_has_stopped_the_analysis(bench: Make) -> None:
+    made = bench([m for message in whole(series()) for m in (message, None)], newest=False)
+    turns = {4: made.engine.answers.stop, 8: made.engine.answers.start}
+    recorder = Reader(made.ring.name, lossless=True)
+    while not made.engine.over:
+        made.engine.turn()
+        turns.pop(made.board.counters["received"], lambda: None)()
+    made.engine.close()
     fate = made.board.bank.fate.tolist()
-    assert fate[:wanted] == [Fate.ANSWERED] * wanted
-    assert set(fate[wanted:]) <= {Fate.ANSWERED, Fate.FILLED}
-    assert np.allclose(made.board.map("bf.counts").ravel(), disk.sum() * (np.arange(36) + 3), rtol=0.1)
+    assert fate == [Fate.ANSWERED] * 3 + [Fate.SKIPPED] * 4 + [Fate.ANSWERED] * 5
+    assert made.counted() == {"received": 14, "answered": 8, "skipped": 4, "series": 1}
+    assert np.isnan(made.board.bank.values[3:7]).all()
+    recorded = 0
+    while recorder.take() is not None:
+        recorded += 1
+    assert recorded == 14
+    recorder.close()
+
+
+def test_all_but_the_newest_are_passed_over_at_once(bench: Make) -> None:
+    messages = whole(series(images=60))
+    made = bench(messages, newest=True, scan=(6, 10))
+    while made.board.counters["received"] < 62:
+        made.engine.turn()
+    while made.engine.answers.held_up:
+        made.engine.turn()
+    turns = 0
+    while not made.board.counters["answered"]:
+        made.engine.turn()
+        turns += 1
+    assert turns <= 3  # the first image is read by itself, to know what the others look like
+    made.run()
+    assert made.board.bank.fate.tolist() == [Fate.FILLED] * 59 + [Fate.ANSWERED]
+    assert made.counted() == {"received": 62, "skipped": 59, "answered": 1, "series": 1, "filled": 59}
 
 
 def test_newest_first_answers_all_while_it_keeps_up(bench: Make) -> None:
@@ -271,25 +309,6 @@ def test_the_detector_may_tell_the_scan_shape(bench: Make) -> None:
     assert made.board.bank.head["scan_shape"] == [2, 6]
     with pytest.raises(OptionError, match="--scan: the detector does not tell the shape of its scan of 12 positions"):
         bench(whole(series()), scan=None).run()
-
-
-def test_patterns_that_are_examples_are_answered_too(bench: Make) -> None:
-    of = series(images=36)
-    disk = np.hypot(*(np.indices(SHAPE) - 7.5)) < 4
-    messages = [start_message(of)]
-    messages += [image_message(of, n, {"threshold_1": (disk * (n + 3)).astype(np.uint8)}) for n in range(36)]
-    made = bench([*messages, end_message(of)], analyse=("bf", "sum"), scan=(6, 6)).run()
-    assert made.counted() == {"received": 38, "answered": 36, "series": 1}
-    expected = disk.sum() * (np.arange(36) + 3)
-    assert made.board.map("sum.counts").ravel().tolist() == expected.tolist()
-    assert np.allclose(made.board.map("bf.counts").ravel(), expected, rtol=0.1)
-
-
-def test_a_series_that_cannot_be_analysed_says_why_and_does_no_harm(bench: Make) -> None:
-    made = bench([*whole(series(1, 36)), *whole(series(2, 36))], analyse=("strain",), scan=(6, 6)).run()
-    assert made.counted() == {"received": 76, "skipped": 72, "series": 2}
-    assert len(made.told) == 2
-    assert all("is not analysed: " in line for line in made.told)
 
 
 def test_the_loop_waits_for_a_reader_that_must_miss_nothing(bench: Make) -> None:

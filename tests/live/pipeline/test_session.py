@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +19,14 @@ import xarray as xr
 
 from parscope.core.errors import OutputError, ParscopeError
 from parscope.io.open import open_frames
+from parscope.live.emulator import Emulator, Scene
 from parscope.live.kernels import Output
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.memory import Segment, folder
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
 from parscope.live.rules.file import RuleSet
+from parscope.live.rules.journal import read
 from parscope.live.rules.limits import Limits
 from parscope.live.sources.address import Wishes
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
@@ -118,6 +123,76 @@ def test_a_frame_loop_that_is_killed_is_told_and_the_recording_is_complete(
     assert ours() == []
     stored = np.asarray(open_frames(next((tmp_path / "out").glob("*_master.h5"))).data[:])
     assert np.array_equal(stored[0, :3], array[0, :3])
+
+
+@contextmanager
+def daq() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        made.settimeout(60)
+        yield made
+
+
+def rules_for(listener: socket.socket) -> RuleSet:
+    safe = f"udp://127.0.0.1:{listener.getsockname()[1]}"
+    return RuleSet.of_texts([f"when sum.counts < 0 : send udp://127.0.0.1:9 else send {safe}"])
+
+
+def test_safe_actions_of_a_frame_loop_that_is_killed_are_sent_by_the_session(
+    scan: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    with daq() as listener:
+        orders = Orders(
+            f"replay:{scan[0]}", ("sum",), Wishes(rate=50, series=100), rules=rules_for(listener), armed=True,
+            folder=tmp_path / "out",
+        )  # fmt: skip
+        with Session(orders, told.append) as session:
+            while session.board.counters["answered"] < 3:
+                session.turn()
+            assert session._loop is not None
+            os.kill(session._loop.process, signal.SIGKILL)
+            with pytest.raises(ParscopeError, match="its process has died"):
+                session.run()
+        message = json.loads(listener.recv(2000))
+    assert (message["action"], message["rule"], message["series"]) == ("safe", "rule-1", 1)
+    assert told[-1].startswith("the safe action was sent to udp://127.0.0.1:")
+    lines = list(read(next((tmp_path / "out").glob("*_decisions.jsonl"))))
+    assert [line["reason"] for line in lines if line["t"] == "watchdog"] == ["its process has died"]
+    assert lines[-1]["outcome"] == "safe" and lines[-1]["emitted"] > 0
+    assert [line["t"] for line in lines].count("rules") == 1
+
+
+def test_a_link_that_is_lost_in_the_middle_of_a_scan_is_answered_by_the_safe_action() -> None:
+    with daq() as listener, Emulator(Scene(array=np.ones((40, 50, 16, 16), np.uint8)), rate=200) as detector:
+        orders = Orders(
+            detector.stream, ("sum",), policy=Policy((40, 50), newest=True), rules=rules_for(listener), armed=True
+        )
+        with Session(orders) as session:
+            detector.wait_for_clients()
+            detector.start()
+            while session.board.counters["answered"] < 20:
+                session.turn()
+            os.kill(detector.pid, signal.SIGSTOP)
+            message = json.loads(listener.recv(2000))
+            os.kill(detector.pid, signal.SIGCONT)
+            assert session.board.armed
+    assert message["action"] == "safe"
+
+
+def test_a_loop_that_ends_armed_leaves_the_instrument_in_its_safe_state(
+    scan: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    with daq() as listener:
+        orders = Orders(
+            f"replay:{scan[0]}", ("sum",), Wishes(rate=0), rules=rules_for(listener), armed=True, folder=tmp_path
+        )
+        with Session(orders) as session:
+            session.run()
+            assert not session.board.armed
+        assert json.loads(listener.recv(2000))["action"] == "safe"
+    lines = list(read(next(tmp_path.glob("*_decisions.jsonl"))))
+    assert [line["reason"] for line in lines if line["t"] == "watchdog"] == ["the analysis has ended"]
 
 
 def test_a_recorder_that_is_killed_does_not_hold_up_the_analysis(tmp_path: Path) -> None:

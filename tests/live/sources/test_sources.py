@@ -17,6 +17,7 @@ from parscope.core.registry import load, names
 from parscope.core.stream import Series
 from parscope.live.sources.address import Wishes, make_source
 from parscope.live.sources.scan import ScanMessages
+from parscope.live.transport.handshake import LOST
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.messages import appendix, decode, read_start
@@ -112,6 +113,15 @@ def test_physics_needs_no_file() -> None:
     assert min(sums) > 5000
 
 
+def test_a_specimen_of_physics_is_named_before_its_pixels() -> None:
+    source = make_source("physics:magnetic,32x48", Wishes(scan=(2, 2)))
+    source.open()
+    first = decode(drained(source)[1])["data"]["threshold_1"]
+    assert first.shape == (32, 48)
+    # One disk, whose radius is 0.3 of 1.44 mrad, and nothing else.
+    assert 0.9 * 0.3 / 1.44 * 32 < np.sqrt((first > 20).sum() / np.pi) < 1.1 * 0.3 / 1.44 * 32
+
+
 @pytest.mark.parametrize(
     ("address", "line"),
     [
@@ -120,7 +130,9 @@ def test_physics_needs_no_file() -> None:
         ("tcp://host", "is no address of a stream"),
         ("replay:", "names no file"),
         ("physics:8x8", "has no pattern shape"),
-        ("physics:large", "has no pattern shape"),
+        ("physics:magnetic,8x8", "has no pattern shape"),
+        ("physics:128", "has no pattern shape"),
+        ("physics:large", "there is no 'large'; choose one of crystal, magnetic"),
     ],
 )
 def test_what_is_no_address_is_refused(address: str, line: str) -> None:
@@ -213,3 +225,25 @@ def test_stream_v2_on_the_port_of_v1_is_told() -> None:
     source.close()
     push.close(0)
     context.term()
+
+
+@pytest.mark.parametrize("low_latency", [False, True])
+@pytest.mark.parametrize("scheme", ["tcp", "v1"])
+def test_a_source_tells_of_its_connection(scheme: str, low_latency: bool) -> None:
+    context, told = zmq.Context(), list[str]()
+    push = context.socket(zmq.PUSH)
+    port = push.bind_to_random_port("tcp://127.0.0.1")
+    source = make_source(f"{scheme}://127.0.0.1:{port}", Wishes(low_latency=low_latency), told.append)
+    source.open()
+    end = time.monotonic() + 30
+    while not told and time.monotonic() < end:
+        if not push.closed and push.poll(0, zmq.POLLOUT):  # it is connected
+            push.close(0)
+        source.receive(0.02)
+    assert told == [LOST.format(f"tcp://127.0.0.1:{port}")]
+    source.close()
+    context.term()
+
+
+def test_a_source_without_a_connection_is_told_nothing() -> None:
+    make_source("physics:", Wishes(), tell=list[str]().append).close()

@@ -14,29 +14,15 @@ import pytest
 import zmq
 
 from parscope.core.errors import InputError, OptionError
-from parscope.live.transport.handshake import Address
+from parscope.live.transport.handshake import BACK, LOST, Address, connect, probe
 from parscope.live.transport.split import split
 from parscope.live.transport.zmq_pull import ZmqPull
 from parscope.live.transport.zmtp import ZmtpPull
 
+from .pusher import Pusher
+
 Pull = type[ZmtpPull] | type[ZmqPull]
 BOTH = pytest.mark.parametrize("pull", [ZmtpPull, ZmqPull])
-
-
-class Pusher:
-    """A PUSH socket of ZeroMQ's library."""
-
-    def __init__(self, kind: int = zmq.PUSH, port: int = 0, **options: int) -> None:
-        self.context = zmq.Context()
-        self.socket = self.context.socket(kind)
-        for name, value in options.items():
-            self.socket.setsockopt(getattr(zmq, name), value)
-        self.socket.bind(f"tcp://127.0.0.1:{port or '*'}")
-        self.address = Address.parse(self.socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
-
-    def close(self) -> None:
-        self.socket.close(0)
-        self.context.term()
 
 
 @pytest.fixture
@@ -143,13 +129,63 @@ def test_the_stream_goes_on_after_the_detector_was_restarted(pull: Pull, pusher:
 
 def test_looking_first_takes_no_message_away(pusher: Pusher) -> None:
     first = opened(ZmtpPull, pusher.address)
-    second = ZmqPull(pusher.address)
-    second.open()
-    second.close()
-    for _ in range(10):
-        pusher.socket.send(b"mine")
-    assert [got is not None for got in (first.receive(10) for _ in range(10))] == [True] * 10
+    with connect(pusher.address) as greeted:
+        # the library deals out to those only who have said what they are, and it tells what it is before
+        assert greeted.recv(2)[:1] == b"\x04"
+        for _ in range(10):
+            pusher.socket.send(b"mine")
+        assert [got is not None for got in (first.receive(10) for _ in range(10))] == [True] * 10
+    assert not probe(pusher.address)
+    pusher.socket.send(b"mine too")
+    assert first.receive(10) is not None
     first.close()
+
+
+@BOTH
+def test_a_lost_connection_and_a_new_one_are_told(pull: Pull, pusher: Pusher) -> None:
+    receiver, told = pull(pusher.address), list[str]()
+    receiver.tell = told.append
+    receiver.open()
+    pusher.socket.send(b"before")
+    assert receiver.receive(10) is not None
+    pusher.close()
+    for _ in range(1000):
+        if told:
+            break
+        assert receiver.receive(0.02) is None
+    again = Pusher(port=pusher.address.port)
+    try:
+        for _ in range(1000):
+            if len(told) > 1:
+                break
+            assert receiver.receive(0.02) is None
+        assert told == [LOST.format(pusher.address), BACK.format(pusher.address)]
+    finally:
+        receiver.close()
+        again.close()
+
+
+def test_a_silent_connection_is_asked_whether_it_still_is_one(pusher: Pusher) -> None:
+    with connect(pusher.address) as made:
+        options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+        options += [(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}")) for name in ("IDLE", "INTVL", "CNT")]
+        assert [made.getsockopt(*option) for option in options] == [1, 5, 2, 3]
+    receiver = ZmqPull(pusher.address)
+    receiver.open()
+    names = ("TCP_KEEPALIVE", "TCP_KEEPALIVE_IDLE", "TCP_KEEPALIVE_INTVL", "TCP_KEEPALIVE_CNT")
+    assert [receiver._socket.getsockopt(getattr(zmq, name)) for name in names] == [1, 5, 2, 3]
+    receiver.close()
+
+
+@BOTH
+def test_a_stream_at_an_address_of_the_sixth_version(pull: Pull) -> None:
+    made = Pusher(IPV6=1, host="[::1]")
+    receiver = opened(pull, made.address)
+    made.socket.send(b"six")
+    got = receiver.receive(10)
+    assert got is not None and bytes(got) == b"six"
+    receiver.close()
+    made.close()
 
 
 def test_a_ping_is_answered() -> None:
@@ -175,9 +211,10 @@ def test_a_port_where_nothing_listens(pull: Pull) -> None:
 
 
 @BOTH
-def test_a_machine_that_does_not_exist(pull: Pull) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.invalid:31001: there is no machine of this name"):
-        opened(pull, Address("nowhere.invalid", 31001))
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "a" * 70, "a\0b"])
+def test_a_machine_that_does_not_exist(pull: Pull, host: str) -> None:
+    with pytest.raises(InputError, match=r":31001: there is no machine of this name"):
+        opened(pull, Address(host, 31001))
 
 
 @BOTH
@@ -207,18 +244,36 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + byt
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        (b"\xff" + bytes(8) + b"\x7f\x01\x08" + bytes(60), "older than version 4"),
-        (b"\x01\x00" + bytes(64), "older than version 4"),
         (GREETING + b"\x04\x0e\x05ERROR\x07go away", "refuses the connection: go away"),
         (GREETING + b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03PUB", "is a PUB socket"),
         (GREETING + b"\0\x01x", "closed the connection"),
     ],
 )
+@BOTH
 def test_what_the_library_would_wait_for_is_told(
-    impostor: Callable[[bytes, bool], Address], said: bytes, line: str
+    pull: Pull, impostor: Callable[[bytes, bool], Address], said: bytes, line: str
 ) -> None:
     with pytest.raises(InputError, match=line):
+        opened(pull, impostor(said, False))
+
+
+@pytest.mark.parametrize("said", [b"\xff" + bytes(8) + b"\x7f\x01\x08" + bytes(60), b"\x01\x00" + bytes(64)])
+def test_what_is_too_old_is_for_the_library(impostor: Callable[[bytes, bool], Address], said: bytes) -> None:
+    with pytest.raises(InputError, match="older than version 4"):
         opened(ZmtpPull, impostor(said, False))
+    assert not probe(impostor(said, False))
+
+
+@BOTH
+def test_a_socket_of_another_kind_is_told(pull: Pull) -> None:
+    made = Pusher(zmq.PUB)
+    with pytest.raises(InputError, match="is a PUB socket, not the PUSH socket of a stream; check the port"):
+        opened(pull, made.address)
+    made.close()
+
+
+def test_one_who_waits_to_be_told_first_is_let_pass(impostor: Callable[[bytes, bool], Address]) -> None:
+    assert not probe(impostor(GREETING, False))
 
 
 READY = GREETING + b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH"

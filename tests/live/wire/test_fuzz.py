@@ -7,9 +7,11 @@ import sys
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from benchmarks.live import fuzz
 from benchmarks.live.guard import Guarded
+from benchmarks.live.guided import Memory
 
 DIFFERENT = ("decompressed differently", "scanned differently")
 
@@ -25,6 +27,12 @@ def test_a_few_thousand_mutated_messages() -> None:
         "read: end",
         "scanned as cbor2 reads",
         "compared",
+        "start: read",
+        "start: refused",
+        "message of V1: read",
+        "message of V1: refused",
+        "read out of files",
+        "kept out of files",
     ):
         assert count[what] > 0
     for who in ("numba", "the library"):
@@ -62,3 +70,23 @@ def test_data_lie_against_the_pages() -> None:
     assert last.ctypes.data + 50 == guarded.room.ctypes.data + guarded.room.size
     assert first.ctypes.data == guarded.room.ctypes.data
     np.testing.assert_array_equal(first, data)
+
+
+def test_the_guided_run_notices_a_byte_too_far() -> None:
+    memory, array = Memory(), np.zeros(16, np.uint8)
+    start = memory.address(array)
+    memory.store1(start + 15, 0x107)
+    assert (memory.load1(start + 15), memory.load8(start + 8)) == (7, 7 << 56)
+    memory.copy16(start, start)
+    for reach in (
+        lambda: memory.load1(start - 1),
+        lambda: memory.load1(start + 16),
+        lambda: memory.load8(start + 9),
+        lambda: memory.store8(start + 9, 1),
+        lambda: memory.copy16(start + 1, start),
+    ):
+        with pytest.raises(IndexError, match="outside of all arrays"):
+            reach()
+    memory.forget()
+    with pytest.raises(IndexError, match="outside of all arrays"):
+        memory.load1(start)

@@ -187,9 +187,22 @@ WRONG: dict[str, tuple[list[bytes], str]] = {
         "float32 < are not known",
     ),
     "too large": (
-        [GOOD[0], b'{"encoding": "lz4<", "type": "uint32", "shape": [65536, 65536]}', *GOOD[2:]],
+        [GOOD[0], b'{"encoding": "lz4<", "type": "uint32", "shape": [65535, 65535]}', *GOOD[2:]],
         "too large",
     ),
+    **{
+        f"shape {shape}": (
+            [GOOD[0], b'{"encoding": "%s", "type": "uint8", "shape": %s}' % (how, shape.encode()), *GOOD[2:]],
+            "not two lengths",
+        )
+        for how, shape in (
+            (b"lz4<", "[99999999999999999999, 1]"),
+            (b"bs8-lz4<", "[1, 99999999999999999999]"),
+            (b"<", "[65536, 1]"),
+            (b"<", "[true, 1]"),
+            (b"<", "[0, 1]"),
+        )
+    },
     "no details": ([b'{"htype": "dheader-1.0", "series": 1, "header_detail": "none"}'], "set header_detail to basic"),
     "twelve bits": (
         [start_parts(SERIES)[0], start_parts(SERIES)[1].replace(b'image": 16', b'image": 12')],

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
-from parscope.core.errors import OptionError, OutputError, ParscopeError
+from parscope.core.errors import OutputError, ParscopeError
 from parscope.core.stream import Fate, Series
 from parscope.live.kernels.discs import Disc, Ring
 from parscope.live.pipeline.analysis import analyser_of
@@ -29,6 +29,7 @@ from parscope.live.pipeline.workers import Orders
 from parscope.live.rules.actuator import Actuator
 from parscope.live.rules.decider import Decider
 from parscope.live.rules.file import RuleSet
+from parscope.live.rules.journal import read
 from parscope.live.sinks.udp import UdpSink
 from parscope.live.sources.address import Wishes
 from parscope.live.wire.encode import end_message, image_message, start_message
@@ -121,30 +122,43 @@ def test_detectors_become_kernels() -> None:
     assert VirtualDetector("a", 1.0, 2.0, 1.0, 3.0).kernel == Ring("a", (1.0, 2.0), 1.0, 3.0)
 
 
-def test_the_page_of_a_session_shows_arms_and_stops_it(tmp_path: Path) -> None:
+def test_the_page_of_a_session_arms_it_and_stops_and_starts_its_analysis(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daq:
         daq.bind(("127.0.0.1", 0))
         daq.settimeout(60)
-        rules = RuleSet.of_texts([RULE.format(port=daq.getsockname()[1])])
+        rules = RuleSet.of_texts([f"{RULE.format(port=daq.getsockname()[1])} else send udp://127.0.0.1:9"])
         orders = Orders("physics:16x16", ("sum",), Wishes(rate=200.0, series=1000), rules=rules, folder=tmp_path)
         with Session(orders) as session, page_of(session, 0) as server:
             control = SessionControl(session)
             assert isinstance(control, Control) and control.running and not control.armed
-            with pytest.raises(OptionError, match="start another with parscope live"):
-                control.start()
             token = {"authorization": f"Bearer {server.token}"}
 
             def command(verb: str) -> str:
                 return httpx.post(f"{server.url.split('#')[0]}control/{verb}", headers=token).json()["told"]
 
             assert command("arm") == "Armed from the next pattern on."
-            assert json.loads(daq.recv(2000))["rule"]
+            assert json.loads(daq.recv(2000))["rule"] and control.armed
             assert command("disarm") == "Disarmed from the next pattern on."
             while not {"sent", "would have sent"} <= {entry["outcome"] for entry in control.journal(100)}:
                 time.sleep(0.05)
                 assert control.rules()[0]["text"] == rules.rules[0].text
-            assert command("stop") == "Stopped; what has come is being written." and not control.running
+            control.arm()
+            assert command("stop") == "Stopped: patterns are passed over, and recorded as before."
+            assert not control.running and not control.armed
+            with pytest.raises(ParscopeError, match="rules: cannot be armed while the analysis is stopped; start it"):
+                control.arm()
+            answered, skipped = (session.board.counters[name] for name in ("answered", "skipped"))
+            while session.board.counters["skipped"] < skipped + 5:
+                time.sleep(0.01)
+            assert session.board.counters["answered"] == answered
+            assert command("start").startswith("Started: ") and control.running and not control.armed
+            while session.board.counters["answered"] < answered + 5:
+                time.sleep(0.01)
+            session.stop()
+            assert not control.running
             session.run()
+    lines = list(read(next(tmp_path.glob("*_decisions.jsonl"))))
+    assert [line["reason"] for line in lines if line["t"] == "watchdog"] == ["the analysis was stopped by hand"]
 
 
 class Held(Session):
@@ -169,14 +183,19 @@ def actuator(dry: bool = False) -> Actuator:
     return Actuator(decider, {address: UdpSink(address) for address in decider.addresses})
 
 
+def commands(held: Held, rules: Actuator | None) -> Commands:
+    answers = Engine.of(Messages(), held.ring, held.board, analyser_of(["sum"]), Policy((4, 4)), rules).answers
+    return Commands(held.loop, held.board, answers, rules)
+
+
 @contextmanager
-def looking(commands: Commands) -> Iterator[None]:
+def looking(looked: Commands) -> Iterator[None]:
     """A frame loop that does nothing but look for commands."""
     over = threading.Event()
 
     def run() -> None:
         while not over.wait(0.002):
-            commands.look()
+            looked.look()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -194,7 +213,7 @@ def looking(commands: Commands) -> Iterator[None]:
 )
 def test_what_cannot_be_armed_says_so(held: Held, rules: Actuator | None, line: str) -> None:
     control = SessionControl(held)
-    with looking(Commands(held.loop, rules)), pytest.raises(ParscopeError) as caught:
+    with looking(commands(held, rules)), pytest.raises(ParscopeError) as caught:
         control.arm()
     assert str(caught.value).startswith(line) and not control.armed
     assert "\n" not in str(caught.value)
@@ -207,9 +226,10 @@ def test_a_command_that_comes_too_late_is_not_done(held: Held) -> None:
     control = SessionControl(held, patience=-1.0)
     with pytest.raises(OutputError, match="frame loop: does not answer, and has not done it"):
         control.arm()
-    Commands(held.loop, ruled).look()
+    late = commands(held, ruled)
+    late.look()
     assert not ruled.armed and not held.desk.poll()
-    with looking(Commands(held.loop, ruled)):
+    with looking(late):
         assert SessionControl(held).arm() == "Armed from the next pattern on." and ruled.armed
     held.loop.close()
     with pytest.raises(OutputError, match="session: has ended"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from parscope.core.errors import FormatError, ShapeError
 from parscope.core.solver import Status
 from parscope.solvers.lattice import LatticeFilters
 from parscope.solvers.networks.constellation.encoder import orientation_network, solved, window_network
-from parscope.solvers.networks.constellation.examine import errors, examine
+from parscope.solvers.networks.constellation.examine import errors, examine, finished
 from parscope.solvers.networks.constellation.foreign import Foreign, alike
 from parscope.solvers.networks.constellation.geometry import Geometry, rotation
 from parscope.solvers.networks.constellation.limit import limit
@@ -22,6 +23,7 @@ from parscope.solvers.networks.constellation.solver import ConstellationNetwork
 from parscope.solvers.networks.constellation.store import load_encoder, save_encoder
 from parscope.solvers.networks.constellation.teacher import Simulated
 from parscope.solvers.networks.store import save_network
+from parscope.solvers.train import TrainingError
 from parscope.testing import check_solver
 from tests.solvers.crystals import SIDE, crystal
 from tests.solvers.networks.encoders import RANGES, at_every_angle, taught
@@ -118,7 +120,30 @@ def test_the_card_holds_its_numbers(solver: ConstellationNetwork) -> None:
     assert all(len(row["over_limit"]) == 8 for row in card["by_electrons"])
     assert min(card["by_electrons"][1]["over_limit"]) > 0.9
     assert all(row["refused_foreign"] > 0.4 for row in card["by_electrons"])
-    assert card["refusals"]["another material"] == Status.NO_MODEL.sentence
+    said = card["refusals"]
+    assert said["zeros"] == {"bad_input": 1.0}
+    assert all(sum(said[name].values()) == pytest.approx(1.0) for name in said)
+    assert said["noise"]["absent"] > 0.6 and said["vacuum"].get("ok", 0.0) < 0.2
+    assert max(said["another material"], key=said["another material"].__getitem__) == "no_model"
+
+
+def test_networks_that_know_nothing_have_a_card_without_numbers() -> None:
+    physics = crystal()
+    fresh = ConstellationNetwork(physics, orientation_network(1), window_network(2))
+    with pytest.raises(TrainingError, match="no simulated pattern right"):
+        finished(fresh, RANGES)
+    card = examine(replace(fresh, unlikely=-1.0), RANGES)
+    assert all(row["position_rms"] is None and row["failures"] == 1.0 for row in card["by_electrons"])
+    json.dumps(card, allow_nan=False)
+
+
+def test_shear_is_drawn_as_far_as_stretch() -> None:
+    maps = Scenes(crystal(), RANGES).draw(400, 8).theta[:, 2:].reshape(-1, 2, 2)
+    # Strain of the lattice on the detector, whatever its turn: the symmetric root of the metric.
+    values, axes = np.linalg.eigh(np.swapaxes(maps, 1, 2) @ maps)
+    stretch = (axes * np.sqrt(values)[:, None]) @ np.swapaxes(axes, 1, 2)
+    for component in (stretch[:, 0, 0] - 1, stretch[:, 1, 1] - 1, stretch[:, 0, 1]):
+        assert np.abs(component).max() == pytest.approx(RANGES.strain, rel=0.02)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.05])

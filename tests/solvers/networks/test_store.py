@@ -12,6 +12,7 @@ import pytest
 from parscope.core.errors import FormatError, OutputError
 from parscope.core.network import Builder, Network
 from parscope.solvers.networks.store import check_folder, load_network, save_network
+from tests.cli.full_disk import files_up_to
 
 
 def network(seed: int = 0) -> Network:
@@ -69,6 +70,7 @@ def _changed(what: str, value: object) -> object:
         _no_json,
         _changed("layers", [{"kind": "exec", "inputs": [0], "arrays": [], "options": {}}]),
         _changed("layers", 3),
+        _changed("input_shape", [2, 7]),
         _changed("notes", None),
         _changed("format", "another 7"),
     ],
@@ -84,20 +86,47 @@ def test_damaged_and_foreign_folders_give_one_clear_error(damage: object, tmp_pa
 def test_a_replacement_that_is_killed_leaves_a_whole_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_network(tmp_path / "n", network(), {"number": 1})
 
-    def killed(folder: Path, **_: object) -> None:
-        if folder.exists():
-            (folder / "model.json").unlink()
-            raise KeyboardInterrupt
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
 
-    with monkeypatch.context() as while_removing:
-        while_removing.setattr("shutil.rmtree", killed)
+    for what, number in (("pathlib.Path.write_text", 1), ("shutil.rmtree", 2)):
+        with monkeypatch.context() as while_at_it:
+            while_at_it.setattr(what, killed)
+            with pytest.raises(KeyboardInterrupt):
+                save_network(tmp_path / "n", network(1), {"number": 2})
+        assert load_network(tmp_path / "n")[1] == {"number": number}
+    rename = Path.rename
+
+    def killed_between(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as between:
+        between.setattr("pathlib.Path.rename", killed_between)
         with pytest.raises(KeyboardInterrupt):
-            save_network(tmp_path / "n", network(1), {"number": 2})
+            save_network(tmp_path / "n", network(1), {"number": 3})
     assert load_network(tmp_path / "n")[1] == {"number": 2}
-    save_network(tmp_path / "n", network(2), {"number": 3})
-    assert [path.name for path in tmp_path.iterdir()] == ["n"]
-    (tmp_path / "n").rename(tmp_path / "n.old")
-    save_network(tmp_path / "n", network(3), {"number": 4})
+
+
+def test_what_a_person_keeps_beside_a_network_stays(tmp_path: Path) -> None:
+    own = [tmp_path / name for name in ("n.old", "n.new", ".n.old")]
+    for folder in own:
+        folder.mkdir()
+        (folder / "letter").touch()
+    for number in (1, 2):
+        save_network(tmp_path / "n", network(), {"number": number})
+    assert load_network(tmp_path / "n")[1] == {"number": 2}
+    assert all((folder / "letter").exists() for folder in own)
+    assert sorted(tmp_path.iterdir()) == sorted([*own, tmp_path / "n"])
+
+
+def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    save_network(tmp_path / "n", network(), {"number": 1})
+    for size in (100, 630):
+        with files_up_to(size), pytest.raises(OutputError, match="cannot be written"):
+            save_network(tmp_path / "n", network(1), {"number": 2})
+    assert load_network(tmp_path / "n")[1] == {"number": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["n"]
 
 
@@ -119,3 +148,6 @@ def test_places_are_refused_before_the_work(tmp_path: Path) -> None:
         check_folder(tmp_path / "mine", overwrite=True)
     with pytest.raises(OutputError, match="no folder that exists"):
         check_folder(tmp_path / "a" / "b", overwrite=False)
+    for place in (Path(), Path("..")):
+        with pytest.raises(OutputError, match="has no name"):
+            check_folder(place, overwrite=True)

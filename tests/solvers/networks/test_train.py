@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from parscope.core.errors import OutputError
 from parscope.core.network import Builder
 from parscope.solvers.networks.checkpoint import Checkpoint
 from parscope.solvers.networks.module import NetworkModule
-from parscope.solvers.train import Course, Optimiser, Recipe, TrainingError, adamw, soap, train
+from parscope.solvers.train import Course, Optimiser, Recipe, TrainingError, _Job, adamw, soap, train
+from tests.cli.full_disk import files_up_to
 
 SHORT = Recipe(most=300, every=50, checked=2)
 
@@ -37,7 +41,7 @@ class Sine:
         return torch.log(torch.square(away).mean())
 
 
-def weights(of: NetworkModule) -> Tensor:
+def weights(of: nn.Module) -> Tensor:
     return torch.cat([p.detach().ravel() for p in of.parameters()])
 
 
@@ -60,32 +64,112 @@ def test_a_flat_loss_ends_the_training_long_before_the_last_step() -> None:
     assert course.step < 200
 
 
-@pytest.mark.parametrize(("optimiser", "alike"), [(adamw, 0.0), (soap, 0.1)])
-def test_stopped_training_goes_on_and_ends_with_the_same_network(
-    optimiser: Optimiser, alike: float, tmp_path: Path
-) -> None:
-    # Products of matrices are rounded by their order in memory, which a file does not keep; SOAP makes many of them.
-    whole, stopped = module(), module()
-    train(whole, {"sine": (Sine(), 1.0)}, SHORT, optimiser=optimiser)
+@pytest.mark.parametrize("optimiser", [adamw, soap])
+def test_stopped_training_goes_on_and_its_end_is_kept(optimiser: Optimiser, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(stopped, {"sine": (Sine(stop=230), 1.0)}, SHORT, optimiser=optimiser, folder=tmp_path)
-    assert (tmp_path / "checkpoint.safetensors").exists()
-    again, teacher = module(), Sine()
-    course = train(again, {"sine": (teacher, 1.0)}, SHORT, optimiser=optimiser, folder=tmp_path)
-    torch.testing.assert_close(weights(again), weights(whole), rtol=0, atol=alike)
-    assert course.step == 400
+        train(module(), {"sine": (Sine(stop=230), 1.0)}, SHORT, optimiser=optimiser, checkpoint=Checkpoint(tmp_path))
+    again, teacher, checkpoint = module(), Sine(), Checkpoint(tmp_path)
+    course = train(again, {"sine": (teacher, 1.0)}, SHORT, optimiser=optimiser, checkpoint=checkpoint)
+    assert (course.step, course.anew) == (400, "")
     assert teacher.asked < 300  # not from the start
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    after, unused = module(), Sine()
+    course = train(after, {"sine": (unused, 1.0)}, SHORT, optimiser=optimiser, checkpoint=Checkpoint(tmp_path))
+    assert (course.step, unused.asked) == (400, 0)
+    assert torch.equal(weights(after), weights(again))
+    checkpoint.remove()
+    assert not tmp_path.exists()
 
 
-def test_checkpoints_of_other_trainings_and_damaged_ones_are_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", [adamw, soap])
+def test_what_a_training_goes_on_from_is_all_there_and_stays_as_it_was_kept(
+    optimiser: Optimiser, tmp_path: Path
+) -> None:
+    teachers = {"sine": (Sine(), 1.0)}
+    before, after = (_Job(module(), teachers, SHORT, optimiser) for _ in range(2))
+    before.stretch()
+    before.keep(Checkpoint(tmp_path))
+    checkpoint = Checkpoint(tmp_path)
+    assert after.resume(checkpoint)
+    assert after.course == before.course
+    for name in ("_parameters", "_mean"):
+        assert all(torch.equal(a, b) for a, b in zip(getattr(before, name), getattr(after, name), strict=True))
+    states = [job._optimiser.state_dict() for job in (before, after)]
+    _same(*states)
+    assert states[0]["state"]
+    kept = checkpoint.load()
+    after.stretch()
+    assert kept is not None
+    _same(kept, checkpoint.load())
+    before.stretch()
+    # Products of matrices are rounded by their order in memory, which a file does not keep.
+    torch.testing.assert_close(weights(after.module), weights(before.module), rtol=0, atol=0.05)
+
+
+def _same(one: Any, other: Any) -> None:
+    """Compare trees of tensors."""
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            _same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            _same(a, b)
+    else:
+        assert one == other
+
+
+def test_with_more_time_the_same_training_goes_on_longer(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(module(), {"sine": (Sine(stop=230), 1.0)}, SHORT, folder=tmp_path)
-    teacher = Sine()
-    train(module(seed=1), {"sine": (teacher, 1.0)}, SHORT, folder=tmp_path)
-    assert teacher.asked > 400
+        train(module(), {"sine": (Sine(stop=230), 1.0)}, SHORT, checkpoint=Checkpoint(tmp_path))
+    teacher, longer = Sine(), replace(SHORT, most=450, seconds=1e6)
+    course = train(module(), {"sine": (teacher, 1.0)}, longer, checkpoint=Checkpoint(tmp_path))
+    assert course.step >= 450
+    assert teacher.asked < course.step
+
+
+def test_checkpoints_of_other_trainings_and_damaged_ones_are_discarded_and_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(module(), {"sine": (Sine(stop=230), 1.0)}, SHORT, checkpoint=Checkpoint(tmp_path))
+    told: list[tuple[str, int, int]] = []
+
+    def began(seed: int, **key: object) -> str:
+        stop = {"sine": (Sine(stop=60), 1.0)}
+        with pytest.raises(KeyboardInterrupt):
+            train(module(seed), stop, SHORT, checkpoint=Checkpoint(tmp_path, key), progress=lambda *a: told.append(a))
+        said, told[:] = told[0][0], []
+        return said
+
+    assert began(1) == f"anew: {tmp_path / 'checkpoint.safetensors'} is of another training"
+    assert began(1).startswith("learn, loss ")
+    assert began(1, scan="another").endswith("is of another training")
     (tmp_path / "checkpoint.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00nonsense")
-    assert Checkpoint(tmp_path, {}).load() is None
+    course = train(module(), {"sine": (Sine(), 1.0)}, SHORT, checkpoint=Checkpoint(tmp_path))
+    assert course.anew.endswith("is damaged")
+
+
+def test_a_full_disk_is_said_and_what_was_kept_before_stays(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.keep({"w": torch.zeros(3)}, {"state": {}}, {"step": 1})
+    with files_up_to(1000), pytest.raises(OutputError, match=r"cannot be written .* run the command again"):
+        checkpoint.keep({"w": torch.zeros(3000)}, {"state": {}}, {"step": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    kept = Checkpoint(tmp_path).load()
+    assert kept is not None and kept[2] == {"step": 1}
+
+
+def test_the_rate_falls_so_early_that_the_whole_training_keeps_its_time() -> None:
+    job = _Job(module(), {"sine": (Sine(), 1.0)}, Recipe(seconds=100.0), adamw)
+    job.course = Course(step=3000, seconds=74.0)
+    job.decide()
+    assert job.course.falling is None
+    assert job.all_steps == pytest.approx(3000 * 100 / 74, abs=1)
+    job.course.seconds = 76.0
+    job.decide()
+    assert (job.course.falling, job.course.last) == (3000, 4000)
 
 
 def test_training_that_runs_away_is_taken_up_at_half_the_rate_and_given_up_in_the_end() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, exists, select, update
 
-from parscope.catalog.collect.journal import FINISHED, HASHED, Entry
-from parscope.catalog.collect.names import to_text
+from parscope.catalog.collect.journal import FINISHED, HASHED, SEEN, Entry, under
+from parscope.catalog.collect.names import to_path, to_text
 from parscope.catalog.store.tables import file, journal
 
 _MAIN = (
@@ -66,11 +66,11 @@ def waits(connection: Connection, entry: Entry) -> bool:
     row = connection.execute(select(journal).where(journal.c.path == to_text(main))).one_or_none()
     if row is None:
         return False
-    return row.stage not in FINISHED or read_again(connection, to_text(main), entry.since)
+    return row.stage not in FINISHED or _is_going_on(connection, main) or read_again(connection, main, entry.since)
 
 
-def read_again(connection: Connection, main: str, since: int) -> bool:
-    """Have a main file read again that was read before one of its parts lay there.
+def complete(connection: Connection, main: str, since: int) -> None:
+    """Have a main file read again for a part that came after it, once no other part is being written.
 
     Parameters
     ----------
@@ -80,6 +80,28 @@ def read_again(connection: Connection, main: str, since: int) -> bool:
         Its path, as the database spells it.
     since : int
         Since when the part lies there, in µs since 1970.
+    """
+    if not _is_going_on(connection, to_path(main)):
+        read_again(connection, to_path(main), since)
+
+
+def _is_going_on(connection: Connection, main: Path) -> bool:
+    """Whether parts of an acquisition are being written: it is to be one version of its record, not one a part."""
+    seen = select(journal.c.path).where(journal.c.stage == SEEN, under(journal.c.path, main.parent))
+    return any(main_of(to_path(path)) == main for path in connection.scalars(seen))
+
+
+def read_again(connection: Connection, main: Path, since: int) -> bool:
+    """Have a main file read again that was read before one of its parts lay there.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    main : Path
+        The file.
+    since : int
+        Since when the part lies there, in µs since 1970.
 
     Returns
     -------
@@ -87,7 +109,7 @@ def read_again(connection: Connection, main: str, since: int) -> bool:
         Whether it is read again.
     """
     outdated = (
-        journal.c.path == main,
+        journal.c.path == to_text(main),
         journal.c.stage.in_(FINISHED),
         journal.c.hash.is_not(None),
         journal.c.changed < since,

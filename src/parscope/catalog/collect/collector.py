@@ -15,12 +15,23 @@ from sqlalchemy import Connection
 from parscope.catalog.collect import claims, journal
 from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import SETTLED, Entry
-from parscope.catalog.collect.names import files_of_database, to_path, to_text
+from parscope.catalog.collect.names import files_of_database, is_temporary, to_path, to_text
 from parscope.catalog.collect.owner import new_owner
 from parscope.catalog.collect.retry import retry, unreadable_before
+from parscope.catalog.collect.roots import enter
 from parscope.catalog.collect.status import count
 from parscope.catalog.collect.steps import carry_out
-from parscope.catalog.collect.sweep import Found, PassedOver, examine, is_away, is_data_set, is_gone, place_of, sweep
+from parscope.catalog.collect.sweep import (
+    Found,
+    PassedOver,
+    examine,
+    is_away,
+    is_data_set,
+    is_gone,
+    is_lost,
+    place_of,
+    sweep,
+)
 from parscope.catalog.collect.watch import Watch
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
@@ -37,6 +48,8 @@ _BATCH = 500
 _MANY = 200
 _AT_ONCE = 8
 _BREATH = 0.2
+_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_COUNTING = 20
 _CALM = 2.0
 
 
@@ -86,7 +99,8 @@ class Collector:
         self._but = files_of_database(self.catalog.engine.url)
         self._owner = new_owner()
         self._stopped = threading.Event()
-        self._due = self._told = 0.0
+        self._due = self._tell_at = 0.0
+        self._pause = _PAUSE
         self._away = False
 
     def stop(self) -> None:
@@ -127,16 +141,16 @@ class Collector:
         with Watch(self.folder, active=not once) as watch, Extractor() as extractor, _Heart(self.catalog, self._owner):
             try:
                 self.look()
-                if once and self._away:
-                    raise InputError(_AWAY, str(self.folder), _ADVICE)
+                if once:
+                    self._check_there()
                 self._due = time.monotonic() + _SWEEP
                 settled_by = moved = time.monotonic()
                 settled_by += self.settle
                 while not self._stopped.is_set():
-                    self._look_again(watch.take())
-                    if self._work(extractor):
+                    if self._turn(watch, extractor, once=once):
                         moved = time.monotonic()
                     elif once and time.monotonic() > settled_by and not self._queued(time.monotonic() - moved < _CALM):
+                        self._check_there()
                         break
                     else:
                         watch.wait(_BREATH)
@@ -146,6 +160,29 @@ class Collector:
         if self.faults:
             self.faults[0].add_note(f"of {len(self.faults)} such faults, whose files are set aside: see --status")
             raise self.faults[0]
+
+    def _check_there(self) -> None:
+        """Refuse to end well with a folder of which all files are away."""
+        with self.catalog.reading() as connection:
+            known = is_away(self.folder) and bool(journal.known_in(connection, self.folder))
+        if known:
+            raise InputError(_AWAY, str(self.folder), _ADVICE)
+
+    def _turn(self, watch: Watch, extractor: Extractor, *, once: bool) -> bool:
+        """Look and work once; whoever watches for years outlives a database that is away for a while."""
+        try:
+            self._look_again(watch.take())
+            moved = self._work(extractor)
+        except CatalogError as error:
+            if once:
+                raise
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self.say(f"{error}; trying again in {self._pause:.0f} s")
+            self._due = 0.0  # what changed meanwhile was taken from the watch already
+            self._stopped.wait(self._pause)
+            return False
+        self._pause = _PAUSE
+        return moved
 
     def look(self, start: Path | None = None) -> None:
         """Note what lies in the folder, and what does not any more.
@@ -162,6 +199,9 @@ class Collector:
         """
         folder = self.folder if start is None else start
         passed = PassedOver()
+        if start is None and not is_away(self.folder):
+            with self.catalog.writing() as connection:
+                enter(connection, self.folder)
         with self.catalog.reading() as connection:
             expected = journal.known_in(connection, folder)
         expected -= self._see(sweep(self.folder, folder, but=self._but, passed=passed))
@@ -189,10 +229,11 @@ class Collector:
         for folder, deep in {place for path in changed if (place := place_of(path, self.folder))}:
             with contextlib.suppress(OSError):
                 self.look(folder) if deep else self._see(sweep(self.folder, folder, deep=False, but=self._but))
-        for gone in {path for path in changed if not path.exists()}:
-            with self.catalog.reading() as connection:
-                inside = journal.known_in(connection, gone)
-            self._lose([gone, *map(to_path, inside)])
+        gone = {path for path in changed if not path.exists() and not is_temporary(path.name)}
+        with self.catalog.reading() as connection:
+            files = {path for path in gone if journal.is_known(connection, path)}
+            inside = [path for folder in gone - files for path in journal.known_in(connection, folder)]
+        self._lose([*files, *map(to_path, inside)])
 
     def _see(self, found: Iterator[Found]) -> set[str]:
         """Note files; return their names."""
@@ -214,8 +255,9 @@ class Collector:
         if self._away and not away:
             self.say(f"{self.folder}: {_AWAY}; {_ADVICE}")
         elif gone and not self._away:
-            with self.catalog.writing() as connection:
-                journal.lose(connection, gone)
+            for start in range(0, len(gone), _BATCH):  # others want to write, too
+                with self.catalog.writing() as connection:
+                    journal.lose(connection, gone[start : start + _BATCH])
 
     def _work(self, extractor: Extractor) -> bool:
         """Let files settle, and take some of them into the catalog; whether there was any."""
@@ -251,7 +293,9 @@ class Collector:
     def _settle(self, connection: Connection, due: list[Entry], found: list[Found | None]) -> None:
         """Let on what rests; what changed meanwhile begins anew."""
         for entry, one in zip(due, found, strict=True):
-            if one is None:
+            if one is None and not is_lost(entry.path, self.folder):
+                journal.wait_again(connection, entry)
+            elif one is None:
                 journal.lose(connection, [entry.name])
             elif (one.size, one.mtime_ns) == (entry.size, entry.mtime_ns):
                 journal.advance(connection, entry, SETTLED)
@@ -259,11 +303,13 @@ class Collector:
                 journal.see(connection, self.folder, [one])
 
     def _tell(self) -> None:
-        if time.monotonic() - self._told > _BREATH:
+        began = time.monotonic()
+        if began > self._tell_at:
             with self.catalog.reading() as connection:
                 counts = count(connection, self.folder)
             self.tell(counts.total - counts.queued, counts.total)
-            self._told = time.monotonic()
+            # a million rows are counted in a second, which must stay a small part of the time
+            self._tell_at = time.monotonic() + max(_BREATH, _COUNTING * (time.monotonic() - began))
 
 
 class _Heart:

@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, or_, select
 
-from parscope.catalog.collect.acquisitions import main_file, read_again
+from parscope.catalog.collect.acquisitions import complete, main_file
 from parscope.catalog.collect.derivation import tie_derivation
 from parscope.catalog.collect.document import Extract
-from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry, under
-from parscope.catalog.collect.names import to_path
+from parscope.catalog.collect.journal import SEEN, SETTLED, WORK, Entry, lose, under
+from parscope.catalog.collect.names import to_path, to_text
 from parscope.catalog.collect.parts import give_parts, lone_part
 from parscope.catalog.collect.rows import lies, picture, tie
-from parscope.catalog.collect.sweep import is_gone
+from parscope.catalog.collect.sweep import is_away, is_gone
 from parscope.catalog.store import write
 from parscope.catalog.store.clock import now
 from parscope.catalog.store.documents import decode, encode
@@ -67,8 +67,9 @@ def must_wait(connection: Connection, entry: Entry) -> bool:
     bool
     """
     old = connection.execute(select(file).where(file.c.path == entry.name)).one_or_none()
-    if old is None or old.hash == entry.hash:
-        return False
+    known = exists().where(record.c.hash == entry.hash)
+    if old is None or old.hash == entry.hash or connection.scalar(select(known)):
+        return False  # what is known already becomes no version of anything, and files may have swapped their names
     moved = and_(journal.c.stage.in_(WORK), journal.c.hash == old.hash)
     unhashed = journal.c.stage.in_((SETTLED, SEEN) if entry.since > now() - _PATIENCE else (SETTLED,))
     likely = and_(journal.c.size == old.size, under(journal.c.path, entry.root), journal.c.path != entry.name)
@@ -115,7 +116,9 @@ class Commit:
         if number is None:
             return None
         lies(connection, self.entry, number, fingerprint=self.fingerprint, part=part)
-        if self.extract is not None:
+        if self.extract is None:
+            lose(connection, _left(connection, self.entry))
+        else:
             picture(connection, number, self.extract.thumbnail)
             give_parts(connection, self.entry, number, map(Path, self.extract.parts))
             tie_derivation(connection, number, self.extract.document, self.fingerprint)
@@ -126,7 +129,7 @@ class Commit:
         if old is not None and old.part:
             main = main_file(connection, old.record)
             if main is not None:
-                read_again(connection, main, self.entry.since)
+                complete(connection, main, self.entry.since)
             return int(old.record), True
         known = connection.scalar(select(record.c.id).where(record.c.hash == self.entry.hash))
         if known is not None:
@@ -148,7 +151,7 @@ class Commit:
         if not old.part and not _lies_elsewhere(connection, old):
             return self._change(connection, int(old.record), extract)
         number = self._make(connection, extract)
-        if old.present and not old.part:
+        if old.present and not old.part and not _is_unread(connection, old):
             tie(connection, CHANGED_FROM, (int(old.record), number))
         return number
 
@@ -170,6 +173,24 @@ class Commit:
             hashed, reader, error = self.entry.hash, extract.reader, extract.error
             write.new_version(connection, number, document, hash=hashed, reader=reader, error=error)
         return number
+
+
+def _left(connection: Connection, entry: Entry) -> list[str]:
+    """Places in other folders from which a content was moved here: a folder that has a new name is swept no more."""
+    elsewhere = (file.c.hash == entry.hash, file.c.present, file.c.root != to_text(entry.root))
+    places = connection.execute(select(file.c.path, file.c.root).where(*elsewhere)).all()
+    return [path for path, root in places if is_gone(to_path(path)) and _is_left(to_path(root))]
+
+
+def _is_left(root: Path) -> bool:
+    """Whether a folder is no more, or there; a mount point without its disk is neither."""
+    return is_gone(root) or not is_away(root)
+
+
+def _is_unread(connection: Connection, old: Row[Any]) -> bool:
+    """Whether nothing could be read of what a file held before: many files begin empty, and have no more in common."""
+    unread = exists().where(record.c.id == old.record, record.c.hash == old.hash, record.c.error.is_not(None))
+    return bool(connection.scalar(select(unread)))
 
 
 def _lies_elsewhere(connection: Connection, old: Row[Any]) -> bool:

@@ -196,6 +196,24 @@ def known_in(connection: Connection, folder: Path) -> set[str]:
     return {*connection.scalars(there), *connection.scalars(unfinished)}
 
 
+def is_known(connection: Connection, path: Path) -> bool:
+    """Whether a path is one of a file, or was.
+
+    Parameters
+    ----------
+    connection : Connection
+        To the catalog.
+    path : Path
+        Absolute.
+
+    Returns
+    -------
+    bool
+    """
+    name = to_text(path)
+    return any(connection.scalar(select(exists().where(table.c.path == name))) for table in (file, journal))
+
+
 def resting(connection: Connection, folder: Path, before: int) -> list[Entry]:
     """Files that were seen, and should have settled by now.
 
@@ -214,6 +232,19 @@ def resting(connection: Connection, folder: Path, before: int) -> list[Entry]:
     """
     due = and_(journal.c.stage == SEEN, journal.c.since <= before, under(journal.c.path, folder))
     return [entry_of(row, "") for row in connection.execute(select(journal).where(due))]
+
+
+def wait_again(connection: Connection, entry: Entry) -> None:
+    """Let a file that cannot be looked at now rest once more, from now on.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a write transaction.
+    entry : Entry
+        The file, seen.
+    """
+    connection.execute(update(journal).where(still(entry)).values(since=now()))
 
 
 def entry_of(row: Any, owner: str) -> Entry:
@@ -276,7 +307,7 @@ def advance(connection: Connection, entry: Entry, stage: str, **values: str | in
     """
     if stage in FINISHED:
         values = {"owner": None, "lease": None, "extracted": None, **values}
-    done = connection.execute(update(journal).where(still(entry)).values(stage=stage, changed=now(), **values))
+    done = connection.execute(update(journal).where(still(entry)).values(stage=stage, **values))
     return done.rowcount == 1
 
 
@@ -297,7 +328,7 @@ def take_up(connection: Connection, names: Sequence[str], stage: str) -> int:
     int
         How many.
     """
-    values = {"stage": stage, "error": None, "extracted": None, "owner": None, "lease": None, "changed": now()}
+    values = {"stage": stage, "error": None, "extracted": None, "owner": None, "lease": None}
     for start in range(0, len(names), _MANY):
         these = journal.c.path.in_(names[start : start + _MANY]) & journal.c.stage.in_(FINISHED)
         connection.execute(update(journal).where(these).values(**values))

@@ -37,6 +37,8 @@ def lies(connection: Connection, entry: Entry, record: int, *, fingerprint: str,
     """
     facts = {"record": record, "part": part, "hash": entry.hash, "fingerprint": fingerprint, "verified": None}
     place = {"root": to_text(entry.root), "size": entry.size, "mtime_ns": entry.mtime_ns, "present": True}
+    before = select(file.c.record).where(file.c.path == entry.name)
+    mark(connection, connection.scalars(before))  # it may be missing now
     _put(connection, file, {"path": entry.name}, {**facts, **place})
     saw(connection, record, entry.name, entry.hash or "")
 

@@ -59,7 +59,9 @@ def count(connection: Connection, folder: Path | None = None) -> Counts:
     lost = true() if folder is None else under(file.c.path, folder)
     missing = connection.scalar(select(func.count()).where(lost, file.c.present.is_(False), file.c.hash != "")) or 0
     queued = sum(number for stage, number in stages.items() if stage not in FINISHED)
-    return Counts(queued, stages.get(COMMITTED, 0) - missing, stages.get(QUARANTINED, 0), missing)
+    there = select(func.count()).join_from(journal, file, journal.c.path == file.c.path)
+    done = connection.scalar(there.where(here, journal.c.stage == COMMITTED, file.c.present)) or 0
+    return Counts(queued, done, stages.get(QUARANTINED, 0), missing)
 
 
 def quarantined(connection: Connection, folder: Path | None = None) -> list[tuple[Path, str]]:

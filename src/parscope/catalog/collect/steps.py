@@ -16,7 +16,7 @@ from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.document import Extract, of_unread, one_line
 from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.collect.journal import COMMITTED, EXTRACTED, HASHED, QUARANTINED, SETTLED, Entry
-from parscope.catalog.collect.sweep import examine
+from parscope.catalog.collect.sweep import examine, is_lost
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import journal as table
@@ -41,7 +41,7 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
     Returns
     -------
     bool
-        False if it has to wait for another file.
+        False if it has to wait for another file, or for its disk.
 
     Raises
     ------
@@ -51,8 +51,12 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
         For a fault of parscope itself; the file is set aside with it, and other files may be taken on.
     """
     at_hand: Entry | None = entry
-    while at_hand is not None and at_hand.stage in journal.WORK and _rests(catalog, at_hand):
+    while at_hand is not None and at_hand.stage in journal.WORK:
         before = at_hand
+        if _is_away(before):
+            return _wait(catalog, before)
+        if not _rests(catalog, before):
+            break
         try:
             at_hand = _step(catalog, extractor, before)
         except ParscopeError:
@@ -61,10 +65,19 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
             _set_aside(catalog, before, fault)
             raise
         if at_hand is before:
-            with catalog.writing() as connection:
-                claims.postpone(connection, before, now() + _PAUSE)
-            return False
+            return _wait(catalog, before)
     return True
+
+
+def _wait(catalog: Catalog, entry: Entry) -> bool:
+    with catalog.writing() as connection:
+        claims.postpone(connection, entry, now() + _PAUSE)
+    return False
+
+
+def _is_away(entry: Entry) -> bool:
+    """Whether a file cannot be looked at now, though nobody took it away."""
+    return examine(entry.path) is None and not is_lost(entry.path, entry.root)
 
 
 def _set_aside(catalog: Catalog, entry: Entry, fault: Exception) -> None:
@@ -90,25 +103,25 @@ def _step(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
 
 
 def _rests(catalog: Catalog, entry: Entry) -> bool:
-    """Whether a file still is what the journal says; if not, it begins anew, or is lost."""
+    """Whether a file still is what the journal says; if not, it begins anew, or is lost, unless it is away."""
     found = examine(entry.path)
     if found is not None and (found.size, found.mtime_ns) == (entry.size, entry.mtime_ns):
         return True
     with catalog.writing() as connection:
-        if found is None:
-            journal.lose(connection, [entry.name])
-        else:
+        if found is not None:
             journal.see(connection, entry.root, [found])
+        elif is_lost(entry.path, entry.root):
+            journal.lose(connection, [entry.name])
     return False
 
 
-def _next(catalog: Catalog, entry: Entry, now: Entry) -> Entry | None:
+def _next(catalog: Catalog, entry: Entry, then: Entry, **values: int) -> Entry | None:
     """Write down that a step is done, if the file still is what the step began with."""
     if not _rests(catalog, entry):
         return None
     with catalog.writing() as connection:
-        done = journal.advance(connection, entry, now.stage, hash=now.hash, extracted=now.extracted)
-    return now if done else None
+        done = journal.advance(connection, entry, then.stage, hash=then.hash, extracted=then.extracted, **values)
+    return then if done else None
 
 
 def hash_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:
@@ -164,9 +177,10 @@ def read_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | Non
         with catalog.writing() as connection:
             if waits(connection, entry):
                 return entry
+    began = now()
     extract = None if needless else extractor(entry.path, entry.root, entry.size)
     said = _packed(fingerprint(entry.path), extract)
-    return _next(catalog, entry, replace(entry, stage=EXTRACTED, extracted=said))
+    return _next(catalog, entry, replace(entry, stage=EXTRACTED, extracted=said), changed=began)
 
 
 def commit_it(catalog: Catalog, extractor: Extractor, entry: Entry) -> Entry | None:

@@ -118,6 +118,23 @@ def is_away(folder: Path) -> bool:
         return True
 
 
+def is_lost(path: Path, root: Path) -> bool:
+    """Whether a file was taken away, and not the whole disk with it, or the way to it.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was.
+    root : Path
+        The folder that is collected.
+
+    Returns
+    -------
+    bool
+    """
+    return is_gone(path) and not is_away(root)
+
+
 def is_data_set(folder: Path) -> bool:
     """Whether a folder is one data set (Zarr), whose files are not looked at one by one.
 

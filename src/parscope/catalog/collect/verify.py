@@ -15,7 +15,7 @@ from parscope.catalog.collect.names import to_path
 from parscope.catalog.collect.sweep import examine, is_gone
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
-from parscope.catalog.store.tables import file, record
+from parscope.catalog.store.tables import file, record, sighting
 
 _PAGE = 200
 
@@ -159,12 +159,16 @@ def _files(catalog: Catalog, mark: int) -> Iterator[Any]:
 
 
 def _lost(catalog: Catalog) -> list[Fault]:
-    """Files that a collector found to be gone, of whose content there is no other copy."""
-    copy = file.alias()
-    elsewhere = exists().where(copy.c.hash == file.c.hash, copy.c.present)
-    gone = select(file.c.path, record.c.uid).join(record).where(~file.c.present, file.c.hash != "", ~elsewhere)
+    """Places of contents that are nowhere any more, be it that a collector found them gone or written over."""
+    other = file.alias()
+    copy = exists().where(other.c.hash == sighting.c.hash, other.c.present)
+    same = sighting.c.hash == record.c.hash
+    gone = select(sighting.c.path, record.c.uid).join(record).where(same, sighting.c.hash != "", ~copy)
+    parts = select(file.c.path, record.c.uid).join(record).where(file.c.part, ~file.c.present, file.c.hash != "")
+    lone = parts.where(~exists().where(other.c.hash == file.c.hash, other.c.present))
     with catalog.reading() as connection:
-        return [Fault(to_path(row.path), row.uid, "missing") for row in connection.execute(gone.order_by(file.c.path))]
+        rows = connection.execute(gone.union(lone).order_by("path"))
+        return [Fault(to_path(row.path), row.uid, "missing") for row in rows]
 
 
 def _fault(row: Any, pace: _Pace) -> str:

@@ -75,7 +75,7 @@ def _drawn(told: Description) -> tuple[Description, bytes]:
 def main() -> None:
     """Answer requests from standard input until it ends."""
     for limit, most in (
-        (resource.RLIMIT_AS, _MEMORY),
+        (resource.RLIMIT_DATA, _MEMORY),  # what is mapped from a file costs no memory, and scans may have 100 GB
         (resource.RLIMIT_FSIZE, _WRITTEN),
         (resource.RLIMIT_CORE, 0),
     ):

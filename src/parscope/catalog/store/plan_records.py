@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import Column, select, true
+from sqlalchemy import Column, exists, select, true
 
 from parscope.catalog.query.ast import Collected, DerivedFrom, Is, Located, SourceOf, State, Tagged
 from parscope.catalog.store import texts
@@ -38,8 +38,9 @@ def be(scope: Scope, asked: Is) -> Chosen:
     """Records in a state."""
     if asked.state is State.UNREAD:
         return scope.found(record, record.c.id, record.c.error.is_not(None))
-    had, has = (scope.found(file, file.c.record, condition) for condition in (true(), file.c.present))
-    return had & ~has
+    copied = exists().where(file.c.hash == record.c.hash, file.c.present)
+    seen, has = scope.found(sighting, sighting.c.record, true()), scope.found(file, file.c.record, file.c.present)
+    return seen & ~(has | scope.found(record, record.c.id, copied))
 
 
 def descend(scope: Scope, asked: DerivedFrom) -> Chosen:

@@ -188,8 +188,18 @@ journal = Table(
     Column("error", Text),
     Column("owner", Text),  # host and process that works on it
     Column("lease", BigInteger),  # until when the owner may be silent
-    Column("changed", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),  # when it was seen to have changed, or began to be read
     Index("journal_stage", "stage"),
+)
+
+root = Table(
+    "root",  # folders that are collected, by machine
+    metadata,
+    Column("path", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),  # of the folder in its file system, the same for all who share it
+    Column("seen", BigInteger, nullable=False),
+    PrimaryKeyConstraint("path", "host"),
 )
 
 saved = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -57,10 +58,7 @@ class FileDescriber(ABC):
         except EOFError as error:
             raise TruncatedError("ends before its data do", str(path), "copy it again from the instrument") from error
         except Exception as error:
-            # nobody vouches for these files, and libraries raise whatever they like
-            raise FormatError(
-                f"is damaged ({type(error).__name__}: {first_line(error)})", str(path), "copy it again"
-            ) from error
+            raise _fault(error, path) from error
 
     @abstractmethod
     def _describe(self, path: Path, within: Path) -> Description:
@@ -83,6 +81,13 @@ class FileDescriber(ABC):
         Description
         """
         return Description(kind, self.name, library(self.library), verbatim(vendor), **more)
+
+
+def _fault(error: Exception, path: Path) -> Exception:
+    """What any other error means: nobody vouches for these files, and libraries raise whatever they like."""
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return MemoryError(first_line(error))  # a want of the machine, not of the file
+    return FormatError(f"is damaged ({type(error).__name__}: {first_line(error)})", str(path), "copy it again")
 
 
 def library(distribution: str) -> str:

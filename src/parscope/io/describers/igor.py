@@ -227,8 +227,10 @@ def _folder(tree: Mapping[Any, Any], prefix: str, waves: dict[str, Any]) -> dict
 
 def _plain(value: Any) -> Any:
     """A variable; a record that is none has its text."""
+    if isinstance(value, (int, float, str, bytes)):  # of NumPy, too, whose numbers have an attribute `data`
+        return value
     for attribute in ("variables", "text", "data"):
         found = getattr(value, attribute, None)
         if found is not None:
             return decoded(found) if isinstance(found, bytes) else found
-    return value if isinstance(value, (int, float, str, bytes)) else str(value)
+    return str(value)

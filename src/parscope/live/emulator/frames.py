@@ -13,7 +13,8 @@ from parscope.core.errors import InputError, OptionError
 from parscope.core.frames import Frames
 from parscope.live.emulator.job import Imaging
 
-_POOL = (16, 16)
+# Lines and columns that are drawn: a part of a crystal is like the rest of it, a magnetic film is seen as a whole.
+_POOL = {"crystal": 16, "magnetic": 64}
 _BITS = {"uint8": 8, "uint16": 16, "uint32": 32}
 _MISSING = 24
 
@@ -27,9 +28,11 @@ class Scene:
     path : Path, optional
         A file of patterns, of any format that parscope opens.
     array : ndarray of uint, shape (scan y, scan x, q_y, q_x), optional
-        Patterns; used where no file is given. Physics where neither is.
+        Patterns; used where no file is given.
     scan : tuple of int, optional
         Scan positions (y, x) of a series; those of the file if not given. A larger scan repeats the patterns.
+    physics : {"crystal", "magnetic"}, default "crystal"
+        Which specimen is simulated where neither file nor array is given.
     pattern : tuple of int, default (192, 192)
         Detector pixels (q_y, q_x), for physics.
     electrons : float, default 40e3
@@ -45,6 +48,7 @@ class Scene:
     path: Path | None = None
     array: NDArray[Any] | None = None
     scan: tuple[int, int] | None = None
+    physics: str = "crystal"
     pattern: tuple[int, int] = (192, 192)
     electrons: float = 40e3
     options: tuple[tuple[str, Any], ...] = ()
@@ -62,6 +66,8 @@ class Scene:
         ------
         InputError
             If the patterns are no counts, or the file cannot be opened.
+        OptionError
+            If there is no such specimen.
         """
         frames = self._frames()
         kind = np.dtype(frames.data.dtype).name
@@ -78,19 +84,13 @@ class Scene:
             return open_frames(self.path, **dict(self.options))
         if self.array is not None:
             return Frames.from_array(self.array, "array")
-        from parscope.techniques.diffraction.simulate import simulate
-        from parscope.techniques.diffraction.simulate_design import Detector, ScanDesign
+        from parscope.techniques.diffraction.specimens import specimen
 
-        design = replace(
-            ScanDesign().sized(self.pattern),
-            scan=_POOL,
-            electrons=self.electrons,
-            seed=self.seed,
-            detector=Detector("uint8"),
-        )
+        most = _POOL.get(self.physics, 1)
+        grid = tuple(min(n, most) for n in self.scan or (most, most))
+        drawn = specimen(self.physics, (grid[0], grid[1]), self.pattern, self.electrons, "uint8", self.seed)
         # Drawn at once: every pattern is wanted, and a row costs the same whether one or all of it is read.
-        drawn = simulate(design).frames
-        return Frames.from_array(drawn.data[:], "physics")
+        return replace(drawn, data=drawn.data[:])
 
 
 @dataclass(frozen=True)

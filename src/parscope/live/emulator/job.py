@@ -180,6 +180,8 @@ class Report:
         Images sent more than 50 microseconds after their time, because this machine was busy.
     files : tuple of str
         Names of the files written.
+    began_ns : int, default 0
+        When the first image was sent, on the monotonic clock of this machine; 0 if none was, [ns].
     """
 
     series: int
@@ -189,6 +191,7 @@ class Report:
     faults: Mapping[str, tuple[int, ...]]
     late: int = 0
     files: tuple[str, ...] = ()
+    began_ns: int = 0
 
     @property
     def rate(self) -> float:

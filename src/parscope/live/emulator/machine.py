@@ -140,7 +140,7 @@ class Machine:
             count = -1 if value is None else round(float(value) * _SECOND)
             self._release(1, count)
             number = self.series
-        self._until(lambda: self.state != "acquire" or self.series != number)
+        self._until(lambda: self.state != "acquire" or self.series != number, None)  # as long as the images take
         return {"sequence id": number}
 
     def pulse(self, pulses: int | None = None) -> None:
@@ -271,7 +271,7 @@ class Machine:
             raise OptionError(self.fault, f"series {series}")
         return found[0]
 
-    def _until(self, true: Callable[[], bool], seconds: float = _PATIENCE) -> None:
+    def _until(self, true: Callable[[], bool], seconds: float | None = _PATIENCE) -> None:
         with self._changed:
             if not self._changed.wait_for(true, seconds):
                 raise TimeoutError(f"the detector is still in state {self.state} after {seconds:g} s")

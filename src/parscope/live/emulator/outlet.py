@@ -8,6 +8,7 @@ from zmq.utils.monitor import recv_monitor_message
 from parscope.core.errors import OptionError
 
 _LINGER = 2000
+_FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
 class Outlet:
@@ -34,8 +35,8 @@ class Outlet:
         self.socket = context.socket(zmq.PUSH)
         self.socket.set(zmq.SNDHWM, most)
         self.socket.set(zmq.LINGER, _LINGER)
-        self._monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        self._clients = 0
+        self._monitor = self.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _FAILED)
+        self._clients = self._strangers = 0
         try:
             self.socket.bind(f"tcp://{host}:{port or '*'}")
         except zmq.ZMQError as error:
@@ -53,8 +54,14 @@ class Outlet:
         """
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
-            self._clients += 1 if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else -1
-            self._clients = max(0, self._clients)
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._clients += 1
+            elif event & _FAILED:
+                self._strangers += 1
+            elif self._strangers:
+                self._strangers -= 1  # what never was a client leaves too, right after it has failed
+            else:
+                self._clients = max(0, self._clients - 1)
         return self._clients
 
     def close(self) -> None:

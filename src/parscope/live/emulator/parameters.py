@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ class Parameter:
         Smallest and largest value, in `unit`.
     writable : bool, default True
         Whether a client may set it.
+    form : str, default ""
+        Regular expression that a text must match; any if empty.
     """
 
     value: Any
@@ -37,6 +40,7 @@ class Parameter:
     allowed: tuple[Any, ...] = ()
     limits: tuple[float, float] | None = None
     writable: bool = True
+    form: str = ""
 
     @property
     def kind(self) -> str:
@@ -69,6 +73,8 @@ class Parameter:
         found = float(value) if type(value) is int and type(self.value) is float else value
         if type(found) is not type(self.value) and self.kind != "dict":
             raise OptionError(f"{value!r} is no {self.kind}", name)
+        if self.form and not re.fullmatch(self.form, str(found)):
+            raise OptionError(f"{value!r} is not allowed", name, "give the beginning of the name of a file")
         if self.allowed and found not in self.allowed:
             raise OptionError(f"{value!r} is not allowed", name, f"choose one of {', '.join(map(str, self.allowed))}")
         if self.limits and not self.limits[0] <= found <= self.limits[1]:
@@ -202,7 +208,7 @@ STREAM: Mapping[str, Parameter] = {
 FILEWRITER: Mapping[str, Parameter] = {
     "mode": _switch("disabled"),
     "format": Parameter("hdf5 nexus legacy nxmx", allowed=("hdf5 nexus legacy nxmx",)),
-    "name_pattern": Parameter("series_$id"),
+    "name_pattern": Parameter("series_$id", form=r"[^./\\\0][^/\\\0]{0,199}"),
     "nimages_per_file": Parameter(1000, limits=(0, 1_000_000_000)),
     "image_nr_start": Parameter(1, limits=(0, 1_000_000_000)),
     "compression_enabled": Parameter(True),

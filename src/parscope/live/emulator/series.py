@@ -118,7 +118,8 @@ class Shooter:
             self._edge(self.roll.end(), self.planner.end)
         sent = 0 if outlet is None else self.words[Word.SENT]
         seconds = max(0, self._last - self._first) / 1e9
-        return Report(self.job.series, images, sent, seconds, self._faults(images), self.late)
+        faults = self._faults(images)
+        return Report(self.job.series, images, sent, seconds, faults, self.late, began_ns=self._first)
 
     def _faults(self, images: int) -> dict[str, tuple[int, ...]]:
         """Numbers of the images with each fault; what was planned for images that were not taken is no fault."""

@@ -135,7 +135,7 @@ class Kernel(Protocol):
         detector : Detector
             What is known of the patterns.
         examples : ndarray, shape (n, q_y, q_x)
-            Patterns of this sample, at least `examples` of them; empty if none are wanted.
+            Patterns of this sample, as many as `examples`, or fewer where a series has no more.
 
         Returns
         -------

@@ -119,9 +119,9 @@ class PatternStrain:
         NoLatticeError
             If no lattice is in the examples, or none of them can be fitted.
         """
-        physics, mask = lattice_of(detector, examples)
-        solver = calibrate(LatticeFilters(physics), np.where(mask, 0, examples).astype(examples.dtype))
-        found = solver(examples)
+        physics, mask, counts = lattice_of(detector, examples)
+        solver = calibrate(LatticeFilters(physics), np.where(mask, 0, counts).astype(counts.dtype))
+        found = solver(counts)
         good = found.status == Status.OK
         if not good.any():
             raise NoLatticeError("cannot be fitted", "examples of the patterns", "choose patterns of the crystal")

@@ -14,6 +14,7 @@ from parscope.core import registry
 from parscope.core.errors import InputError, OptionError, ShapeError
 from parscope.live.kernels.contract import Detector, Kernel, found_in
 from parscope.live.kernels.moments import Shared, native, prepare
+from parscope.live.kernels.parts import nothing, outputs_of, part_of
 from parscope.live.kernels.sweep import measure, measure_many
 
 Array = NDArray[np.float64]
@@ -33,11 +34,6 @@ class Plan:
     examples : ndarray, shape (n, q_y, q_x), optional
         Patterns of this sample, as many as `examples_of` says.
 
-    Attributes
-    ----------
-    parts : mapping
-        What the set-up of each kernel gave, by its name.
-
     Raises
     ------
     OptionError
@@ -46,6 +42,15 @@ class Plan:
         If there are too few examples, or the patterns are of no use.
     NoLatticeError
         If a kernel finds no lattice in the examples.
+
+    Attributes
+    ----------
+    outputs : tuple of Output
+        What is computed, in the order of the numbers.
+    parts : mapping
+        What the set-up of each kernel gave, by its name.
+    missing : tuple of str
+        Kernels that have not been set up: their numbers are NaN.
 
     Examples
     --------
@@ -61,40 +66,93 @@ class Plan:
     def __init__(
         self, kernels: Sequence[str | Kernel], detector: Detector, examples: NDArray[Any] | None = None
     ) -> None:
-        self._kernels = kernels_of(kernels)
-        self.detector = detector
+        made = kernels_of(kernels)
+        _check(detector)
+        given = _examples(made, detector, examples)
+        self._make(made, detector, {kernel.name: part_of(kernel, detector, given) for kernel in made})
+
+    @classmethod
+    def of_parts(cls, kernels: Sequence[str | Kernel], detector: Detector, parts: Mapping[str, Any]) -> Plan:
+        """Put a plan together of kernels that were set up one by one; the numbers of the others are NaN.
+
+        Parameters
+        ----------
+        kernels : sequence of str or Kernel
+            Kernels, or what `kernel_of` makes kernels of.
+        detector : Detector
+            What is known of the patterns.
+        parts : mapping
+            By the names of kernels, what `part_of` gave.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        OptionError
+            If there is no kernel, one of an unknown name, or two of one name.
+        InputError
+            If the patterns are of no use.
+        """
+        plan = cls.__new__(cls)
+        _check(detector)
+        plan._make(kernels_of(kernels), detector, parts)
+        return plan
+
+    def _make(self, kernels: tuple[Kernel, ...], detector: Detector, parts: Mapping[str, Any]) -> None:
+        """Put it together."""
+        self._kernels, self.detector, self.parts = kernels, detector, dict(parts)
         self._type = native(detector)
-        if detector.mask.shape != detector.shape:
-            raise ShapeError(f"has shape {detector.mask.shape}, the patterns {detector.shape}", "mask")
-        self.outputs = tuple(
-            replace(output, name=f"{kernel.name}.{output.name}")
-            for kernel in self._kernels
-            for output in kernel.outputs
-        )
+        self.missing = tuple(kernel.name for kernel in kernels if kernel.name not in parts)
+        self.outputs = outputs_of(kernels)
         self._places = {output.name: place for place, output in reversed(list(enumerate(self.outputs)))}
         for place, output in reversed(list(enumerate(self.outputs))):
             self._places[output.name.partition(".")[0]] = place
-        self.parts: dict[str, Any] = {}
-        self._steps = self._prepared(_examples(self._kernels, detector, examples))
+        self._steps, self._owners = self._prepared()
 
-    def _prepared(self, examples: NDArray[Any]) -> list[tuple[Any, tuple[Any, ...], slice | None]]:
-        """Functions, their states, and where their numbers go; first the shared pass, which puts its own in place."""
-        wanted, places, start = [], [], 0
+    def _prepared(self) -> tuple[list[tuple[Any, tuple[Any, ...], slice | None]], list[tuple[str, list[int]]]]:
+        """Functions, their states, and where their numbers go; and whose each is, and which.
+
+        First comes the shared pass, which puts its numbers in place itself.
+        """
+        wanted, places, together, start = [], [], [], 0
         steps: list[tuple[Any, tuple[Any, ...], slice | None]] = []
+        owners: list[tuple[str, list[int]]] = []
         for kernel in self._kernels:
             stop = start + len(kernel.outputs)
-            if isinstance(kernel, Shared):
-                wanted.append(kernel.wanted(self.detector, examples))
+            if kernel.name not in self.parts:
+                steps.append((nothing, (), slice(start, stop)))
+            elif isinstance(kernel, Shared):
+                wanted.append(self.parts[kernel.name])
                 places.append(range(start, stop))
-                self.parts[kernel.name] = wanted[-1]
+                together.append(kernel.name)
             else:
-                self.parts[kernel.name] = kernel.setup(self.detector, examples)
                 steps.append((kernel.function, self.parts[kernel.name], slice(start, stop)))
+            if not isinstance(kernel, Shared) or kernel.name not in self.parts:
+                owners.append((kernel.name, list(range(start, stop))))
             start = stop
         if wanted:
-            state = prepare(self.detector, wanted, places)
-            steps.insert(0, (measure, state, None))
-        return steps
+            steps.insert(0, (measure, prepare(self.detector, wanted, places), None))
+            owners.insert(0, (", ".join(together), [place for part in places for place in part]))
+        return steps, owners
+
+    def having(self, name: str, part: Any) -> Plan:
+        """The same with one more kernel.
+
+        Parameters
+        ----------
+        name : str
+            Of the kernel.
+        part : object
+            What `part_of` gave.
+
+        Returns
+        -------
+        Plan
+            It shares the states of the others with this one: one of the two is to be run.
+        """
+        return Plan.of_parts(self._kernels, self.detector, {**self.parts, name: part})
 
     def place(self, name: str) -> int:
         """Which number a name stands for.
@@ -153,9 +211,35 @@ class Plan:
         for function, state, part in self._steps:
             if function is measure:
                 measure_many(frames, *state, out)
+            elif function is nothing:
+                out[:, part] = np.nan
             else:
                 for frame, numbers in zip(frames, out, strict=True):
                     function(frame, *state, numbers if part is None else numbers[part])
+
+    def run_apart(self, frame: NDArray[Any], out: Array) -> dict[str, Exception]:
+        """Compute what can be computed of a pattern with which `run` has failed.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (q_y, q_x)
+            Counts, as `run` takes them.
+        out : ndarray of float64, shape (outputs,)
+            Where the numbers go; NaN for kernels that fail.
+
+        Returns
+        -------
+        dict of Exception
+            By the names of the kernels that failed.
+        """
+        failed = {}
+        for (function, state, part), (name, places) in zip(self._steps, self._owners, strict=True):
+            try:
+                function(frame, *state, out if part is None else out[part])
+            except Exception as error:  # noqa: BLE001 - whatever a kernel does, the loop goes on
+                out[places] = np.nan
+                failed[name] = error
+        return failed
 
     def as_taken(self, frame: NDArray[Any]) -> NDArray[Any]:
         """A pattern as `run` takes it.
@@ -277,6 +361,13 @@ def examples_of(kernels: Sequence[str | Kernel]) -> int:
         0 if none.
     """
     return max(kernel.examples for kernel in kernels_of(kernels))
+
+
+def _check(detector: Detector) -> None:
+    """Refuse patterns that no kernel can work with."""
+    native(detector)
+    if detector.mask.shape != detector.shape:
+        raise ShapeError(f"has shape {detector.mask.shape}, the patterns {detector.shape}", "mask")
 
 
 def _examples(kernels: Sequence[Kernel], detector: Detector, given: NDArray[Any] | None) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import NoLatticeError
+from parscope.core.errors import InputError, NoLatticeError
 from parscope.live.kernels.contract import Detector, Output, State
 from parscope.live.kernels.moments import native, void
 from parscope.live.kernels.windows import (
@@ -41,6 +41,9 @@ STRAINS = (
 )
 EXAMPLES = 64
 
+# Share of the examples without a pixel above which it is of no use at all.
+_OFTEN = 0.25
+_WHERE, _ADVICE = "examples of the patterns", "show the crystal, its disks apart, from the first pattern on"
 # Windows keep away from the edge of the detector and from masked pixels by what the pattern may wander, [px].
 _WANDER = 2
 
@@ -84,7 +87,7 @@ class TrackedStrain:
         NoLatticeError
             If no lattice of enough disks is in the examples.
         """
-        physics, mask = lattice_of(detector, examples)
+        physics, mask, _ = lattice_of(detector, examples)
         state = _state(detector, physics, mask)
         place = np.empty((len(examples), 6))
         for frame, answer in zip(examples, place, strict=True):
@@ -99,7 +102,9 @@ class TrackedStrain:
         return State(state, {**zero_of(physics, zero), "disks": len(state[0]), "examples": int(seen.sum())})
 
 
-def lattice_of(detector: Detector, examples: NDArray[Any]) -> tuple[DiffractionPattern, NDArray[np.bool_]]:
+def lattice_of(
+    detector: Detector, examples: NDArray[Any]
+) -> tuple[DiffractionPattern, NDArray[np.bool_], NDArray[Any]]:
     """Set-up of the disks in some patterns.
 
     Parameters
@@ -114,20 +119,28 @@ def lattice_of(detector: Detector, examples: NDArray[Any]) -> tuple[DiffractionP
     physics : DiffractionPattern
         Probe, lattice, disks, background.
     mask : ndarray of bool, shape (q_y, q_x)
-        Pixels that cannot be used: those of the detector, those found to be bad, those once not read.
+        Pixels that cannot be used: those of the detector, those found to be bad, those often not read.
+    counts : ndarray, shape (n, q_y, q_x)
+        The patterns, with 0 in these pixels, and the mean of the others in a pixel that was not read once.
 
     Raises
     ------
     NoLatticeError
-        If no lattice is in them.
-    InputError
-        If they hold no counts.
+        If no lattice is in them, or they hold no counts.
     """
-    absent = examples == detector.nodata
-    mask = detector.mask | absent.any(0)
-    counts = np.where(absent | detector.mask, 0, examples)
-    physics = find_setup(counts, mask=mask if mask.any() else None).physics
-    return physics, mask if physics.mask is None else mask | physics.mask
+    absent = (examples == detector.nodata) & ~detector.mask
+    mask = detector.mask | (absent.mean(0) > _OFTEN)
+    mean = np.where(absent, 0, examples).sum(0, dtype=np.float64) / np.maximum((~absent).sum(0), 1)
+    counts = np.where(mask, 0, np.where(absent, np.rint(mean).astype(examples.dtype), examples)).astype(examples.dtype)
+    try:
+        # Where hardly an electron came, fits divide by nothing: what they then find is refused.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            physics = find_setup(counts, mask=mask if mask.any() else None).physics
+    except (NoLatticeError, InputError) as error:
+        raise NoLatticeError(error.what, _WHERE, _ADVICE) from error
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise NoLatticeError("show no disk that can be fitted", _WHERE, _ADVICE) from error
+    return physics, mask if physics.mask is None else mask | physics.mask, counts
 
 
 def zero_of(physics: DiffractionPattern, theta: Array) -> dict[str, Any]:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import ParscopeError
-from parscope.live.kernels.contract import Detector
-from parscope.live.kernels.plan import Plan, examples_of, kernels_of
+from parscope.live.kernels.contract import Detector, Kernel
+from parscope.live.kernels.moments import Sum
+from parscope.live.kernels.parts import part_of
+from parscope.live.kernels.plan import Plan, kernels_of
 from parscope.live.pipeline.series import Analyser
+from parscope.live.wire.decompress import Decompressor
+
+_TYPES = ("uint16", "uint8", "uint32")
+_SIDE, _PITCH, _RADIUS = 64, 14, 3  # px
+_EXAMPLES = 16
 
 
-def analyser_of(kernels: Sequence[str]) -> Analyser:
+def analyser_of(kernels: Sequence[str | Kernel]) -> Analyser:
     """Ask for kernels by name.
 
     Parameters
     ----------
-    kernels : sequence of str
+    kernels : sequence of str or Kernel
         As after ``--analyse``: ``com``, ``bf``, ``adf:40,80``, ``strain``, ...
 
     Returns
@@ -38,31 +43,38 @@ def analyser_of(kernels: Sequence[str]) -> Analyser:
     >>> [output.name for output in analyser_of(["com", "sum"]).outputs]
     ['com.y', 'com.x', 'sum.counts']
     """
-    made = kernels_of(kernels)
-    outputs = tuple(
-        replace(output, name=f"{kernel.name}.{output.name}") for kernel in made for output in kernel.outputs
-    )
-
-    def make(detector: Detector, examples: NDArray[Any]) -> Plan:
-        plan = Plan(made, detector, examples)
-        plan.warm()
-        return plan
-
-    return Analyser(outputs, examples_of(made), make)
+    return Analyser(kernels_of(kernels))
 
 
 def warm(analyser: Analyser) -> None:
-    """Have the compiler do its work before the first series, as far as that is possible without patterns.
+    """Have the compiler do its work before the first series, with patterns that are made up.
 
     Parameters
     ----------
     analyser : Analyser
         That will be used.
     """
-    if analyser.examples:
-        return
-    shape = (16, 16)
-    for dtype in ("uint8", "uint16"):
-        nothing = np.zeros((0, *shape), dtype)
-        with contextlib.suppress(ParscopeError):  # kernels for patterns of another shape have to wait for them
-            analyser.make(Detector(shape, dtype, np.zeros(shape, np.bool_), -1, (1, 1)), nothing)
+    for dtype in _TYPES:
+        Decompressor((16, 16), dtype)
+        patterns = _crystal(dtype)
+        shape = patterns.shape[1], patterns.shape[2]
+        detector = Detector(shape, dtype, np.zeros(shape, np.bool_), int(np.iinfo(dtype).max), (4, 4))
+        for kernel in (Sum(), *analyser.kernels):
+            # what is not compiled itself calls the same functions for all types
+            if dtype == _TYPES[0] or hasattr(kernel.function, "py_func"):
+                _warm(kernel, detector, patterns)
+
+
+def _warm(kernel: Kernel, detector: Detector, patterns: NDArray[Any]) -> None:
+    """Set a kernel up and run it; one that these patterns do not suit has done what it can."""
+    with contextlib.suppress(Exception):
+        Plan.of_parts([kernel], detector, {kernel.name: part_of(kernel, detector, patterns)}).warm()
+
+
+def _crystal(dtype: str) -> NDArray[Any]:
+    """Patterns with disks on a lattice, shape (16, 64, 64)."""
+    y, x = np.indices((_SIDE, _SIDE)) - _SIDE / 2
+    off = np.hypot((y + _PITCH / 2) % _PITCH - _PITCH / 2, (x + _PITCH / 2) % _PITCH - _PITCH / 2)
+    bright = np.exp(-np.hypot(y, x) / _SIDE)
+    mean = 40 * bright / (1 + np.exp(4 * (off - _RADIUS))) + 0.05
+    return np.random.default_rng(0).poisson(mean, (_EXAMPLES, _SIDE, _SIDE)).astype(dtype)

@@ -1,51 +1,51 @@
-"""From a message with a pattern to numbers on the board: what is done for every single pattern, as little as can be."""
+"""From a message with a pattern to its answer: which patterns are answered, which wait, which are filled in later."""
 
 from __future__ import annotations
 
-import struct
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.stream import Fate, Series
-from parscope.live.pipeline.board import STAMPS, Board, cell_of
+from parscope.core.stream import Series
+from parscope.live.pipeline.board import Board, cell_of
 from parscope.live.pipeline.course import Course
+from parscope.live.pipeline.gaps import Gaps
 from parscope.live.pipeline.policy import Policy as Policy
 from parscope.live.pipeline.ring import Reader
+from parscope.live.pipeline.sentences import Sentences, Tell
 from parscope.live.pipeline.series import Analyser, channel_of, detector_of, head_of, scan_shape_of
+from parscope.live.pipeline.sheet import Sheet, Times
 from parscope.live.pipeline.stretch import Place, Stretch, stack_for
 from parscope.live.pipeline.workshop import Workshop
 from parscope.live.rules.actuator import Actuator
+from parscope.live.rules.rule import Rule, signals
 from parscope.live.wire.decompress import Decompressor
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.scan import Head, Payload, Scanner
 from parscope.live.wire.stack import Stack
 
-_ANSWERED, _SKIPPED, _DAMAGED, _STALE, _MISSED, _SERIES, _FINISHED, _FILLED = (
-    cell_of(name) for name in ("answered", "skipped", "damaged", "stale", "missed", "series", "finished", "filled")
-)
-_OK, _PASSED, _BROKEN, _LATER = (int(one) for one in (Fate.ANSWERED, Fate.SKIPPED, Fate.DAMAGED, Fate.FILLED))
-_TIMES = struct.Struct(f"={len(STAMPS)}q")
-_PLACE = struct.Struct("=q")
-_SHOWN_EVERY = 33_000_000  # ns between patterns that are shown
+_STALE, _SERIES, _FINISHED = (cell_of(name) for name in ("stale", "series", "finished"))
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A pattern that came before its analysis was ready."""
+    """A pattern that came before a kernel was ready."""
 
     frame: NDArray[Any]
     position: int
     image: int
-    times: tuple[int, int, int, int]
+    times: Times
 
 
 class Answers:
     """Answers the patterns of one series after the other.
+
+    Kernels are ready one by one. Where all patterns are answered in their order, they wait until some kernel can
+    answer; with rules, until each kernel can or has failed once, so that rules see all patterns alike. Where the
+    newest counts, none waits. Numbers of kernels that were not ready are filled in from the ring, but what rules have
+    seen is never changed.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Answers:
     reader : Reader
         By whom messages are read; it tells when they came, and whether more wait.
     analyser : Analyser
-        Makes the analysis.
+        What is computed.
     policy : Policy
         How patterns are treated.
     actuator : Actuator, optional
@@ -62,7 +62,16 @@ class Answers:
     clock : callable
         Time of this machine, [ns].
     tell : callable
-        Is told, in a sentence, what a person should know.
+        Is told what a person should know: a sentence, or an error where a kernel gave nothing in a whole series.
+
+    Attributes
+    ----------
+    sheet : Sheet
+        Where numbers are written.
+    number : int
+        Of the series; -1 before the first.
+    stopped : bool
+        Whether a person has stopped the analysis; see `stop`.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of an engine
@@ -73,33 +82,56 @@ class Answers:
         policy: Policy,
         actuator: Actuator | None,
         clock: Callable[[], int],
-        tell: Callable[[str], None],
+        tell: Tell,
     ) -> None:
-        self.board, self.reader, self.policy, self.actuator, self.clock = board, reader, policy, actuator, clock
-        self.tell = tell
-        self._newest = policy.newest
+        self.board, self.reader, self.policy, self.actuator, self._clock = board, reader, policy, actuator, clock
+        self.sentences, self._gaps = Sentences(tell), Gaps(reader)
+        self.sheet = Sheet(board, self._gaps, self.sentences, actuator, clock, policy.deadline)
         self.course: Course | None = None
         self.finished = 0
-        self._workshop = Workshop(analyser, policy.keep)
+        self.stopped = False
+        self._newest = self._choosy = policy.newest
+        self._needs = [] if actuator is None else [_needs(rule) for rule in actuator.decider.rules]
+        self._shop, self._tell = Workshop(analyser, policy.keep), tell
         self._waiting: list[_Waiting] = []
-        self._passed: deque[int] = deque()  # positions that may be filled in
         self._again = Scanner()  # of messages of the ring: the one of the loop may be in use
         self._cells = board.cells
-        self._number = self._strange = -1
+        self.number = -1
         self._channel, self._name = 0, ""
-        self._shown = -_SHOWN_EVERY
-        self._ready = self._excused = False
-        self._faults = 0
+        self._ready = self._settled = self._closing = self._full = False
+        self._state: tuple[int, bool, bool] = (0, False, False)
+        self._deal = self.sheet.answer
         self._stack: Stack | None = None
         self._stretch: Stretch | None = None
-        self._out: NDArray[np.float64] = np.full(len(analyser.outputs), np.nan)
+
+    @property
+    def preparing(self) -> bool:
+        """Whether a kernel is being set up."""
+        return self._shop.busy
+
+    @property
+    def settled(self) -> bool:
+        """Whether each kernel is ready, or has failed once."""
+        return self._settled
 
     @property
     def held_up(self) -> bool:
-        """Whether patterns have to wait because the analysis is being made."""
-        if self._ready:
+        """Whether patterns have to wait because a kernel is being set up."""
+        if self._ready or self.stopped or self.course is None:
             return False
-        return self.course is not None and (self._workshop.busy or (bool(self._waiting) and not self._workshop.wants))
+        return self._shop.busy and (self._shop.brief or not (self._newest or self._settled))
+
+    @property
+    def gaps(self) -> int:
+        """Positions that may be filled in."""
+        return len(self._gaps)
+
+    @property
+    def oldest(self) -> int:
+        """Position in the ring of the oldest message without which maps would have holes; -1 if there is none."""
+        if self._newest or self.stopped:
+            return -1
+        return self._gaps.oldest(not self._settled and (self._shop.busy or not self._full))
 
     def begin(self, series: Series) -> None:
         """Begin a series; one that has not ended has ended now.
@@ -118,21 +150,20 @@ class Answers:
         shape = scan_shape_of(series, self.policy.scan)
         self._channel = channel_of(series, self.policy.channel)
         self._name = series.channels[self._channel]
-        bank = self.board.begin(head_of(series, self._channel), shape)
-        self._bank = bank
-        self._memory, self._values, self._fates = bank.memory, bank.values, bank.fates
-        _, self._stamps_at, self._places_at, _ = bank.offsets
-        self._number, self._faults, self._excused = series.number, 0, False
-        self._passed.clear()
+        self._bank = self.board.begin(head_of(series, self._channel), shape)
+        self.number = series.number
+        self.sentences.begin(series.number)
+        self.sheet.begin(self._bank)
+        self._gaps.begin(self._bank)
         self._decode = Decompressor(series.shape, series.dtype).decode
         if not self._newest and self.actuator is None:
             self._stack = stack_for(series.shape, series.dtype)
-        self._stretch = None
-        self._workshop.begin(detector_of(series, shape))
-        self._set()
+        self._shop.begin(detector_of(series, shape))
+        self._closing = self._full = False
+        self._use()
         if self.actuator is not None:
             self.actuator.begin(series.number, shape)
-        self.course = Course(bank, self._cells)
+        self.course = Course(self._bank, self._cells)
         self._cells[_SERIES] += 1
 
     def stretch(self) -> Stretch | None:
@@ -141,15 +172,32 @@ class Answers:
         Returns
         -------
         Stretch, optional
-            None where every pattern is dealt with by itself: rules act upon it, a newer one may take its place, or its
-            analysis is not ready.
+            None where every pattern is dealt with by itself: rules act upon it, a newer one may take its place, or it
+            may be an example for a kernel.
         """
         if self._stretch is None and self._ready and self.course is not None and self._stack is not None:
-            analysis = self._workshop.analysis
-            if analysis is not None:
-                place = Place(self._number, self._channel, self._name)
-                self._stretch = Stretch(self.course, self._bank, place, analysis, self._stack, self.policy.deadline)
+            plan = self._shop.plan
+            if plan is not None and not self.stopped and not self._shop.collecting:
+                place = Place(self.number, self._channel, self._name)
+                self._stretch = Stretch(self.course, self._bank, place, plan, self._stack, self.policy.deadline)
         return self._stretch
+
+    def follow(self, first: int, count: int) -> None:
+        """Note what a stretch has answered.
+
+        Parameters
+        ----------
+        first : int
+            Scan position.
+        count : int
+            How many, from there on.
+        """
+        if self.sheet.plan.missing:
+            self._gaps.lack(range(first, first + count))
+        if self._shop.wants:
+            self._shop.pass_by(count)
+            if self._shop.collecting:
+                self._stretch = None
 
     def image(self, message: memoryview, head: Head, received: int) -> int:
         """Answer a pattern, or say what became of it.
@@ -169,118 +217,55 @@ class Answers:
             Its scan position; -1 if it has none.
         """
         course = self.course
-        if course is None or head.series != self._number:
-            self._stray(head.series)
+        if course is None or head.series != self.number:
+            self._cells[_STALE] += 1
+            self.sentences.stray(head.series, head.image, self.number)
             return -1
         position = course.place(head.image)
         if position < 0:
             return -1
-        if self._newest and self._behind():
-            self._pass(position)
-            self._passed.append(position)
+        if self._choosy and self._passes():
+            self.pass_over(position, 1)
             return position
         try:
             frame = self._decode(message, self._payload(head))
         except MessageError as error:
-            self._break(position, error)
+            self.sheet.damage(position, error)
             return position
         stop, start = head.stop_ns, head.start_ns
-        times = (received, self.clock(), stop if stop > 0 else 0, start if start > 0 else 0)
+        times = (received, self._clock(), stop if stop > 0 else 0, start if start > 0 else 0)
         if self._ready:
-            self._answer(frame, position, head.image, times)
+            self._deal(frame, position, head.image, times)
+        elif self._newest or self._settled:
+            self.pass_over(position, 1)
         else:
-            self._wait(_Waiting(frame.copy(), position, head.image, times))
+            self._waiting.append(_Waiting(frame.copy(), position, head.image, times))
+        if self._shop.wants:
+            self._shop.show(frame)
         return position
 
-    def _behind(self) -> bool:
-        """Whether a newer pattern waits; an example for the analysis is never passed over."""
-        return b"image" in self.reader.peek(32) and (self._ready or not self._workshop.wants)
-
     @property
-    def gaps(self) -> int:
-        """Patterns that were passed over and may be filled in."""
-        return len(self._passed) if self._workshop.fault is None else 0
+    def skips(self) -> bool:
+        """Whether patterns are passed over while newer ones wait; not those that no kernel but can learn from."""
+        return self._choosy and (self.stopped or self._ready or not self._shop.wants)
 
-    def fill(self) -> bool:
-        """Analyse a pattern that was passed over, for the maps alone: rules do not see it.
+    def _passes(self) -> bool:
+        """Whether a pattern is passed over."""
+        return self.stopped or (b"image" in self.reader.peek(32) and self.skips)
 
-        Returns
-        -------
-        bool
-            Whether there was one that the ring still has.
-        """
-        while self._ready and self._passed:
-            position = self._passed.popleft()
-            (place,) = _PLACE.unpack_from(self._memory, self._places_at + 8 * position)
-            message = self.reader.at(place)
-            if message is not None:
-                self._fill(memoryview(message), position)
-                return True
-        return False
-
-    def _fill(self, message: memoryview, position: int) -> None:
-        """Write the numbers of a pattern without those of an answer."""
-        try:
-            frame = self._decode(message, self._payload(self._again.scan(message)))
-        except MessageError as error:
-            self._break(position, error)
-            return
-        self._run(frame, self._out)
-        self._values[position] = self._out
-        self._fates[position] = _LATER
-        self._cells[_FILLED] += 1
-
-    def settle(self) -> None:
-        """Wait for the analysis, and answer what waited for it: the series has ended."""
-        self._workshop.join()
-        self.pump()
-
-    def keep(self, position: int, place: int) -> None:
-        """Note where in the ring the message of a position lies.
+    def pass_over(self, first: int, count: int) -> None:
+        """Pass over patterns; they are filled in later, unless a person has stopped the analysis.
 
         Parameters
         ----------
-        position : int
+        first : int
             Scan position.
-        place : int
-            Position in the ring.
+        count : int
+            How many, from there on.
         """
-        _PLACE.pack_into(self._memory, self._places_at + 8 * position, place)
-
-    def _answer(self, frame: NDArray[Any], position: int, image: int, times: tuple[int, int, int, int]) -> None:
-        """Analyse a pattern, let rules decide, and write it all down."""
-        received, decoded, exposed, opened = times
-        out = self._out
-        self._run(frame, out)
-        decided = self.clock()
-        emitted = 0
-        if self.actuator is not None:
-            emitted = self.actuator.step(position, out, received, decided, image, exposed)
-        self._values[position] = out
-        at = self._stamps_at + _TIMES.size * position
-        _TIMES.pack_into(self._memory, at, received, decoded, decided, emitted, exposed, opened)
-        self._fates[position] = _OK
-        cells = self._cells
-        cells[_ANSWERED] += 1
-        if (emitted or decided) - received > self.policy.deadline:
-            cells[_MISSED] += 1
-        self.show(frame, position, decided)
-
-    def show(self, frame: NDArray[Any], position: int, now: int) -> None:
-        """Let everybody see a pattern, if it is time for another one.
-
-        Parameters
-        ----------
-        frame : ndarray, shape (q_y, q_x)
-            Counts.
-        position : int
-            Scan position.
-        now : int
-            Time of this machine, [ns].
-        """
-        if now - self._shown > _SHOWN_EVERY:
-            self._shown = now
-            self.board.show(frame, position)
+        self.sheet.pass_over(first, count)
+        if not self.stopped:
+            (self._gaps.skip if self._ready else self._gaps.lack)(range(first, first + count))
 
     def _payload(self, head: Head) -> Payload:
         """The channel that is analysed; its place in the message may change."""
@@ -292,13 +277,29 @@ class Answers:
                 return payload
         raise MessageError("is not in the message", f"channel {self._name}")
 
-    def _break(self, position: int, error: MessageError) -> None:
-        """A pattern that cannot be read; the reason is told once a series."""
-        self._fates[position] = _BROKEN
-        self._cells[_DAMAGED] += 1
-        self._faults += 1
-        if self._faults == 1:
-            self.tell(f"image {position} of series {self._number} is damaged: {error}")
+    def fill(self) -> bool:
+        """Analyse a pattern once more, for the maps alone: rules do not see it.
+
+        Returns
+        -------
+        bool
+            Whether there was one that the ring still has.
+        """
+        found = self._gaps.next() if self._ready else None
+        if found is None:
+            return False
+        position, message = found
+        try:
+            frame = self._decode(message, self._payload(self._again.scan(message)))
+        except MessageError as error:
+            self.sheet.damage(position, error)
+        else:
+            self.sheet.fill(frame, position)
+        return True
+
+    def let_go(self) -> None:
+        """Keep no more in the ring for kernels that still want examples: it is full, and no example would come."""
+        self._full = True
 
     def is_of(self, series: int) -> bool:
         """Whether a series is the one that is measured.
@@ -312,74 +313,55 @@ class Answers:
         -------
         bool
         """
-        return self.course is not None and series == self._number
+        return self.course is not None and series == self.number
 
-    def complain(self, error: MessageError) -> None:
-        """Tell of a message that cannot be read at all, once a series.
+    def refresh(self) -> None:
+        """Use the kernels that are ready by now, and answer what has waited for them."""
+        faults = self._shop.look()
+        if not self._closing:
+            self.sentences.not_yet(faults)
+        if self._shop.state != self._state:
+            self._use()
+        if self._waiting and (self._ready or self._settled):
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if self._ready:
+                    self._deal(one.frame, one.position, one.image, one.times)
+                else:
+                    self.pass_over(one.position, 1)
 
-        Parameters
-        ----------
-        error : MessageError
-            Why.
-        """
-        self._faults += 1
-        if self._faults == 1:
-            self.tell(f"a message cannot be read: {error.what}")
-
-    def _stray(self, series: int) -> None:
-        """An image of a series that has ended, or began before anybody listened."""
-        self._cells[_STALE] += 1
-        if series != self._strange:
-            self._strange = series
-            if self.finished == 0 and self.course is None:
-                self.tell(f"series {series} was running already; waiting for the start of the next one")
-            else:
-                self.tell(f"images of series {series}, which has ended, are left out")
-
-    def _wait(self, one: _Waiting) -> None:
-        """Keep a pattern until its analysis is ready; it may be an example for it."""
-        if self._workshop.fault is not None:
-            self._pass(one.position)
+    def _use(self) -> None:
+        """Use the kernels that are ready."""
+        plan = self._shop.plan
+        if plan is None:
             return
-        self._waiting.append(one)
-        if self._workshop.wants:
-            self._workshop.show(one.frame)
+        self._state = self._shop.state
+        self._settled = self._shop.settled
+        at_once = (self._newest or self.actuator is None) and not self._shop.brief
+        self._ready = bool(plan.parts) and (at_once or self._settled)
+        missing = set(plan.missing)
+        judged = self.actuator is None or self._settled or any(not need & missing for need in self._needs)
+        self._deal = self.sheet.answer if judged else self.sheet.chart
+        self.sheet.use(plan)
+        self._stretch = None
+        if self._ready:
+            self._gaps.ready()
 
-    def pump(self) -> bool:
-        """Answer the patterns that waited, if their analysis is ready.
+    def settle(self) -> None:
+        """Set kernels up with the patterns there are: the series has no more."""
+        self._closing = True
+        self._shop.last()
 
-        Returns
-        -------
-        bool
-            Whether it is, or will never be.
-        """
-        if self._workshop.busy:
-            return False
-        self._workshop.join()
-        waiting, self._waiting = self._waiting, []
-        if self._workshop.fault is not None and not self._excused:
-            self._excused = True
-            self.tell(f"series {self._number} is not analysed: {self._workshop.fault}")
-        self._set()
-        for one in waiting:
-            if self._ready:
-                self._answer(one.frame, one.position, one.image, one.times)
-            else:
-                self._pass(one.position)
-        return True
+    def stop(self) -> None:
+        """Analyse no more: patterns are passed over for good, until `start`."""
+        self.stopped = self._choosy = True
+        self._stretch = None
+        self._gaps.begin(self._bank if self.course is not None else None)
 
-    def _set(self) -> None:
-        """Use the analysis that is ready, if one is."""
-        analysis = self._workshop.analysis
-        self._ready = analysis is not None
-        if analysis is not None:
-            self._run = analysis.run
-            self._bank.tell(analysis.found)
-
-    def _pass(self, position: int) -> None:
-        """A pattern that is not analysed."""
-        self._fates[position] = _PASSED
-        self._cells[_SKIPPED] += 1
+    def start(self) -> None:
+        """Analyse again, from the next pattern on."""
+        self.stopped, self._choosy = False, self._newest
+        self._stretch = None
 
     def finish(self, *, ended: bool = True) -> None:
         """End the series, if one has begun.
@@ -392,9 +374,24 @@ class Answers:
         if self.course is None:
             return
         self.settle()
-        self._passed.clear()
+        while self._shop.busy:
+            self._shop.wait()
+            self.refresh()
+        self.refresh()
+        while ended and not self._newest and self.fill():
+            pass
+        self.sentences.never(self._shop.faults)
+        self._gaps.begin()
         if ended:
             self.course.finish()
+        self.sentences.divided(self._bank.fate)
         self.course = self._stretch = None
+        self._ready = False
         self.finished += 1
         self._cells[_FINISHED] = self.board.generation
+
+
+def _needs(rule: Rule) -> set[str]:
+    """Kernels whose numbers a rule looks at, or sends."""
+    names = [signal.name for signal in signals(rule.condition)]
+    return {name.partition(".")[0] for name in (*names, *rule.then.outputs)}

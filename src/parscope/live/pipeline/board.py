@@ -45,7 +45,7 @@ COUNTERS = (
 )
 """Names of the counters: of messages since the session began, but for bytes (``ring_high_water``) and series."""
 
-_BEAT, _GENERATION, _PLACE, _STOP = 8, 9, 10, 11  # cells of the first page
+_BEAT, _GENERATION, _PLACE, _STOP, _ARMED, _HALTED = 8, 9, 10, 11, 12, 13  # cells of the first page
 _COUNTER_CELLS = 32
 
 
@@ -302,6 +302,28 @@ class Board:
     def stopping(self) -> bool:
         """Whether the frame loop has been asked to end."""
         return bool(self.cells[_STOP])
+
+    def say(self, *, armed: bool, halted: bool) -> None:
+        """Say what a person has asked the frame loop for.
+
+        Parameters
+        ----------
+        armed : bool
+            Whether rules act.
+        halted : bool
+            Whether patterns are passed over until the analysis is started again.
+        """
+        self.cells[_ARMED], self.cells[_HALTED] = armed, halted
+
+    @property
+    def armed(self) -> bool:
+        """Whether rules act; a loop that has died leaves it as it was."""
+        return bool(self.cells[_ARMED])
+
+    @property
+    def halted(self) -> bool:
+        """Whether patterns are passed over until the analysis is started again."""
+        return bool(self.cells[_HALTED])
 
     def close(self) -> None:
         """Let go of it; whoever made it deletes it. May be called twice."""

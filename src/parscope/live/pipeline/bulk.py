@@ -20,7 +20,7 @@ from parscope.live.pipeline import runs
 from parscope.live.pipeline.answers import Answers
 from parscope.live.pipeline.board import cell_of
 from parscope.live.pipeline.ring import Reader, Ring
-from parscope.live.pipeline.stretch import MOST
+from parscope.live.pipeline.stretch import MOST, Stretch
 from parscope.live.wire.scan import Scanner
 
 _ANSWERED, _MISSED = cell_of("answered"), cell_of("missed")
@@ -149,16 +149,39 @@ class Bulk:
         told[:, 0] += reader.next
         count = stretch.answer(reader.memory, channels[number], heads[:count], told[:, ::2], self._clock)
         if count:
-            self._book(count)
+            self._book(stretch, image, count)
         return count
 
-    def _book(self, count: int) -> None:
+    def _book(self, stretch: Stretch, first: int, count: int) -> None:
         """Count what was answered, and give the messages back."""
-        answers, reader = self._answers, self._reader
-        stretch = answers.stretch()
-        if stretch is None:
-            return
-        reader.take_run(count, int(self._told[count - 1, 1]))
+        answers = self._answers
+        self._reader.take_run(count, int(self._told[count - 1, 1]))
         self._cells[_ANSWERED] += count
         self._cells[_MISSED] += stretch.missed
-        answers.show(stretch.frame(count - 1), int(self._heads[count - 1, 2]), stretch.decided)
+        answers.sheet.show(stretch.frame(count - 1), int(self._heads[count - 1, 2]), stretch.decided)
+        for k, failed in stretch.failed:
+            answers.sentences.crashed(failed, first + k)
+        answers.follow(first, count)
+
+    def pass_over(self) -> int:
+        """Pass over the images that come next in the ring but for the last of them, where the newest counts.
+
+        Returns
+        -------
+        int
+            How many; 0 if they are few, or not images of the series that follow each other.
+        """
+        answers, reader = self._answers, self._reader
+        course = answers.course
+        if course is None or reader.behind < LEAST:
+            return 0
+        count = reader.find_run(self._found, self._told)
+        follow, left = (answers.number, course.next), course.positions - course.next
+        count = self._scanner.scan_run(reader.bytes, self._found[: min(count, left)], 0, follow, self._heads) - 1
+        if count < 1:
+            return 0
+        answers.board.bank.places[course.next : course.next + count] = self._told[:count, 0] + reader.next
+        answers.pass_over(course.next, count)
+        course.follow(count)
+        reader.take_run(count, int(self._told[count - 1, 1]))
+        return count

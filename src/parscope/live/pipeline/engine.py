@@ -6,6 +6,7 @@ share Python's lock with the analysis, and cost more than it saves: see the deci
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -13,7 +14,10 @@ from parscope.core.contracts import Source
 from parscope.live.pipeline.answers import Answers, Policy
 from parscope.live.pipeline.board import Board, cell_of
 from parscope.live.pipeline.bulk import LEAST, Bulk
+from parscope.live.pipeline.pulse import Pulse
+from parscope.live.pipeline.realtime import rest_due
 from parscope.live.pipeline.ring import Reader, Ring
+from parscope.live.pipeline.sentences import Tell
 from parscope.live.pipeline.series import Analyser
 from parscope.live.rules.actuator import Actuator
 from parscope.live.wire.errors import MessageError
@@ -29,7 +33,10 @@ _SHARE = 0.3  # of the time until the next pattern is due that is slept away
 _LONG = 100_000  # ns until the next pattern is due below which nothing is slept away
 _SPIN = 2e-4  # s
 _SILENT = 20_000_000  # ns without a message after which the loop takes it easy
+_MOMENT = 5e-4  # s that others have Python's lock to themselves while nothing can be done without them
+_TURNS, _LOOK = 15, 10_000_000  # turns (one less than a power of 2), or ns, between looks at what else there is to do
 _QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
+_SILENCE, _PERIODS = 30_000_000_000, 100  # the same, after another image: ns, and periods of the detector if more
 
 
 class Engine:
@@ -60,6 +67,9 @@ class Engine:
         self.source, self.ring, self.board, self.clock = source, ring, board, clock
         self.reader = Reader(ring.name, lossless=True)
         self.answers = answers(self.reader)
+        if not self.answers.policy.newest:
+            ring.holds = lambda: self.answers.oldest
+        self.pulse = Pulse(self.answers, board)
         self.over = False
         self._ending = False
         self._newest = self.answers.policy.newest
@@ -68,8 +78,9 @@ class Engine:
         self._cells = board.cells
         self._held: memoryview | None = None
         self._idle = 0
-        self._last = clock()
+        self._last = self._looked = clock()
         self._period = 0
+        self._share, self._slept = 0.0, 0
 
     @classmethod
     def of(  # noqa: PLR0913 - the parts of an engine
@@ -81,7 +92,7 @@ class Engine:
         policy: Policy,
         actuator: Actuator | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
-        tell: Callable[[str], None] = lambda _: None,
+        tell: Tell = lambda _: None,
     ) -> Engine:
         """Put an engine together.
 
@@ -102,7 +113,7 @@ class Engine:
         clock : callable, optional
             Time of this machine, [ns].
         tell : callable, optional
-            Is told, in a sentence, what a person should know.
+            Is told what a person should know; see `Answers`.
 
         Returns
         -------
@@ -128,11 +139,12 @@ class Engine:
             If a scan shape does not fit, or the connection breaks in a way that cannot be mended.
         """
         count = 0
+        self._share = rest_due()
         try:
             while not self.over:
                 count += 1
                 self.turn()
-                if not count & 15:
+                if not count & _TURNS or self.clock() - self._looked > _LOOK:
                     self._look()
                     between()
         finally:
@@ -160,15 +172,41 @@ class Engine:
                 busy = self._answer_first(self._patience() if self._idle else 0.0)
         else:
             busy = self._drain() | self._next()
-        if not busy and answers.gaps and self.clock() - self._last > _SILENT:
-            busy = answers.fill()
+        if not busy:
+            busy = self._fill()
         self._idle = 0 if busy else self._idle + 1
         return busy
 
+    def _fill(self) -> bool:
+        """Use the time: fill in one pattern that was passed over, or lacks numbers; tells whether there was one.
+
+        Where the newest counts, only in breaks of the stream, since one that comes meanwhile has to wait.
+        """
+        if self.answers.gaps and (not self._newest or self.clock() - self._last > _SILENT):
+            return self.answers.fill()
+        if self._held is not None:
+            self.answers.let_go()
+            time.sleep(_MOMENT)
+        elif self.answers.preparing:
+            time.sleep(_SPIN)
+        return False
+
     def _fill_up(self) -> None:
-        """After the end of a series: fill in what was passed over, one pattern at a time, until something comes."""
-        if (not self._last_one and self._drain()) or not self.answers.fill():
+        """After the end of a series: wait for kernels that are set up with its patterns, and fill in what lacks.
+
+        Where the newest counts, only until something comes.
+        """
+        came = not self._last_one and self._drain()
+        if self.answers.preparing:
+            self.answers.refresh()
+            time.sleep(_MOMENT)
+        elif (self._newest and (came or self._next_waits)) or not self.answers.fill():
             self._finish()
+
+    @property
+    def _next_waits(self) -> bool:
+        """Whether another series, that is wanted, may wait."""
+        return self.reader.waiting and not self._last_one
 
     @property
     def _last_one(self) -> bool:
@@ -184,6 +222,7 @@ class Engine:
         left = self._last + self._period - now
         if self._idle == 1 and left > _LONG:
             time.sleep(_SHARE * 1e-9 * left)
+            self._slept += int(_SHARE * left)
         elif busy and now - self._last > _SILENT:
             time.sleep(5e-5)
         return _SPIN if busy else _NAP if self._idle > _SPINS else 0.0
@@ -192,6 +231,7 @@ class Engine:
         """End what has begun, and let go of the ring; may be called twice."""
         self.answers.finish(ended=self._ending)
         self._ending = False
+        self._share = 0.0
         self._look()
         self.ring.finish()
         self.reader.close()
@@ -215,7 +255,7 @@ class Engine:
                 reader.skip()
                 if position < 0:  # perhaps a series has begun or ended
                     break
-                self.answers.keep(position, place)
+                self.answers.sheet.keep(position, place)
                 wait = 0.0
         except EOFError:
             self.over = count == 0
@@ -241,6 +281,9 @@ class Engine:
 
     def _drain(self, most: int = 0) -> bool:
         """Move messages from the source into the ring."""
+        if self._newest and self._held is None and self.reader.waiting and (count := self._bulk.fetch()):
+            self._arrived(self._bulk.arrived, count)
+            return True
         receive, put = self.source.receive, self.ring.put
         message = self._held
         count, now = 0, self._last
@@ -266,15 +309,20 @@ class Engine:
     def _next(self) -> bool:
         """Deal with one message of the ring."""
         answers = self.answers
-        if answers.held_up and not answers.pump():
-            time.sleep(0.0005)  # the thread that makes the analysis needs Python's lock
-            return True
+        if answers.held_up:
+            answers.refresh()
+            if answers.held_up:
+                time.sleep(_MOMENT)  # the thread that sets kernels up needs Python's lock
+                return True
+        if answers.skips:
+            while self._bulk.pass_over():
+                pass
         message = self.reader.take()
         if message is None:
             return False
         position = self._handle(message, self.reader.received)
         if position >= 0:
-            answers.keep(position, self.reader.position)
+            answers.sheet.keep(position, self.reader.position)
         return True
 
     def _handle(self, message: memoryview, received: int) -> int:
@@ -290,13 +338,15 @@ class Engine:
                 self._end()
         except MessageError as error:
             self._cells[_DAMAGED] += 1
-            answers.complain(error)
+            answers.sentences.damaged(error)
         return -1
 
     def _end(self) -> None:
-        """A series has ended; what was passed over is filled in before it is declared finished, if there is time."""
-        self.answers.settle()
-        if self.answers.gaps and (self._last_one or not self.reader.waiting):
+        """A series has ended; what lacks is filled in before it is declared finished, if there is time."""
+        answers = self.answers
+        answers.settle()
+        answers.refresh()
+        if answers.preparing or (answers.gaps and not (self._newest and self._next_waits)):
             self._ending = True
         else:
             self._finish()
@@ -305,15 +355,43 @@ class Engine:
         """End a series, and perhaps the work."""
         self._ending = False
         self.answers.finish()
+        gc.collect()  # of little: what was there before is frozen
         wanted = self.answers.policy.series
         self.over |= 0 < wanted <= self.answers.finished
 
     def _look(self) -> None:
-        """Say that the loop lives, and see whether it should go on."""
-        now, cells = self.clock(), self._cells
+        """Say that the loop lives, see whether it should go on, and rest if it never does."""
+        now, cells, answers = self.clock(), self._cells, self.answers
         self.board.beat(now)
+        self.pulse.look(now, self._ending)
         cells[_HIGH_WATER], cells[_STALLS] = self.ring.look(), self.ring.stalls
         self.over |= self.board.stopping
-        course = self.answers.course
-        if course is not None and course.complete and not self.answers.gaps and now - self._last > _QUIET:
-            self._finish()
+        if answers.course is not None:
+            answers.refresh()
+            self._end_if_silent(now - self._last)
+        if self._share:
+            self._rest(now)
+        self._looked = now
+
+    def _end_if_silent(self, quiet: float) -> None:
+        """End a series that has no end, some time after its last image, and longer after any other."""
+        answers = self.answers
+        if answers.course is None or self._ending or quiet < _QUIET:
+            return
+        if answers.course.complete:
+            self._end()
+        elif quiet > self._longest() and self._held is None and not (self.reader.waiting or answers.held_up):
+            answers.sentences.silent(quiet / 1e9)
+            self._end()
+
+    def _longest(self) -> float:
+        """How long a series may be silent in its middle, [ns]."""
+        told = self.board.bank.head.get("metadata", {}).get("frame_time", 0.0)
+        return max(_SILENCE, _PERIODS * 1e9 * told) if isinstance(told, int | float) else _SILENCE
+
+    def _rest(self, now: int) -> None:
+        """Sleep for the share of time after which the system would stop a thread of real-time priority."""
+        due = self._share * (now - self._looked) - self._slept
+        if due > 0:
+            time.sleep(1e-9 * due)
+        self._slept = 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +15,18 @@ from parscope.core.errors import OutputError, ParscopeError
 from parscope.core.stream import Series
 from parscope.live.pipeline.board import Board, cell_of
 from parscope.live.pipeline.chunks import ChannelFiles
+from parscope.live.pipeline.layout import text
 from parscope.live.pipeline.ring import Reader
 from parscope.live.pipeline.series import scan_shape_of
 from parscope.live.wire.errors import MessageError
+from parscope.live.wire.framing import is_whole
 from parscope.live.wire.messages import read_start
-from parscope.live.wire.scan import Head, Scanner
+from parscope.live.wire.scan import Head, Payload, Scanner
 
-_RECORDED = cell_of("recorded")
+_RECORDED, _FINISHED = cell_of("recorded"), cell_of("finished")
 _NAP = 0.001  # s
-_FLUSH = 1.0  # s
+_FLUSH, _FLUSH_BUSY = 1.0, 5.0  # s between two times when patterns reach the disk for sure
+_MOST = 100_000_000  # patterns of a series
 _LOOK_EVERY = 16 << 20  # bytes written between two looks at the disk
 _BALLAST = 16 << 20
 RESERVE = 64 << 20
@@ -94,6 +98,8 @@ class Recorder:
         Bytes that are free where a file goes.
     per_file : int, default 10000
         Patterns in a data file.
+    tell : callable, optional
+        Is told, in a sentence, what a person should know.
 
     Attributes
     ----------
@@ -101,7 +107,7 @@ class Recorder:
         Series that are complete.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a recorder
         self,
         reader: Reader,
         stem: Callable[[int, int], Path],
@@ -109,17 +115,20 @@ class Recorder:
         board: Board | None = None,
         free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
         per_file: int = 10_000,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.reader, self.done = reader, list[Recorded]()
         self._stem, self._scan, self._board, self._free = stem, scan, board, free
-        self._per_file = per_file
+        self._per_file, self._tell = per_file, tell
         self._scanner = Scanner()
         self._series: Series | None = None
         self._files: dict[str, ChannelFiles] = {}
         self._generation = 0
         self._since = 0
         self._flushed = time.monotonic()
+        self._told = False
         self._ballast: Path | None = None
+        is_whole(Payload("", (1, 8), "|u1", "bslz4", 1, 0, 12), memoryview(bytearray(12)))  # compiles it
 
     def run(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Record until the ring is finished.
@@ -140,17 +149,17 @@ class Recorder:
                     if stopped():
                         break
                     time.sleep(_NAP)
-        except OSError as error:
-            self._drop_ballast()
-            raise OutputError(
-                f"recording has stopped, what was recorded is readable: {error.strerror or error}",
-                "--record",
-                "free some space, or choose another disk",
-            ) from None
-        finally:
             self.finish()
+        except (OSError, RuntimeError) as error:
+            raise _stopped(error, "free some space, or choose another disk") from None
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+            raise _stopped(error) from None
+        finally:
             self._drop_ballast()
-            self.reader.close()
+            try:
+                self.finish()
+            finally:
+                self.reader.close()
 
     def step(self) -> bool:
         """Record one message.
@@ -167,9 +176,12 @@ class Recorder:
         OSError
             If the disk is full.
         """
+        over = self._over()
         message = self.reader.take()
         if message is None:
-            self._flush()
+            if over:
+                self.finish()  # its end did not come, or is still to come
+            self._flush(_FLUSH)
             return False
         try:
             head = self._scanner.scan(message)
@@ -180,25 +192,55 @@ class Recorder:
             elif head.kind == "end" and self._series is not None and head.series == self._series.number:
                 self.finish()
         except MessageError:
-            return True  # the frame loop counts it; there is nothing in it that could be recorded
+            pass  # the frame loop counts it; there is nothing in it that could be recorded
+        self._flush(_FLUSH_BUSY)
         return True
 
+    def _over(self) -> bool:
+        """Whether the frame loop has ended the series, so that all of its patterns are in the ring."""
+        return self._series is not None and self._board is not None and self._board.cells[_FINISHED] >= self._generation
+
     def finish(self) -> None:
-        """Complete the files of the series, if one has begun."""
+        """Complete the files of the series, if one has begun.
+
+        Raises
+        ------
+        OutputError
+            If there is no room on the disk for it.
+        """
         if self._series is None:
             return
-        for files in self._files.values():
-            files.finish()
-        first = next(iter(self._files.values()))
-        masters = tuple(files.master for files in self._files.values())
-        self.done.append(Recorded(self._generation, masters, self._series.images, first.written))
-        self._series = None
-        self._files = {}
+        series, files, self._series, self._files = self._series, list(self._files.values()), None, {}
+        faults = [fault for one in files if (fault := self._complete(one)) is not None]
+        if faults:
+            raise faults[0]
+        masters = tuple(one.master for one in files)
+        self.done.append(Recorded(self._generation, masters, series.images, files[0].written))
+
+    def _complete(self, files: ChannelFiles) -> OutputError | None:
+        """Complete files, in the room that is held for that if there is no other; what goes wrong with it."""
+        for again in (False, True):
+            try:
+                files.finish()
+            except (OSError, RuntimeError) as error:
+                self._drop_ballast()
+                if again:
+                    return OutputError(f"cannot be completed: {_said(error)}", str(files.master), "free some space")
+            else:
+                break
+        return None
 
     def _begin(self, series: Series, message: memoryview) -> None:
         """Make the files of a series."""
         self.finish()
         self._generation += 1
+        self._told = False
+        if series.images > _MOST:
+            raise OutputError(
+                f"a series of {series.images} patterns is not recorded",
+                "--record",
+                f"set the detector to {_MOST} at most",
+            )
         scan = None
         with contextlib.suppress(ParscopeError):  # it is the frame loop that complains
             scan = scan_shape_of(series, self._scan)
@@ -206,11 +248,12 @@ class Recorder:
         stem.parent.mkdir(parents=True, exist_ok=True)
         self._look(stem, len(message))
         self._take_ballast(stem.parent)
-        several = len(series.channels) > 1
-        for name in series.channels:
-            own = stem.with_name(f"{stem.name}_{name}") if several else stem
-            self._files[name] = ChannelFiles(own, series, scan, self._per_file)
-        self._series = series
+        names = list(dict.fromkeys(series.channels))
+        files = {
+            name: ChannelFiles(stem.with_name(stem.name + suffix), series, scan, self._per_file)
+            for name, suffix in zip(names, _suffixes(names), strict=True)
+        }
+        self._files, self._series = files, series
 
     def _image(self, head: Head, message: memoryview) -> None:
         """Record a pattern of each channel."""
@@ -224,6 +267,9 @@ class Recorder:
         for payload in head.channels:
             files = self._files.get(payload.name)
             wrote |= files is not None and files.write(head.image, payload, message)
+            if files is not None and files.refused and not self._told:
+                self._told = True
+                self._tell(_refused(head, payload))
         if wrote and self._board is not None:
             self._board.cells[_RECORDED] += 1
 
@@ -249,10 +295,34 @@ class Recorder:
             self._ballast.unlink(missing_ok=True)
             self._ballast = None
 
-    def _flush(self) -> None:
-        """Bring files to the disk now and then, while nothing else is to be done."""
+    def _flush(self, every: float) -> None:
+        """Bring files to the disk now and then."""
         now = time.monotonic()
-        if self._files and now - self._flushed > _FLUSH:
+        if self._files and now - self._flushed > every:
             self._flushed = now
             for files in self._files.values():
                 files.flush()
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, in a few words."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+
+
+def _stopped(error: Exception, advice: str = "") -> OutputError:
+    """What is said when recording cannot go on."""
+    return OutputError(f"recording has stopped, what was recorded is readable: {_said(error)}", "--record", advice)
+
+
+def _refused(head: Head, payload: Payload) -> str:
+    """What is said when a pattern does not belong into the files of its series."""
+    form = f"{payload.dtype} {payload.shape[0]} x {payload.shape[1]}, {text(payload.algorithm)} {payload.element}"
+    return f"series {head.series} is recorded in part: image {head.image} of {text(payload.name)} is {form}"
+
+
+def _suffixes(channels: Sequence[str]) -> list[str]:
+    """What channels add to the names of their files: letters, digits and the like, each once."""
+    if len(channels) == 1:
+        return [""]
+    plain = [re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII)[:40] for name in channels]
+    return [f"_{name}" if plain.count(name) == 1 else f"_{name}_{k}" for k, name in enumerate(plain, 1)]

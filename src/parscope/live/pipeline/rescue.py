@@ -5,7 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.live.pipeline.layout import DATA, Layout
 
 _SIGNATURE, _VERSION = b"\x89HDF\r\n\x1a\n", 3
 _HEAD, _FLAGS = 44, 11  # bytes of the superblock before its checksum; which of them says that a writer is at work
@@ -30,14 +37,43 @@ def rescue(folder: Path, name: str, process: int) -> list[Path]:
         Master files of the series that had not been completed.
     """
     mended: list[Path] = []
-    with contextlib.suppress(OSError):
-        (folder / f".parscope-ballast-{process}").unlink(missing_ok=True)
-        left = [data for data in sorted(folder.glob(f"{name}_*_data_*.h5")) if _close(data)]
-        mended += dict.fromkeys(data.with_name(f"{data.name.rpartition('_data_')[0]}_master.h5") for data in left)
-        for master in mended:
-            _close(master)
-            _forget_what_is_not_there(master)
+    for left in (f".parscope-ballast-{process}", *(part.name for part in folder.glob(f".{name}_*_master.h5.part"))):
+        with contextlib.suppress(OSError):
+            (folder / left).unlink(missing_ok=True)
+    for master in sorted(folder.glob(f"{name}_*_master.h5")):
+        with contextlib.suppress(OSError, KeyError):
+            if _mend(Layout.of(master)):
+                mended.append(master)
     return mended
+
+
+def _mend(layout: Layout) -> bool:
+    """Complete the files of a series; tells whether they had not been."""
+    import h5py
+
+    paths = [layout.path(part) for part in range(layout.count)]
+    closed = [path for path in paths if path.exists() and _close(path)]
+    if not closed and all(path.exists() for path in paths):
+        return False
+    there, stored = np.zeros(layout.series.images, np.bool_), ""
+    for part, path in enumerate(paths):
+        if path.exists():
+            try:
+                with h5py.File(path) as file:
+                    stored = file[DATA].dtype.str
+                    file[DATA].id.chunk_iter(partial(_mark, there[layout.images(part).start :]))
+            except (OSError, KeyError):  # it had only been begun
+                path.rename(path.with_name(f"{path.name}.unreadable"))
+    for part, path in enumerate(paths):
+        if not path.exists():
+            layout.make(part, stored).close()
+    layout.complete(np.flatnonzero(~there), {})
+    return True
+
+
+def _mark(there: NDArray[np.bool_], chunk: Any) -> None:
+    """Note that a pattern is in a file."""
+    there[chunk.chunk_offset[0]] = True
 
 
 def _close(path: Path) -> bool:
@@ -55,18 +91,6 @@ def _close(path: Path) -> bool:
         file.flush()
         os.fsync(file.fileno())
     return True
-
-
-def _forget_what_is_not_there(master: Path) -> None:
-    """Take links to data files that were never begun out of a master file."""
-    import h5py
-
-    with h5py.File(master, "r+") as file:
-        group = file["entry/data"]
-        for name in list(group):
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink) and not (master.parent / link.filename).exists():
-                del group[name]
 
 
 def _turned(x: int, by: int) -> int:

@@ -8,6 +8,8 @@ are, and are told so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from parscope.core.errors import OutputError
@@ -51,6 +53,8 @@ class Ring:
         How often a message found no room, because a reader that must miss nothing had not read yet.
     high_water : int
         Most bytes that such a reader has been behind.
+    holds : callable
+        Tells the position of the oldest message that the writer itself will read again; -1 if there is none.
 
     Raises
     ------
@@ -77,6 +81,7 @@ class Ring:
         self._floor = self._head
         self.stalls = self.high_water = 0
         self._stalled = False
+        self.holds: Callable[[], int] = lambda: -1
 
     @classmethod
     def create(cls, size: int) -> Ring:
@@ -227,7 +232,8 @@ class Ring:
         """Whether the lossless readers leave room up to a position; looks where they are."""
         cell = self._cell
         behind = [cell[slot + 1] for slot in slots() if cell[slot] == LOSSLESS]
-        self._floor = min(behind, default=self._head)
+        held = self.holds()
+        self._floor = min((*behind, held) if held >= 0 else behind, default=self._head)
         self.high_water = max(self.high_water, self._head - self._floor)
         fits = end - self._floor <= self.size
         if not fits and not self._stalled:

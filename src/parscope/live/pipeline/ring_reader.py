@@ -211,6 +211,20 @@ class Reader:
         """
         return bool(self._cell[RESERVED] - self.position <= self._size)
 
+    def has(self, position: int) -> bool:
+        """Whether a message that was there before has not been written over.
+
+        Parameters
+        ----------
+        position : int
+            As `Ring.put` gave it; -1 is none.
+
+        Returns
+        -------
+        bool
+        """
+        return position >= 0 and bool(0 <= self._cell[RESERVED] - position <= self._size)
+
     def at(self, position: int) -> bytes | None:
         """Read again a message that was there before.
 
@@ -224,7 +238,7 @@ class Reader:
         bytes, optional
             A copy; None if it has been written over.
         """
-        if position < 0 or not 0 <= self._cell[RESERVED] - position <= self._size:
+        if not self.has(position):
             return None
         place = position % self._size
         _, number, _, length = self._record(place)

@@ -3,70 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError, ShapeError
 from parscope.core.stream import Series
-from parscope.live.kernels.contract import Detector, Output
+from parscope.live.kernels.contract import Detector, Kernel, Output
+from parscope.live.kernels.parts import outputs_of
 from parscope.live.wire.messages import appendix
-
-
-class Analysis(Protocol):
-    """Computes all that was asked for of one pattern: a plan of kernels."""
-
-    @property
-    def outputs(self) -> Sequence[Output]:
-        """What it computes, in this order."""
-
-    @property
-    def found(self) -> Mapping[str, Mapping[str, Any]]:
-        """What it found in the examples, by name of the kernel."""
-
-    def run(self, frame: NDArray[Any], out: NDArray[np.float64]) -> None:
-        """Compute it.
-
-        Parameters
-        ----------
-        frame : ndarray, shape (q_y, q_x)
-            One pattern.
-        out : ndarray, shape (outputs,)
-            Is written.
-        """
-
-    def run_many(self, frames: NDArray[Any], out: NDArray[np.float64]) -> None:
-        """Compute the same of several patterns, one after the other.
-
-        Parameters
-        ----------
-        frames : ndarray, shape (n, q_y, q_x)
-            Patterns.
-        out : ndarray, shape (n, outputs)
-            Is written.
-        """
 
 
 @dataclass(frozen=True)
 class Analyser:
-    """How an analysis is made for the detector of a series.
+    """What is computed of every pattern, whatever the detector.
 
     Parameters
     ----------
-    outputs : tuple of Output
-        What it computes, whatever the detector.
-    examples : int
-        Patterns of the series that it wants to see before; 0 for none.
-    make : callable
-        Makes it, and compiles it, from the detector and the examples; of any thread.
+    kernels : tuple of Kernel
+        Each of another name.
     """
 
-    outputs: tuple[Output, ...]
-    examples: int
-    make: Callable[[Detector, NDArray[Any]], Analysis]
+    kernels: tuple[Kernel, ...]
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The numbers, in this order."""
+        return outputs_of(self.kernels)
+
+    @property
+    def examples(self) -> int:
+        """Patterns of the series that a kernel wants to see before, at most; 0 for none."""
+        return max(kernel.examples for kernel in self.kernels)
 
 
 def scan_shape_of(series: Series, given: tuple[int, int] | None) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from parscope.live.pipeline.recorder import Recorded, stem_of
 from parscope.live.pipeline.rescue import rescue
 from parscope.live.pipeline.results import Drawn, Result, dataset, save
 from parscope.live.pipeline.ring import Ring
+from parscope.live.pipeline.will import execute
 from parscope.live.pipeline.workers import Orders, answer, record
 from parscope.live.rules.decider import Decider
 from parscope.live.sources.address import make_source
@@ -115,7 +116,7 @@ class Session:
         self.ring = Ring.create(orders.buffer)
         most = scan[0] * scan[1] if scan else _POSITIONS
         try:
-            self.board = Board.create(most, outputs, _PATTERN, self.ring.name, orders.policy.deadline)
+            self.board = Board.create(most, outputs, _PATTERN, ring=self.ring.name, deadline=orders.policy.deadline)
         except BaseException:
             self.ring.close()
             raise
@@ -223,6 +224,9 @@ class Session:
         self.ring.evict(worker.process)
         if worker is self._loop:
             self.ring.finish()  # the recorder completes its files then
+            if self.orders.rules is not None:
+                for line in execute(self.orders.rules, self.board, self.orders.journal, "its process has died"):
+                    self.tell(line)
         if worker is self._recorder and self.orders.folder is not None:
             for master in rescue(self.orders.folder, self.orders.name, worker.process):
                 self.tell(f"what had been recorded until then is in {master}")
@@ -233,7 +237,7 @@ class Session:
             self.tell(told)
         elif what == "recorded":
             self._recorded[told.generation] = told
-        elif what == "fault" and told is not getattr(self._loop, "fault", None):
+        elif what in ("fault", "missing") and told is not getattr(self._loop, "fault", None):
             self.faults.append(told)
             self.tell(str(told))
 

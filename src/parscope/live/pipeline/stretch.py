@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.stream import Fate
+from parscope.live.kernels.plan import Plan
 from parscope.live.pipeline.board import Bank
 from parscope.live.pipeline.course import Course
-from parscope.live.pipeline.series import Analysis
 from parscope.live.wire.scan import Payload
 from parscope.live.wire.stack import Stack
 
@@ -71,8 +71,8 @@ class Stretch:
         Where its numbers go.
     place : Place
         What is analysed.
-    analysis : Analysis
-        Ready.
+    plan : Plan
+        What is computed.
     stack : Stack
         Room for the patterns.
     deadline : int
@@ -84,6 +84,8 @@ class Stretch:
         How many of the last answers came later than that.
     decided : int
         When the last answers were there, [ns].
+    failed : list of tuple
+        Which of the last patterns a kernel failed with, and which kernels.
     """
 
     def __init__(
@@ -91,16 +93,17 @@ class Stretch:
         course: Course,
         bank: Bank,
         place: Place,
-        analysis: Analysis,
+        plan: Plan,
         stack: Stack,
         deadline: int,
     ) -> None:
         self.depth = len(stack.frames)
         self.place, self.missed, self.decided = place, 0, 0
+        self.failed: list[tuple[int, dict[str, Exception]]] = []
         self._course, self._bank, self._deadline = course, bank, deadline
-        self._run_many = analysis.run_many
+        self._plan = plan
         self._stack = stack
-        self._out = np.full((self.depth, len(analysis.outputs)), np.nan)
+        self._out = np.full((self.depth, len(plan.outputs)), np.nan)
 
     def fits(self, payload: Payload) -> bool:
         """Whether a channel is the one that is analysed.
@@ -159,7 +162,7 @@ class Stretch:
             return 0
         decoded = clock()
         out = self._out[:count]
-        self._run_many(self._stack.frames[:count], out)
+        self.failed = self._compute(self._stack.frames[:count], out)
         decided = clock()
         first = self._course.next
         here = slice(first, first + count)
@@ -174,6 +177,14 @@ class Stretch:
         self.missed = int((decided - arrived[:count, 1] > self._deadline).sum())
         self.decided = decided
         return count
+
+    def _compute(self, frames: NDArray[Any], out: NDArray[np.float64]) -> list[tuple[int, dict[str, Exception]]]:
+        """All numbers of all; NaN of a kernel that fails with a pattern."""
+        try:
+            self._plan.run_many(frames, out)
+        except Exception:  # noqa: BLE001 - whatever a kernel does, the loop goes on
+            return [(k, self._plan.run_apart(frame, out[k])) for k, frame in enumerate(frames)]
+        return []
 
     def frame(self, number: int) -> NDArray[Any]:
         """One of the patterns that were answered last.

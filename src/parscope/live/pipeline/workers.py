@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,7 +19,7 @@ from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
-from parscope.live.pipeline.realtime import Watchdog, release, take
+from parscope.live.pipeline.realtime import Watchdog, calm, release, take
 from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.rules.actuator import Actuator
@@ -98,7 +98,8 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
     desk : Connection
         By which a person commands; see `Commands`.
     pipe : Connection
-        Gets pairs: ``ready`` with a sentence, ``note`` with a sentence, ``fault`` with an error, ``done``.
+        Gets pairs: ``ready`` with a sentence, ``note`` with a sentence, ``missing`` with an error that ends nothing,
+        ``fault`` with one that does, ``done``.
     """
     _leave_signals()
     ring, board = Ring.attach(names[0]), Board.attach(names[1])
@@ -115,35 +116,27 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
     """Put the frame loop together, and run it."""
     ring, board = places
     analyser = analyser_of(orders.analyse)
-    source = make_source(orders.address, orders.wishes)
+
+    def tell(told: str | ParscopeError) -> None:
+        _say(pipe, "note" if isinstance(told, str) else "missing", told)
+
+    source = make_source(orders.address, orders.wishes, tell)
     actuator = _actuator(orders, analyser.outputs)
-    watchdog = Watchdog(lambda: board.beaten, actuator.safe) if actuator is not None else None
     try:
         warm(analyser)
         source.open()
-        if actuator is not None and orders.armed:
-            actuator.arm()
-
-        def tell(line: str) -> None:
-            _say(pipe, "note", line)
-
         engine = Engine.of(source, ring, board, analyser, orders.policy, actuator, tell=tell)
-        if watchdog is not None:
-            watchdog.start()
-        standing = take(orders.core).sentence if orders.policy.busy else ""
-        pipe.send(("ready", standing))
-        look, session = Commands(desk, actuator).look, os.getppid()
-
-        def between() -> None:
-            look()
-            if os.getppid() != session:
-                board.stop()  # the session was killed: nobody else can end this
-
-        engine.run(between)
+        calm()
+        if actuator is None:
+            _run(orders, engine, desk, pipe)
+            return
+        watchdog = Watchdog(lambda: engine.pulse.at, actuator.safe, lambda: engine.pulse.patience)
+        with _guarded(actuator, watchdog, board):
+            if orders.armed:
+                actuator.arm()
+            _run(orders, engine, desk, pipe)
     finally:
         release()
-        if watchdog is not None:
-            watchdog.stop()
         if actuator is not None:
             actuator.close()
         source.close()
@@ -157,6 +150,38 @@ def _actuator(orders: Orders, outputs: Sequence[Output]) -> Actuator | None:
     if orders.replayed:
         actuator.decider = ByDetector.in_place_of(actuator.decider)
     return actuator
+
+
+def _run(orders: Orders, engine: Engine, desk: Connection, pipe: Connection) -> None:
+    """Run the frame loop until it ends."""
+    board, session = engine.board, os.getppid()
+    look = Commands(desk, board, engine.answers, engine.answers.actuator).look
+    standing = take(orders.core).sentence if orders.policy.busy else ""
+    pipe.send(("ready", standing))
+
+    def between() -> None:
+        look()
+        if os.getppid() != session:
+            board.stop()  # the session was killed: nobody else can end this
+
+    engine.run(between)
+
+
+@contextlib.contextmanager
+def _guarded(actuator: Actuator, watchdog: Watchdog, board: Board) -> Iterator[None]:
+    """Rules have a watchdog while the block runs; if they are armed at its end, safe actions are sent."""
+    watchdog.start()
+    reason = "the analysis has ended"
+    try:
+        yield
+    except BaseException as error:
+        reason = f"the analysis has ended: {error}"
+        raise
+    finally:
+        watchdog.stop()
+        if actuator.armed:
+            actuator.safe(reason)
+        board.say(armed=False, halted=board.halted)
 
 
 def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:
@@ -190,7 +215,10 @@ def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:
         orphaned = orphaned or time.monotonic()
         return time.monotonic() - orphaned > _ORPHANED
 
-    recorder = Recorder(Reader(names[0], lossless=True), stem, orders.policy.scan, Board.attach(names[1]))
+    def tell(line: str) -> None:
+        _say(pipe, "note", line)
+
+    recorder = Recorder(Reader(names[0], lossless=True), stem, orders.policy.scan, Board.attach(names[1]), tell=tell)
     pipe.send(("ready", ""))
     fault: Any = None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from parscope.core.contracts import Source
@@ -33,7 +34,7 @@ class Wishes:
     series: int = 1
 
 
-def make_source(address: str, wishes: Wishes = Wishes()) -> Source:
+def make_source(address: str, wishes: Wishes = Wishes(), tell: Callable[[str], None] | None = None) -> Source:
     """Make a source of an address, without opening it.
 
     Parameters
@@ -43,6 +44,9 @@ def make_source(address: str, wishes: Wishes = Wishes()) -> Source:
         ``replay:FILE`` for a file, ``physics:`` for simulated patterns, or what an installed package adds.
     wishes : Wishes, optional
         How it is to be read.
+    tell : callable, optional
+        Is told, in a sentence, what a person should know of the connection, by sources that have one: those with a
+        method ``tell_to`` that takes it.
 
     Returns
     -------
@@ -64,4 +68,7 @@ def make_source(address: str, wishes: Wishes = Wishes()) -> Source:
             "is no address of a source", address, "write tcp://HOST:31001, v1://HOST:9999, replay:FILE or physics:"
         )
     made: Source = load(_GROUP, scheme)(address, wishes)
+    tell_to = getattr(made, "tell_to", None)
+    if tell is not None and tell_to is not None:
+        tell_to(tell)
     return made

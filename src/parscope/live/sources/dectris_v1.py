@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from parscope.core.errors import InputError
 from parscope.live.sources.address import Wishes
 from parscope.live.transport.handshake import Address
@@ -58,6 +60,10 @@ class DectrisV1Source:
             told = "speaks stream V2 here" if parts[0] and parts[0][0] >> 5 == 5 else "sends what is no stream V1"
             raise InputError(told, str(self._pull.address), "leave out --v1, or set its format to legacy")
         self._known = True
+
+    def tell_to(self, tell: Callable[[str], None]) -> None:
+        """Have somebody told what becomes of the connection; see `parscope.live.sources.address.make_source`."""
+        self._pull.tell = tell
 
     def close(self) -> None:
         """Disconnect; see `parscope.core.contracts.Source.close`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from parscope.core.errors import InputError
 from parscope.live.sources.address import Wishes
 from parscope.live.transport.handshake import Address
@@ -56,6 +58,10 @@ class DectrisV2Source:
         if first >> 5 != 5:
             raise InputError("sends what is no message of stream V2", str(self._pull.address), "check the port")
         self._known = True
+
+    def tell_to(self, tell: Callable[[str], None]) -> None:
+        """Have somebody told what becomes of the connection; see `parscope.live.sources.address.make_source`."""
+        self._pull.tell = tell
 
     def close(self) -> None:
         """Disconnect; see `parscope.core.contracts.Source.close`."""

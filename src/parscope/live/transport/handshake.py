@@ -5,6 +5,7 @@ After the public specifications rfc.zeromq.org/spec/23 (ZMTP 3.0) and /37 (3.1);
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from dataclasses import dataclass
@@ -15,6 +16,20 @@ _SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
 _GREETING = 64
 PATIENCE = 3.0
 """How long the other end may take to answer, [s]."""
+_SHY = 0.5  # s in which the other end says what it is, unless it waits to be told first
+KEEPALIVE = {"TCP_KEEPALIVE": 1, "TCP_KEEPALIVE_IDLE": 5, "TCP_KEEPALIVE_INTVL": 2, "TCP_KEEPALIVE_CNT": 3}
+"""How a connection that is silent is asked whether it still is one, by the names of ZeroMQ; times in [s].
+
+Without, a detector that lost its power, or a cable that was pulled, looks like one that has nothing to send.
+"""
+_KEPT = {
+    "TCP_KEEPALIVE": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
+    "TCP_KEEPALIVE_IDLE": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
+    "TCP_KEEPALIVE_INTVL": (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
+    "TCP_KEEPALIVE_CNT": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
+}
+LOST = "the connection to {} is lost; it is made again as soon as that is possible"
+BACK = "the connection to {} is there again; what was sent meanwhile is lost"
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ def connect(address: Address, patience: float = PATIENCE) -> socket.socket:
     """
     try:
         made = socket.create_connection((address.host, address.port), patience)
-    except socket.gaierror:
+    except (socket.gaierror, ValueError):  # or a name that cannot be one
         raise InputError("there is no machine of this name", str(address), "check the address") from None
     except ConnectionRefusedError:
         raise InputError("nothing listens there", str(address), "is the stream enabled, and the port right?") from None
@@ -99,6 +114,10 @@ def connect(address: Address, patience: float = PATIENCE) -> socket.socket:
         raise InputError("cannot be reached", str(address), "check address, cable and firewall") from None
     try:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option, value in KEEPALIVE.items():
+            level, name = _KEPT[option]
+            if hasattr(socket, name):
+                made.setsockopt(level, getattr(socket, name), value)
         greeting = _SIGNATURE + b"\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
         check_greeting(_hear(made, greeting, _GREETING, address), address)
     except BaseException:
@@ -148,7 +167,42 @@ def introduce(connection: socket.socket, address: Address) -> None:
         If it is not a PUSH socket, or refuses.
     """
     body = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 4) + b"PULL"
-    head = _hear(connection, bytes((4, len(body))) + body, 2, address)
+    _expect_push(_hear(connection, bytes((4, len(body))) + body, 2, address), connection, address)
+
+
+def probe(address: Address) -> bool:
+    """See whether a stream is there, without becoming one of those to whom it sends.
+
+    Parameters
+    ----------
+    address : Address
+        Of the other end.
+
+    Returns
+    -------
+    bool
+        Whether it was reached by an address of the sixth version of IP, which ZeroMQ's library must be told.
+
+    Raises
+    ------
+    InputError
+        If it is not there, is no ZeroMQ, is not a PUSH socket, or wants encryption.
+    """
+    try:
+        made = connect(address)
+    except InputError as error:
+        if "older" in error.what:  # which the library speaks
+            return ":" in address.host
+        raise
+    with made:
+        # as a rule it says what it is without having been told what this is: until then it has nobody to send to
+        if select.select([made], [], [], _SHY)[0]:
+            _expect_push(_hear(made, b"", 2, address), made, address)
+        return made.family == socket.AF_INET6
+
+
+def _expect_push(head: bytes, connection: socket.socket, address: Address) -> None:
+    """Read the rest of what the other end says of itself."""
     if len(head) < 2 or head[0] != 4:
         raise _gone(address)
     told = _hear(connection, b"", head[1], address)

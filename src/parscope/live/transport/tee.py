@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parscope.core.errors import InputError, OptionError
-from parscope.live.transport.handshake import Address, connect
-from parscope.live.transport.zmq_pull import library
+from parscope.core.errors import OptionError
+from parscope.live.transport.handshake import Address, probe
+from parscope.live.transport.zmq_pull import Watch, keep_alive, library
 
 _QUEUE = 20_000
 _BUFFER = 8 << 20
@@ -47,6 +47,8 @@ class Tee:
         Where programs connect, one each; 0 for any that is free.
     host : str, default "127.0.0.1"
         On which network they connect; ``*`` for any.
+    tell : callable, optional
+        Is told, in a sentence, that the connection to the detector is lost, and that it is there again.
 
     Attributes
     ----------
@@ -56,8 +58,14 @@ class Tee:
         The programs.
     """
 
-    def __init__(self, source: Address, ports: Sequence[int], host: str = "127.0.0.1") -> None:
-        self.source, self._ports, self._host = source, ports, host
+    def __init__(
+        self,
+        source: Address,
+        ports: Sequence[int],
+        host: str = "127.0.0.1",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.source, self._ports, self._host, self.tell = source, ports, host, tell
         self.received = 0
         self.branches: list[Branch] = []
         self._sockets: list[Any] = []
@@ -76,13 +84,10 @@ class Tee:
         """
         zmq = library()
         self._zmq = zmq
-        try:
-            connect(self.source).close()
-        except InputError as error:
-            if "older" not in error.what:
-                raise
+        sixth = probe(self.source)
         self._context = zmq.Context()
-        self._pull = self._socket(zmq.PULL)
+        self._pull = self._socket(zmq.PULL, sixth)
+        self._watch = Watch(self._pull, self.source)
         self._pull.connect(str(self.source))
         try:
             for port in self._ports:
@@ -110,6 +115,7 @@ class Tee:
             Messages that were passed on.
         """
         if not self._pull.poll(wait * 1e3):
+            self._watch.look(self.tell)
             return 0
         count = 0
         again, now = self._zmq.Again, self._zmq.NOBLOCK
@@ -134,18 +140,20 @@ class Tee:
 
     def _branch(self, port: int) -> None:
         """Listen on a port."""
-        socket = self._socket(self._zmq.PUSH)
+        socket = self._socket(self._zmq.PUSH, ":" in self._host)
+        host = f"[{self._host}]" if ":" in self._host else self._host
         try:
-            socket.bind(f"tcp://{self._host}:{port or '*'}")
+            socket.bind(f"tcp://{host}:{port or '*'}")
         except self._zmq.ZMQError as error:
             raise OptionError(f"cannot listen: {error}", f"port {port}", "choose another") from None
         told = socket.getsockopt(self._zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
         self.branches.append(Branch(told))
         self._sockets.append(socket)
 
-    def _socket(self, kind: int) -> Any:
+    def _socket(self, kind: int, sixth: bool) -> Any:
         """A socket with room."""
         made = self._context.socket(kind)
+        keep_alive(made, sixth)
         made.set_hwm(_QUEUE)
         made.setsockopt(self._zmq.RCVBUF, _BUFFER)
         made.setsockopt(self._zmq.SNDBUF, _BUFFER)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
-from parscope.core.errors import InputError, MissingExtraError
-from parscope.live.transport.handshake import Address, connect
+from parscope.core.errors import MissingExtraError
+from parscope.live.transport.handshake import BACK, KEEPALIVE, LOST, Address, probe
 
 _QUEUE = 20_000  # messages that the library holds
 _KERNEL = 8 << 20
+_LOOK = 0.1  # s between two looks at what became of the connection
 
 
 def library() -> Any:
@@ -30,6 +33,67 @@ def library() -> Any:
     return zmq
 
 
+def keep_alive(socket: Any, sixth: bool) -> None:
+    """Have a socket notice that the other end is gone, and speak the sixth version of IP where that is wanted.
+
+    Parameters
+    ----------
+    socket : zmq.Socket
+        Not connected yet.
+    sixth : bool
+        Whether names stand for addresses of the sixth version.
+    """
+    zmq = library()
+    socket.setsockopt(zmq.IPV6, sixth)
+    for option, value in KEEPALIVE.items():
+        socket.setsockopt(getattr(zmq, option), value)
+
+
+class Watch:
+    """Sees what becomes of the connection of a socket, which the library mends without a word.
+
+    Parameters
+    ----------
+    socket : zmq.Socket
+        Not connected yet.
+    address : Address
+        Of the other end.
+    """
+
+    def __init__(self, socket: Any, address: Address) -> None:
+        zmq = library()
+        self._address, self._lost = address, zmq.EVENT_DISCONNECTED
+        self._socket = socket
+        self._events = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._known = self._here = False
+        self._look_at = 0.0
+
+    def look(self, tell: Callable[[str], None]) -> None:
+        """Tell of what has happened, if it is time for a look.
+
+        Parameters
+        ----------
+        tell : callable
+            Is told a sentence.
+        """
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        from zmq.utils.monitor import recv_monitor_message
+
+        self._look_at = now + _LOOK
+        while self._events.poll(0):
+            here = recv_monitor_message(self._events)["event"] != self._lost
+            if here != self._here and self._known:
+                tell((BACK if here else LOST).format(self._address))
+            self._known, self._here = self._known or here, here
+
+    def close(self) -> None:
+        """Look no more."""
+        self._socket.disable_monitor()
+        self._events.close(0)
+
+
 class ZmqPull:
     """PULL socket of ZeroMQ's library; it connects again by itself.
 
@@ -37,10 +101,16 @@ class ZmqPull:
     ----------
     address : Address
         Of the PUSH socket.
+
+    Attributes
+    ----------
+    tell : callable
+        Is told, in a sentence, that the connection is lost, and that it is there again.
     """
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.tell: Callable[[str], None] = lambda _: None
         self._socket: Any = None
         self._context: Any = None
 
@@ -55,16 +125,14 @@ class ZmqPull:
             If pyzmq is not installed.
         """
         zmq = library()
-        try:
-            connect(self.address).close()
-        except InputError as error:
-            if "older" not in error.what:  # which the library speaks
-                raise
+        sixth = probe(self.address)
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.PULL)
         self._socket.setsockopt(zmq.LINGER, 0)
+        keep_alive(self._socket, sixth)
         self._socket.setsockopt(zmq.RCVBUF, _KERNEL)
         self._socket.set_hwm(_QUEUE)
+        self._watch = Watch(self._socket, self.address)
         self._socket.connect(str(self.address))
         self._again, self._now = zmq.Again, zmq.NOBLOCK
 
@@ -85,6 +153,7 @@ class ZmqPull:
             return memoryview(self._socket.recv(self._now))
         except self._again:
             if not wait or not self._socket.poll(wait * 1e3):
+                self._watch.look(self.tell)
                 return None
         return memoryview(self._socket.recv())
 
@@ -102,6 +171,7 @@ class ZmqPull:
             None if none came in time.
         """
         if not self._socket.poll(wait * 1e3):
+            self._watch.look(self.tell)
             return None
         parts: list[bytes] = self._socket.recv_multipart()
         return parts
@@ -109,6 +179,7 @@ class ZmqPull:
     def close(self) -> None:
         """Disconnect; may be called twice."""
         if self._socket is not None:
+            self._watch.close()
             self._socket.close()
             self._context.term()
             self._socket = None

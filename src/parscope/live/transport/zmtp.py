@@ -10,12 +10,13 @@ import contextlib
 import select
 import socket
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import InputError
-from parscope.live.transport.handshake import Address, connect, introduce
+from parscope.live.transport.handshake import BACK, LOST, Address, connect, introduce
 from parscope.live.transport.split import split
 
 _BUFFER = 1 << 21
@@ -45,12 +46,15 @@ class ZmtpPull:
         Whether the last part has others after it, in the same message.
     reconnects : int
         How often the connection broke and was made again.
+    tell : callable
+        Is told, in a sentence, that the connection is lost, and that it is there again.
     """
 
     def __init__(self, address: Address, busy: bool = False) -> None:
         self.address, self._busy = address, busy
         self.more = False
         self.reconnects = 0
+        self.tell: Callable[[str], None] = lambda _: None
         self._socket: socket.socket | None = None
         self._poll = select.poll()
         self._retry_at = 0.0
@@ -220,6 +224,7 @@ class ZmtpPull:
         count = self._read(self._socket, self._view[end:], wait)
         if count == 0:
             self.close()
+            self.tell(LOST.format(self.address))
             self._retry_at = time.monotonic()
         self._end = end + max(count, 0)
         return count > 0
@@ -251,6 +256,7 @@ class ZmtpPull:
             with contextlib.suppress(InputError):
                 self.open()
                 self.reconnects += 1
+                self.tell(BACK.format(self.address))
                 return True
         time.sleep(min(wait, 0.01))
         return False

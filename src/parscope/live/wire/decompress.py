@@ -13,6 +13,7 @@ from parscope.core.errors import MissingExtraError
 from parscope.live.wire import bslz4, lz4
 from parscope.live.wire.errors import MessageError
 from parscope.live.wire.scan import Buffer, Payload
+from parscope.live.wire.trpx import guarded
 
 _FAULTS = {
     lz4.CUT: "corrupt: they end too early",
@@ -148,6 +149,8 @@ class Decompressor:
         if payload.algorithm in _FRAMED and int.from_bytes(samples[:8], "big") != self._size:
             raise _odd(payload, _FAULTS[lz4.SIZE])
         try:
+            if payload.algorithm == "trpx":
+                samples = memoryview(guarded(bytes(samples), self._size, self._dtype.itemsize))
             return unpack(samples, payload.algorithm, elem_size=payload.element)
         except (ValueError, RuntimeError, TypeError, MemoryError, OverflowError) as error:
             raise _odd(payload, f"corrupt: {error}") from error

@@ -1,21 +1,26 @@
-"""Whether compressed samples are framed as they should be, without decompressing them."""
+"""Whether compressed samples can be decompressed, without doing it: a recorder needs no pattern, and has no time."""
+
+# numba tells no types of what it has compiled
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
 import math
-import struct
 
+import numba as nb
 import numpy as np
 
+from parscope.live.wire._memory import KERNEL, address, load1
+from parscope.live.wire.decompress import library
+from parscope.live.wire.lz4 import Bytes, big_endian, literals, match
 from parscope.live.wire.scan import Payload
 
-_HEAD = struct.Struct(">QI")  # bytes of the samples, bytes of a block
-_LENGTH = struct.Struct(">I")
-_BITSHUFFLED = ("bslz4", "bszstd")
+BITSHUFFLED = ("bslz4", "bszstd")
+_PLAIN, _WALKED, _SKIPPED = 0, 1, 2  # blocks of their own size are as they are; all are LZ4; nobody looks into them
 
 
 def is_whole(payload: Payload, message: memoryview) -> bool:
-    """Tell whether all blocks of a pattern are there: readers of HDF5 files crash where one is cut short.
+    """Tell whether a pattern can be decompressed: readers of HDF5 files stop, or crash, at one that cannot.
 
     Parameters
     ----------
@@ -27,7 +32,7 @@ def is_whole(payload: Payload, message: memoryview) -> bool:
     Returns
     -------
     bool
-        What is inside of the blocks may still be damaged, which readers notice; True for framings that are not known.
+        Counts may be wrong all the same, which nobody can notice. True for framings that are not known.
 
     Examples
     --------
@@ -36,20 +41,82 @@ def is_whole(payload: Payload, message: memoryview) -> bool:
     >>> is_whole(Payload("threshold_1", (2, 8), "|u1", "bslz4", 1, 0, 16), memoryview(bytes(16)))
     False
     """
-    size = math.prod(payload.shape) * np.dtype(payload.stored).itemsize
+    itemsize = np.dtype(payload.stored).itemsize
+    size = math.prod(payload.shape) * itemsize
     if payload.algorithm == "none":
         return payload.length == size
-    if payload.algorithm not in (*_BITSHUFFLED, "lz4"):
+    if payload.algorithm not in (*BITSHUFFLED, "lz4"):
         return True
-    end, at = payload.offset + payload.length, payload.offset + _HEAD.size
-    if at > end:
+    unit = 8 * itemsize if payload.algorithm in BITSHUFFLED else 1
+    kind = {"lz4": _PLAIN, "bslz4": _WALKED}.get(payload.algorithm, _SKIPPED)
+    data = np.frombuffer(message, np.uint8)
+    if not _whole(data, payload.offset, payload.offset + payload.length, (size, unit), kind):
         return False
-    told, most = _HEAD.unpack_from(message, payload.offset)
-    unit = 8 * np.dtype(payload.stored).itemsize if payload.algorithm in _BITSHUFFLED else 1
-    if told != size or most < 1 or most % unit:
+    return kind != _SKIPPED or _unpacks(payload, message)
+
+
+def _unpacks(payload: Payload, message: memoryview) -> bool:
+    """Whether DECTRIS's library takes the samples, which have been framed for their size; True without it."""
+    unpack = library()
+    try:
+        if unpack is not None:
+            samples = message[payload.offset : payload.offset + payload.length]
+            unpack(samples, payload.algorithm, elem_size=payload.element)
+    except (ValueError, RuntimeError):
         return False
-    for _ in range(-(-(size - size % unit) // most)):
-        if at + _LENGTH.size > end:
+    return True
+
+
+@nb.njit(**KERNEL)
+def _block(start: int, stop: int, count: int, strict: bool) -> bool:
+    """Whether a block of LZ4 comes to `count` bytes.
+
+    The format has its last match begin 12 bytes before the end and end 5 before it, and 8 bytes of input after its
+    literals: the filter of bitshuffle insists on that, the one of LZ4 does not.
+    """
+    after, before, rest = (5, 12, 8) if strict else (0, 0, 0)
+    done = 0
+    while start < stop:
+        token = load1(start)
+        length, start = literals(start + 1, stop, token >> 4, count - done)
+        if length < 0:
             return False
-        at += _LENGTH.size + _LENGTH.unpack_from(message, at)[0]
-    return at + size % unit == end
+        done += length
+        start += length
+        if start >= stop:
+            return done == count
+        if done > count - before or start > stop - rest:
+            return False
+        length, _, start = match(start, stop, token & 15, done, count - done)
+        done += length
+        if length < 0 or done > count - after:
+            return False
+    return False
+
+
+@nb.njit(**KERNEL)
+def _whole(data: Bytes, start: int, stop: int, form: tuple[int, int], kind: int) -> bool:
+    """Whether blocks fill ``data[start:stop]``, and come to a size but for what is less than a unit, which follows."""
+    size, unit = form
+    if stop - start < 12:
+        return False
+    stop, start = address(data) + stop, address(data) + start
+    most = big_endian(start + 8, 4)
+    if big_endian(start, 8) != size or most < 1 or most % unit:
+        return False
+    start += 12
+    done, total = 0, size - size % unit
+    while done < total:
+        count = min(most, total - done)
+        if stop - start < 4:
+            return False
+        held = big_endian(start, 4)
+        start += 4
+        if held > stop - start:
+            return False
+        known = kind == _SKIPPED or (kind == _PLAIN and held == count)
+        if not known and not _block(start, start + held, count, kind == _WALKED):
+            return False
+        start += held
+        done += count
+    return stop - start == size - total

@@ -93,7 +93,7 @@ def _longer(start: int, stop: int) -> tuple[int, int]:
 
 
 @nb.njit(**KERNEL)
-def _match(start: int, stop: int, length: int, written: int, free: int) -> tuple[int, int, int]:
+def match(start: int, stop: int, length: int, written: int, free: int) -> tuple[int, int, int]:
     """Length and offset of a match, and the address after them; a fault as the first of these."""
     if stop - start < 2:
         return CUT, 0, start
@@ -110,7 +110,7 @@ def _match(start: int, stop: int, length: int, written: int, free: int) -> tuple
 
 
 @nb.njit(**KERNEL)
-def _literals(start: int, stop: int, length: int, free: int) -> tuple[int, int]:
+def literals(start: int, stop: int, length: int, free: int) -> tuple[int, int]:
     """How many bytes follow as they are, and their address; a fault as the first of these."""
     if length == 15:
         length, start = _longer(start, stop)
@@ -142,7 +142,7 @@ def block(start: int, stop: int, first: int, count: int, room: int) -> int:
     to, last = first, first + count
     while start < stop:
         token = load1(start)
-        length, start = _literals(start + 1, stop, token >> 4, last - to)
+        length, start = literals(start + 1, stop, token >> 4, last - to)
         if length < 0:
             return length
         copy(to, room, start, stop, length)
@@ -150,7 +150,7 @@ def block(start: int, stop: int, first: int, count: int, room: int) -> int:
         start += length
         if start >= stop:
             break
-        length, offset, start = _match(start, stop, token & 15, to - first, last - to)
+        length, offset, start = match(start, stop, token & 15, to - first, last - to)
         if length < 0:
             return length
         _repeat(to, room, offset, length)

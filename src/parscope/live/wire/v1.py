@@ -38,6 +38,7 @@ CHANNEL = "threshold_1"
 
 _ENCODING = re.compile(r"(?:bs(8|16|32)-?)?(lz4)?([<>])")
 _FRAMING, _BLOCK = 12, 8192
+_SIDE = 1 << 16
 _WHERE, _ADVICE = "message of stream V1", "is this a DECTRIS detector with the stream's format set to legacy?"
 _NAMES = {
     "x_pixels_in_detector": "image_size_x",
@@ -121,7 +122,7 @@ def _number(content: Mapping[str, Any], name: str) -> int:
 def _shape(content: Mapping[str, Any]) -> tuple[int, int]:
     """Detector pixels (y, x)."""
     shape = content.get("shape")
-    if not isinstance(shape, list) or len(shape) != 2 or not all(isinstance(n, int) and n > 0 for n in shape):
+    if not isinstance(shape, list) or len(shape) != 2 or not all(type(n) is int and 0 < n < _SIDE for n in shape):
         raise MessageError(f"its shape is {shape!r}, not two lengths", _WHERE, _ADVICE)
     return shape[1], shape[0]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from parscope.core.errors import OptionError, OutputError, ParscopeError
+from parscope.core.errors import OutputError, ParscopeError
 from parscope.live.pipeline.session import Session
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.patterns import RingPatterns
@@ -33,34 +33,39 @@ class SessionControl:
     def __init__(self, session: Session, patience: float = _PATIENCE) -> None:
         self._session, self._patience = session, patience
         self._lock, self._number = threading.Lock(), 0
-        self._armed = session.orders.armed
         journal = session.orders.journal
         self._tail = None if journal is None else JournalTail(journal)
 
     @property
     def running(self) -> bool:
         """Whether patterns are analysed."""
-        return not self._session.board.stopping
+        board = self._session.board
+        return not (board.stopping or board.halted)
 
     @property
     def armed(self) -> bool:
         """Whether rules act on the instrument, as far as the frame loop has said."""
-        return self._armed and self.running
+        return self._session.board.armed and self.running
 
     def start(self) -> str:
-        """A session that was stopped has ended.
+        """Analyse again, from the next pattern on; rules stay disarmed.
 
         Raises
         ------
-        OptionError
-            Always.
+        ParscopeError
+            If the frame loop does not answer.
         """
-        raise OptionError("runs, or has ended", "session", "start another with parscope live")
+        return self._ask("start")
 
     def stop(self) -> str:
-        """End the session."""
-        self._session.stop()
-        return "Stopped; what has come is being written."
+        """Analyse no more, from the next pattern on; the recording goes on, and rules are disarmed.
+
+        Raises
+        ------
+        ParscopeError
+            If the frame loop does not answer.
+        """
+        return self._ask("stop")
 
     def arm(self) -> str:
         """Let rules act.
@@ -112,9 +117,8 @@ class SessionControl:
         desk, due = self._session.desk, time.monotonic() + self._patience
         desk.send((self._number, due, verb, None))
         while desk.poll(max(due + _GRACE - time.monotonic(), 0)):
-            number, answer, armed = desk.recv()
+            number, answer = desk.recv()
             if number == self._number:
-                self._armed = bool(armed)
                 told: str | tuple[str, str, str] = answer
                 return told
         raise OutputError("does not answer, and has not done it", "frame loop", "try again")

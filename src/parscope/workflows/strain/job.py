@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
 from parscope.core.frames import Frames
+from parscope.core.record import fingerprint
 from parscope.io import open_frames
 from parscope.techniques.diffraction.setup import Setup
 from parscope.workflows.blocks import Job, Progress, run_blocks, silent
@@ -92,6 +93,9 @@ def map_strain(
     elapsed = time.perf_counter() - began
     timing = {"elapsed_s": elapsed, "patterns_per_s": found.status.size / elapsed}
     result = dataset(found, place.provenance(_settings(frames, chosen)), timing)
+    if chosen.solver is not None:
+        # No setting: the command that makes the map again is made of these.
+        result.attrs["solver_fingerprint"] = fingerprint(chosen.solver)
     # What only led to the result goes before a file is made of it: covariances alone are as large as the strains.
     del found
     place.write(result)

@@ -168,8 +168,7 @@ def load_start(folder: Path, physics: DiffractionPattern) -> NetworkStart:
         except OptionError as error:
             failures.append(error)
         own = replace(learned, centre=physics.centre, gain=physics.gain, mask=physics.mask)
-        calibrated = {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
-        networks.append(ConstellationNetwork(own, orientation, window, **calibrated))
+        networks.append(ConstellationNetwork(own, orientation, window, **_calibration(notes, folder)))
     if len(failures) == len(networks):
         raise failures[0]
     return NetworkStart(networks[0], physics.basis, tuple(networks[1:]))
@@ -237,6 +236,14 @@ def _strain_of(notes: Mapping[str, Any], folder: Path) -> float:
         return float(notes["ranges"]["strain"])
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"does not say what it was trained for: {error}", str(folder), "train it again") from error
+
+
+def _calibration(notes: Mapping[str, Any], folder: Path) -> dict[str, float]:
+    """What networks were calibrated to, as far as it is there."""
+    try:
+        return {name: float(notes[name]) for name in ("unlikely", "excess") if name in notes}
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"is damaged: {error}", str(folder), "train it again") from error
 
 
 def _check_shape(learned: tuple[int, int], own: tuple[int, int], folder: Path) -> None:

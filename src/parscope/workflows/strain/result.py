@@ -207,7 +207,8 @@ def _render(found: Findings, position: tuple[int, int], pattern: NDArray[np.floa
     amplitude = np.clip(own, 0, None).astype(np.float64) / electrons_per_count(solver)
     empty = physics.render(theta[None], np.zeros_like(amplitude))[0]
     where = found.plan.cells[grain].pixels
-    factor = pattern.ravel()[where].sum() / empty.ravel()[where].sum() if len(where) else 1.0
+    between = empty.ravel()[where].sum()
+    factor = pattern.ravel()[where].sum() / between if between > 0 else 1.0
     return np.asarray(physics.render(theta[None], amplitude, np.array([factor]))[0], np.float32)
 
 

@@ -7,7 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from parscope.core.errors import OptionError
+from numpy.typing import NDArray
+
+from parscope.core.errors import InputError, OptionError
 from parscope.core.record import fingerprint_of
 from parscope.core.spectra import Spectra
 from parscope.io import open_spectra
@@ -15,6 +17,8 @@ from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.fit.source import as_scan, physics_for, sample
 from parscope.workflows.saved_networks import save_spectra
 from parscope.workflows.technique import decided, find
+from parscope.workflows.train.folder import training_folder
+from parscope.workflows.train.given import check_given
 
 TeacherName = Literal["simulation", "rendering", "cycle", "labels"]
 TEACHERS: tuple[TeacherName, ...] = get_args(TeacherName)
@@ -56,7 +60,7 @@ def train_spectra(  # noqa: PLR0913 - all that a person may want to say, each wi
     seed : int, default 0
         Fixes all that is random.
     minutes : float, default 5.0
-        Time after which the training is brought to its end, [min].
+        Time of the training, [min], at most.
     overwrite : bool, default False
         Whether a network that is there may be replaced.
     dataset : str, optional
@@ -74,47 +78,56 @@ def train_spectra(  # noqa: PLR0913 - all that a person may want to say, each wi
     Raises
     ------
     InputError
-        If the spectra are not of the technique.
+        If the spectra are not of the technique, or none of them says anything.
     MissingExtraError
         If PyTorch or safetensors is not installed.
     OptionError
-        If there is no such technique, teacher or option, or a network cannot learn it.
+        If there is no such technique, teacher, time or option, a teacher has nothing to teach from, or a network cannot
+        learn it.
     OutputError
-        If `output` exists or cannot be written.
+        If `output` exists, cannot be written, or is being trained by another run.
     TrainingError
         If the training ran away again and again.
     """
     from parscope.solvers.networks.spectra.learn import Lessons, learn
     from parscope.solvers.networks.spectra.scale import Scale
-    from parscope.solvers.networks.store import check_folder
 
     find(technique)
-    wrong = [name for name in teachers if name not in TEACHERS]
-    if wrong or not teachers:
-        raise OptionError(
-            f"{', '.join(wrong) or 'nobody'} cannot teach", "--teacher", f"choose of {', '.join(TEACHERS)}"
-        )
+    check_given(teachers, TEACHERS, minutes, seed)
+    if set(teachers) == {"cycle"}:
+        raise OptionError("is content with a constant answer", "--teacher cycle", "add --teacher simulation")
     folder, report = Path(output), progress or silent
-    check_folder(folder, overwrite)
-    spectra = as_scan(source if isinstance(source, Spectra) else open_spectra(source, dataset=dataset))
-    physics = physics_for(spectra, technique, options)
-    try:
-        Scale(physics)
-    except ValueError as error:
-        raise OptionError(str(error), technique, "fit it with: parscope fit") from error
-    report("look at the scan", 0, 1)
-    lessons = Lessons(tuple(teachers), everywhere, seed, 60 * minutes)
-    beside = folder.with_name(f"{folder.name}.training")
-    solver, notes = learn(physics, sample(spectra), lessons, folder=beside, progress=report)
-    told = {
-        "technique": technique.replace("_", "-"),
-        "options": decided(physics),
-        "names": [parameter.name for parameter in physics.parameters],
-        "source": spectra.source,
-        "source_fingerprint": fingerprint_of(spectra.source),
-        "parscope_version": version("parscope"),
-        **notes,
-    }
-    save_spectra(folder, solver, told)
-    beside.rmdir()
+    with training_folder(folder, overwrite) as training:
+        spectra = as_scan(source if isinstance(source, Spectra) else open_spectra(source, dataset=dataset))
+        physics = physics_for(spectra, technique, options)
+        try:
+            Scale(physics)
+        except ValueError as error:
+            raise OptionError(str(error), technique, "fit it with: parscope fit") from error
+        report("look at the scan", 0, 1)
+        signals = _signals(spectra, everywhere)
+        lessons = Lessons(tuple(teachers), everywhere, seed, 60 * minutes)
+        known = {
+            "technique": technique.replace("_", "-"),
+            "options": decided(physics),
+            "names": [parameter.name for parameter in physics.parameters],
+            "source": spectra.source,
+            "source_fingerprint": fingerprint_of(spectra.source),
+            "parscope_version": version("parscope"),
+        }
+        kept = training.checkpoint("network", (known, everywhere, physics.axis, signals))
+        solver, notes = learn(physics, signals, lessons, checkpoint=kept, progress=report)
+        told = {**known, **notes}
+        training.save(lambda: save_spectra(folder, solver, told))
     return told
+
+
+def _signals(spectra: Spectra, everywhere: bool) -> NDArray[Any]:
+    """Some spectra of a scan; some of them must say something where a network is to know it."""
+    from parscope.solvers.networks.spectra.scan import usable
+
+    signals = sample(spectra)
+    if not (everywhere or usable(signals).any()):
+        advice = "check the file, or train for the whole range of the technique with --everywhere"
+        raise InputError("has no spectrum of finite numbers other than zero", spectra.source, advice)
+    return signals

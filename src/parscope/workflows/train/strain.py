@@ -23,10 +23,13 @@ from parscope.techniques.diffraction.setup.select import lattice_points
 from parscope.workflows.blocks import Progress, silent
 from parscope.workflows.strain.prepare import found_setup
 from parscope.workflows.strain.settings import StrainSettings
+from parscope.workflows.train.folder import TrainingFolder, training_folder
+from parscope.workflows.train.given import check_given
 from parscope.workflows.train.phases import Phase, found_phases
 from parscope.workflows.train.ranges import found_ranges
 
 if TYPE_CHECKING:
+    from parscope.solvers.networks.checkpoint import Checkpoint
     from parscope.solvers.networks.constellation.geometry import Geometry
     from parscope.solvers.networks.constellation.ranges import Ranges
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
@@ -36,8 +39,9 @@ if TYPE_CHECKING:
 StrainTeacher = Literal["simulation", "rendering"]
 STRAIN_TEACHERS: tuple[StrainTeacher, ...] = get_args(StrainTeacher)
 
-# Weight of the loss of rendered patterns: at 1 disks with fringes, which the likelihood does not know, come out worse.
-_RENDERING = 0.1
+# Weights of the losses, which the card states. That of rendered patterns is a compromise made by hand: at 1 disks with
+# fringes, which the likelihood does not know, come out worse.
+_WEIGHTS: dict[str, float] = {"simulation": 1.0, "rendering": 0.1}
 
 
 def train_strain(  # noqa: PLR0913 - all that a person may want to say, each with a default
@@ -47,7 +51,7 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     teachers: Sequence[StrainTeacher] = ("simulation",),
     overwrite: bool = False,
     seed: int = 0,
-    minutes: float = 10.0,
+    minutes: float = 13.0,
     progress: Progress | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -70,10 +74,10 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
         Whether networks that are there may be replaced.
     seed : int, default 0
         Fixes what is drawn.
-    minutes : float, default 10.0
-        Time after which the training is brought to its end, which takes a third as long, [min].
+    minutes : float, default 13.0
+        Time of the training, [min], at most; phases of the scan share it.
     progress : callable, optional
-        Called with a line on the phase, the steps done, and all of them.
+        Called with a line on what is done and the loss, the steps done, and all of them as far as they are known.
     **settings
         Fields of `StrainSettings`, to override what would be found.
 
@@ -92,35 +96,38 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     NoLatticeError
         If no lattice of disks is in the patterns.
     OutputError
-        If `output` exists or cannot be written.
+        If `output` exists, cannot be written, or is being trained by another run.
     OptionError
         If an option cannot be meant, or there is no such teacher.
+    TrainingError
+        If a training ran away again and again.
     """
     from parscope.solvers.networks.constellation.store import save_encoder
-    from parscope.solvers.networks.store import check_folder
     from parscope.solvers.train import Recipe
 
-    _check_teachers(teachers)
+    check_given(teachers, STRAIN_TEACHERS, minutes, seed)
+    if "simulation" not in teachers:
+        raise OptionError("teaches no orientation", "--teacher rendering", "add --teacher simulation")
     place, report = Path(output), progress or silent
-    check_folder(place, overwrite)
     chosen = StrainSettings(**settings)
-    frames = source if isinstance(source, Frames) else open_frames(source)
-    report("set-up", 0, 1)
-    phases = found_phases(found_setup(frames, chosen))
-    beside = place.with_name(f"{place.name}.training")
-    recipe = Recipe(seconds=60 * minutes / len(phases), seed=seed)
-    # A checkpoint knows its training by the weights that it began with, so those of two phases must differ.
-    recipes = [replace(recipe, seed=seed + number) for number in range(len(phases))]
-    of_scan = {
-        "source": frames.source,
-        "source_fingerprint": fingerprint_of(frames.source),
-        "parscope_version": version("parscope"),
-        "seed": seed,
-    }
-    made = [_made(phase, teachers, one, beside, report) for phase, one in zip(phases, recipes, strict=True)]
-    first, *others = [(network.orientation, network.window, {**own, **of_scan}) for network, own in made]
-    save_encoder(place, *first, others)
-    beside.rmdir()
+    with training_folder(place, overwrite) as training:
+        frames = source if isinstance(source, Frames) else open_frames(source)
+        report("set-up", 0, 1)
+        phases = found_phases(found_setup(frames, chosen))
+        of_scan = {
+            "source": frames.source,
+            "source_fingerprint": fingerprint_of(frames.source),
+            "parscope_version": version("parscope"),
+            "seed": seed,
+        }
+        made = []
+        for number, phase in enumerate(phases):
+            recipe = Recipe(seconds=60 * minutes / len(phases), seed=seed + number)
+            told_of = report if len(phases) == 1 else _named(report, f"phase {number + 1} of {len(phases)}")
+            network, own = _made(phase, teachers, _Lesson(recipe, training, f"phase_{number}", told_of))
+            made.append((network.orientation, network.window, {**own, **of_scan}))
+        first, *others = made
+        training.save(lambda: save_encoder(place, *first, others))
     return {**first[2], "others": [own for _, _, own in others]}
 
 
@@ -149,35 +156,47 @@ def trained_physics(physics: DiffractionPattern) -> DiffractionPattern:
     return replace(physics, indices=indices.astype(np.int64), amplitude=np.where((indices == 0).all(1), central, usual))
 
 
-def _made(
-    phase: Phase, teachers: Sequence[str], recipe: Recipe, folder: Path, report: Progress
-) -> tuple[ConstellationNetwork, dict[str, Any]]:
+@dataclass(frozen=True)
+class _Lesson:
+    """One of the trainings: what is set, where it is kept and under which name, and who is told."""
+
+    recipe: Recipe
+    training: TrainingFolder
+    name: str
+    report: Progress
+
+
+def _named(report: Progress, name: str) -> Progress:
+    """Progress of one of several trainings."""
+    return lambda phase, done, total: report(f"{name}: {phase}", done, total)
+
+
+def _made(phase: Phase, teachers: Sequence[str], lesson: _Lesson) -> tuple[ConstellationNetwork, dict[str, Any]]:
     """Networks for a phase, and what is known of them."""
     from parscope.solvers.networks.constellation.examine import examine
 
     ranges, physics = found_ranges(phase)
     taught = _Taught(trained_physics(physics), ranges, phase.patterns[::2] if "rendering" in teachers else None)
-    network, course = _trained(taught, recipe, folder, report)
-    answered = float(np.mean(network(phase.patterns[1::2]).status == Status.OK))
+    # The set-up says what is simulated, and the sample of the scan what it was found from.
+    kept = lesson.training.checkpoint(lesson.name, (taught.physics, ranges, phase.patterns, version("parscope")))
+    network, course = _trained(taught, lesson.recipe, kept, lesson.report)
+    unseen = phase.patterns[1::2]
+    answered = float(np.mean(network(unseen).status == Status.OK)) if len(unseen) else None
     return network, {
         "physics": told(taught.physics),
         "ranges": asdict(ranges),
         "unlikely": network.unlikely,
         "excess": network.excess,
-        "training": {"steps": course.step, "seconds": course.seconds, "loss": course.loss, "restarts": course.restarts},
+        "training": {
+            "teachers": {name: _WEIGHTS[name] for name in teachers},
+            "steps": course.step,
+            "seconds": course.seconds,
+            "losses": course.losses,
+            "restarts": course.restarts,
+            "anew": course.anew,
+        },
         "card": {**examine(network, ranges), "answered_of_scan": answered},
     }
-
-
-def _check_teachers(teachers: Sequence[str]) -> None:
-    """Refuse teachers that there are not, and those that cannot teach alone."""
-    wrong = [name for name in teachers if name not in STRAIN_TEACHERS]
-    if wrong:
-        raise OptionError(
-            f"{', '.join(wrong)} cannot teach", "--teacher", f"choose of {', '.join(STRAIN_TEACHERS)} for strain"
-        )
-    if "simulation" not in teachers:
-        raise OptionError("teaches no orientation", "--teacher rendering", "add --teacher simulation")
 
 
 @dataclass(frozen=True)
@@ -193,13 +212,15 @@ class _Taught:
         from parscope.solvers.networks.constellation.rendering import Rendering
         from parscope.solvers.networks.constellation.teacher import Simulated
 
-        made: dict[str, tuple[Teacher, float]] = {"simulation": (Simulated(self.physics, geometry, self.ranges), 1.0)}
+        made: dict[str, Teacher] = {"simulation": Simulated(self.physics, geometry, self.ranges)}
         if self.patterns is not None:
-            made["rendering"] = (Rendering(self.physics, geometry, self.patterns), _RENDERING)
-        return made
+            made["rendering"] = Rendering(self.physics, geometry, self.patterns)
+        return {name: (teacher, _WEIGHTS[name]) for name, teacher in made.items()}
 
 
-def _trained(taught: _Taught, recipe: Recipe, folder: Path, report: Progress) -> tuple[ConstellationNetwork, Course]:
+def _trained(
+    taught: _Taught, recipe: Recipe, kept: Checkpoint, report: Progress
+) -> tuple[ConstellationNetwork, Course]:
     """Networks after training, and how it went."""
     from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
     from parscope.solvers.networks.constellation.examine import finished
@@ -212,6 +233,6 @@ def _trained(taught: _Taught, recipe: Recipe, folder: Path, report: Progress) ->
     geometry = Geometry.of(physics)
     encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
     with one_thread():
-        course = train(encoder, taught.teachers(geometry), recipe, folder=folder, progress=report)
+        course = train(encoder, taught.teachers(geometry), recipe, checkpoint=kept, progress=report)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
     return finished(network, taught.ranges), course

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parscope.core.physics import Constellation
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.networks.constellation.geometry import Array, rotation, rotations
 from parscope.solvers.networks.constellation.limit import limit
 from parscope.solvers.networks.constellation.ranges import Ranges
 from parscope.solvers.networks.constellation.scenes import Scene, Scenes
 from parscope.solvers.networks.constellation.solver import ConstellationNetwork
+from parscope.solvers.train import TrainingError
 
 _PATTERNS, _SEED = 1000, 2_000_003
 # A misfit that one pattern in a thousand of the same physics has.
@@ -22,7 +24,7 @@ _RARE = 0.999
 # 95 % of chi-squared with the six degrees of freedom of the parameters.
 _CHI2_95 = 12.592
 _PARTS = 8
-# Patterns at each of the orientations at which precision is compared with its limit.
+# Patterns at each of the orientations at which precision is compared with its limit, and of each kind without lattice.
 _TURNED = 100
 
 
@@ -41,13 +43,20 @@ def finished(network: ConstellationNetwork, ranges: Ranges) -> ConstellationNetw
     ConstellationNetwork
         Which refuses a misfit that one simulated pattern in a thousand has at the highest dose, where misfits are
         largest, and whose 95 % regions hold the truth of 95 % of patterns of all doses.
+
+    Raises
+    ------
+    TrainingError
+        If they tell no simulated pattern right, so that there is nothing to calibrate on.
     """
     scenes, plain = Scenes(network.physics, ranges), replace(network, unlikely=np.inf, excess=1.0)
     bright, every = scenes.draw(_PATTERNS, _SEED, ranges.electrons[1]), scenes.draw(_PATTERNS, _SEED + 1)
     estimate = plain(bright.patterns)
     good, _, _ = _right(network, bright, estimate)
-    unlikely = float(np.quantile(estimate.misfit[good], _RARE))
     _, chi2, _ = _right(network, every, plain(every.patterns))
+    if not good.any() or not len(chi2):
+        raise TrainingError("the networks tell no simulated pattern right", "", "train longer: --minutes")
+    unlikely = float(np.quantile(estimate.misfit[good], _RARE))
     return replace(network, unlikely=unlikely, excess=float(np.quantile(chi2, 0.95)) / _CHI2_95)
 
 
@@ -76,12 +85,14 @@ def examine(network: ConstellationNetwork, ranges: Ranges) -> dict[str, Any]:
         by an eighth of their distance), ``coverage`` [1] of 95 % regions, ``refused`` and ``refused_foreign`` [1] of
         patterns without a lattice and of another one, and ``over_limit`` [1], that is `position_rms` of the mean
         pattern over its Cramér-Rao limit, along the orientations up to where the lattice is the same again; ``bias``:
-        mean error of the rotation over its standard error by orientation; ``refusals``: what is said of patterns of
-        nothing, and most often of another material; ``patterns_per_cpu_s``, ``parameters``.
+        mean error of the rotation over its standard error by orientation; ``refusals``: shares of the statuses of
+        patterns of nothing, of noise, of vacuum (the direct beam alone, left out where it is not seen) and of another
+        material, of all these doses; ``patterns_per_cpu_s``, ``parameters``. None where no pattern says anything.
     """
     scenes = Scenes(network.physics, ranges)
     rows: list[dict[str, Any]] = []
     bias: list[float] = []
+    foreign: list[NDArray[np.uint8]] = []
     for number, dose in enumerate(ranges.doses):
         scene = scenes.draw(_PATTERNS, _SEED + 2 + number, dose)
         began = time.process_time()
@@ -90,11 +101,12 @@ def examine(network: ConstellationNetwork, ranges: Ranges) -> dict[str, Any]:
         over = over_limit(network, dose)
         rows.append({"electrons": dose, **_judged(network, scene, estimate), "over_limit": over})
         bias = _along(network, scene, estimate)
+        foreign.append(estimate.status[scene.foreign])
     return {
         "parameters": network.orientation.size + network.window.size,
         "by_electrons": rows,
         "bias": bias,
-        "refusals": _refusals(network, scene, estimate),
+        "refusals": _refusals(network, ranges, foreign),
         "patterns_per_cpu_s": float(round(_PATTERNS / max(seconds, 1e-9))),
     }
 
@@ -129,14 +141,34 @@ def over_limit(network: ConstellationNetwork, electrons: float) -> list[float | 
     return found
 
 
-def _refusals(network: ConstellationNetwork, scene: Scene, estimate: Estimate) -> dict[str, str]:
-    """What is said of patterns of nothing, and most often of those of another material."""
-    shape = network.physics.signal_shape
-    rng = np.random.default_rng(_SEED)
-    strange = {"zeros": np.zeros(shape), "noise": rng.poisson(1.0, shape)}
-    said = {name: int(network(p[None].astype(np.float32)).status[0]) for name, p in strange.items()}
-    said["another material"] = int(np.bincount(estimate.status[scene.foreign]).argmax())
-    return {name: Status(status).sentence for name, status in said.items()}
+def _refusals(
+    network: ConstellationNetwork, ranges: Ranges, foreign: list[NDArray[np.uint8]]
+) -> dict[str, dict[str, float]]:
+    """Shares of the statuses of patterns of nothing, of noise, of vacuum, and of another material."""
+    shape, rng = network.physics.signal_shape, np.random.default_rng(_SEED)
+    means = {"noise": np.full(shape, 1 / np.prod(shape)), "vacuum": _direct_beam(network.physics)}
+    said = {"zeros": network(np.zeros((1, *shape), np.float32)).status}
+    for name, mean in means.items():
+        if mean is not None:
+            drawn = (network.physics.gain * rng.poisson(dose * mean, (_TURNED, *shape)) for dose in ranges.doses)
+            said[name] = np.concatenate([network(patterns.astype(np.float32)).status for patterns in drawn])
+    said["another material"] = np.concatenate(foreign)
+    return {name: _shares(status) for name, status in said.items()}
+
+
+def _direct_beam(physics: Constellation) -> Array | None:
+    """The copy at the centre alone, of sum 1; None where there is none, or it is hidden."""
+    at = np.flatnonzero(np.hypot(*physics.reference.T) < 1e-6)
+    place = np.moveaxis(np.indices(physics.signal_shape, np.float64), 0, -1)
+    copy = physics.template(place - np.asarray(physics.theta[:2]), physics.extent[1])[0]
+    if physics.mask is not None:
+        copy = np.where(physics.mask, 0.0, copy)
+    return np.asarray(copy / copy.sum()) if len(at) and copy.sum() > 1e-6 else None
+
+
+def _shares(status: NDArray[np.uint8]) -> dict[str, float]:
+    """Shares of the statuses that occur."""
+    return {s.name.lower(): float(np.mean(status == s)) for s in Status if (status == s).any()}
 
 
 def _along(network: ConstellationNetwork, scene: Scene, estimate: Estimate) -> list[float]:
@@ -150,14 +182,14 @@ def _along(network: ConstellationNetwork, scene: Scene, estimate: Estimate) -> l
     return [float(ratio[part == k].mean()) for k in range(_PARTS) if (part == k).any()]
 
 
-def _judged(network: ConstellationNetwork, scene: Scene, estimate: Estimate) -> dict[str, float]:
-    """Scores of one dose."""
+def _judged(network: ConstellationNetwork, scene: Scene, estimate: Estimate) -> dict[str, float | None]:
+    """Scores of one dose; None where no pattern got the right lattice."""
     good, chi2, miss = _right(network, scene, estimate)
-    refused = estimate.status != Status.OK
+    refused, some = estimate.status != Status.OK, len(miss) > 0
     return {
-        "position_rms": float(np.sqrt(np.mean(np.square(miss)))),
+        "position_rms": float(np.sqrt(np.mean(np.square(miss)))) if some else None,
         "failures": float(np.mean(~good[scene.present])),
-        "coverage": float(np.mean(chi2 < _CHI2_95)),
+        "coverage": float(np.mean(chi2 < _CHI2_95)) if some else None,
         "refused": float(np.mean(refused[~scene.present & ~scene.foreign])),
         "refused_foreign": float(np.mean(refused[scene.foreign])),
     }

@@ -18,7 +18,7 @@ class Ranges:
     background : float
         Largest share of them in the background, [1].
     strain : float
-        Largest strain, [1].
+        Largest component of the strain tensor, shear as well, [1].
     contrast : float
         Variance of the contrast inside the copies, drawn from none to half as much again, [1].
     """

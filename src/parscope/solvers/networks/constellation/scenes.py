@@ -127,7 +127,7 @@ class Scenes:
         """Lattices at any orientation, strained and displaced."""
         angle = rng.uniform(0, 2 * np.pi, number)
         e = rng.uniform(-self.ranges.strain, self.ranges.strain, (number, 3))
-        stretch = np.stack([np.stack([1 + e[:, 0], e[:, 2] / 2], -1), np.stack([e[:, 2] / 2, 1 + e[:, 1]], -1)], -2)
+        stretch = np.stack([np.stack([1 + e[:, 0], e[:, 2]], -1), np.stack([e[:, 2], 1 + e[:, 1]], -1)], -2)
         centre = np.asarray(self.physics.theta[:2]) + rng.normal(0, _SHIFT, (number, 2))
         return np.concatenate([centre, (rotation(angle) @ stretch).reshape(-1, 4)], 1)
 

@@ -53,16 +53,18 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
         ``by_snr``: error over the Cramér-Rao bound, coverage of 95 % intervals and share of answers that are wrong
         without saying so, at the strengths it was trained for; ``bias``: mean error over the standard error, along the
         range of each parameter; ``refusals``: what is said of signals that are none; ``spectra_per_cpu_s``,
-        ``parameters``; as JSON.
+        ``parameters``; as JSON. Errors and intervals of a parameter of kind log are those of its logarithm.
     """
     chance = torch.Generator().manual_seed(seed)
     decoder = Decoder(solver.physics)
     names = [p.name for p in solver.physics.nonlinear]
     made = draws(_COUNT, chance)
     clean, truth = unit * made.clean.numpy().astype(np.complex128 if solver.physics.complex else float), made.unit
-    factors = decoder.solve(truth.double().numpy(), clean).value
-    theta = np.concatenate([decoder.scale.theta(truth.double()).numpy(), factors], axis=1)
+    scale, at = decoder.scale, truth.double().numpy()
+    factors = decoder.solve(at, clean).value
+    theta = np.concatenate([scale.theta(truth.double()).numpy(), factors], axis=1)
     limit = np.sqrt(np.diagonal(cramer_rao(solver.physics, theta, 1.0), axis1=1, axis2=2))[:, : len(names)]
+    limit /= scale.rates(theta)
     peak = np.abs(clean).max(axis=1)
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
@@ -74,10 +76,10 @@ def card(solver: SpectraNetwork, draws: Draws, unit: float, seed: int) -> dict[s
     for snr in trained:
         noise = peak / snr
         found = solver(clean + noise[:, None] * _noise(rng, clean))
-        error, std = (found.theta - theta)[:, : len(names)], found.std[:, : len(names)]
+        error, std = scale.unit(found.theta) - at, found.std[:, : len(names)] / scale.rates(found.theta)
         rows.append({"snr": snr, **_row(names, error, std, noise[:, None] * limit)})
         if snr == judged:
-            bias = {n: _along(truth[:, j].double().numpy(), error[:, j] / std[:, j]) for j, n in enumerate(names)}
+            bias = {n: _along(at[:, j], error[:, j] / std[:, j]) for j, n in enumerate(names)}
     return {
         "parameters": solver.network.size,
         "trained_snr": [_rounded(weakest), _rounded(strongest)],

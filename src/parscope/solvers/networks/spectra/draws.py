@@ -113,7 +113,7 @@ class OfPopulation:
         self._mean = torch.as_tensor((population.mean - decoder.scale.lower) / wide, dtype=torch.float32)
         self._std = torch.as_tensor(population.std / wide, dtype=torch.float32)
         self._factor = torch.as_tensor(population.factor_mean / noise, dtype=torch.float32)
-        root = np.linalg.cholesky(population.factor_covariance) / noise
+        root = roots(population.factor_covariance) / noise
         self._root = torch.as_tensor(root, dtype=torch.float32)
 
     def __call__(self, count: int, chance: torch.Generator, /) -> Made:
@@ -167,11 +167,34 @@ class Mixed:
     def __init__(self, scan: Draws, anywhere: Draws) -> None:
         self._scan, self._anywhere = scan, anywhere
 
+    @property
+    def parts(self) -> tuple[tuple[float, Draws], tuple[float, Draws]]:
+        """Both, each with its share, [1]."""
+        return (1 - _ANYWHERE, self._scan), (_ANYWHERE, self._anywhere)
+
     def __call__(self, count: int, chance: torch.Generator, /) -> Made:
         """`count` signals."""
         others = max(int(_ANYWHERE * count), 1)
         first, second = self._scan(count - others, chance), self._anywhere(others, chance)
         return Made(*(torch.cat([getattr(made, part) for made in (first, second)]) for part in Made.__annotations__))
+
+
+def roots(covariance: Array) -> Array:
+    """Square roots of covariances, singular ones as well.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (..., k, k)
+        Of which rounding may have made some variance negative.
+
+    Returns
+    -------
+    ndarray, shape (..., k, k)
+        Whose products with their transposes are the covariances.
+    """
+    variance, axes = np.linalg.eigh(covariance)
+    result: Array = axes * np.sqrt(np.maximum(variance, 0.0))[..., None, :]
+    return result
 
 
 def _made(decoder: Decoder, unit: Tensor, real: Tensor, noise: Tensor) -> Made:

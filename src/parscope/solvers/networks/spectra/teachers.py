@@ -60,22 +60,19 @@ class Rendering(_Reader):
         Of the physics.
     signals : Tensor, shape (n, bins)
         Measured signals.
-    targets : Tensor, shape (n, bins), optional
-        Second measurements of the same, which are to be rendered instead, so that no noise is fitted (Lehtinen et al.,
-        arXiv:1803.04189). Default: the signals themselves.
     """
 
-    def __init__(self, inlet: Inlet, decoder: Decoder, signals: Tensor, targets: Tensor | None = None) -> None:
+    def __init__(self, inlet: Inlet, decoder: Decoder, signals: Tensor) -> None:
         super().__init__(inlet, decoder)
-        self._signals, self._targets = signals, signals if targets is None else targets
+        self._signals = signals
 
     def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
         """Bound on minus the logarithm of the likelihood, [nat]."""
-        some = torch.randint(len(self._signals), (BATCH,), generator=generator)
-        told = self._read(module, self._signals[some])
-        unit, targets = told.sample(generator), self._targets[some]
-        left = self._decoder.left(unit, targets)
-        whole = torch.square(self._inlet.without_level(targets).abs()).sum(1)
+        signals = self._signals[torch.randint(len(self._signals), (BATCH,), generator=generator)]
+        told = self._read(module, signals)
+        unit = told.sample(generator)
+        left = self._decoder.left(unit, signals)
+        whole = torch.square(self._inlet.without_level(signals).abs()).sum(1)
         freedom = self._inlet.parts * (self._inlet.bins - len(self._inlet.moving))
         outside = torch.square(unit - unit.clamp(0, 1)).sum(1)
         likelihood = 0.5 * freedom * torch.log((left / whole.clamp_min(1e-30)).clamp_min(1e-12))

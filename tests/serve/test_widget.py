@@ -170,6 +170,7 @@ def test_a_fault_is_shown_in_the_cell() -> None:
         page.locator(".parscope-live").wait_for()
         notebook = Notebook(widget, page)
         notebook.turn()
+        assert page.locator("[aria-label=Rules]").is_hidden()
         widget.send({"kind": "fault", "fault": "Nothing new is shown: OSError: gone"})
         notebook.turn()
         assert page.locator(".offline").inner_text() == "Nothing new is shown: OSError: gone"

@@ -168,6 +168,15 @@ def test_a_board_that_goes_has_ended() -> None:
         assert state(feed, hub)["ended"] is True
 
 
+def test_who_only_watches_sees_whether_rules_act_and_patterns_are_analysed() -> None:
+    with scene() as shown:
+        hub, feed = watched(shown)
+        for armed, halted in ((True, False), (False, True)):
+            shown.board.say(armed=armed, halted=halted)
+            told = state(feed, hub)
+            assert (told["armed"], told["running"], told["rules"]) == (armed, not halted, [])
+
+
 def test_the_last_sentences_are_stated_newest_first() -> None:
     with scene() as shown:
         told = ["one", "two", "three", "four"]

@@ -259,14 +259,14 @@ class Hub:
         return max(received - count, 0) / (now - before) if now > before else 0.0
 
     def _commands(self) -> dict[str, Any]:
-        """What the one who takes commands says."""
-        if self.control is None:
-            return {"running": None, "armed": False, "rules": [], "journal": []}
+        """What the one who takes commands says; where nobody does, what the frame loop has said."""
+        control, board = self.control, self._board
+        running = not board.halted if control is None else control.running
         return {
-            "running": None if self._ended else self.control.running,
-            "armed": self.control.armed and not self._ended,
-            "rules": [dict(rule) for rule in self.control.rules()],
-            "journal": [dict(entry) for entry in self.control.journal(_JOURNAL)],
+            "running": None if self._ended else running,
+            "armed": (board.armed if control is None else control.armed) and not self._ended,
+            "rules": [] if control is None else [dict(rule) for rule in control.rules()],
+            "journal": [] if control is None else [dict(entry) for entry in control.journal(_JOURNAL)],
         }
 
     def pattern(self, which: Any) -> tuple[NDArray[Any], dict[str, Any]] | None:

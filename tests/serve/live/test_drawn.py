@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-import xarray as xr
 from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError
@@ -22,16 +19,12 @@ from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.engine import Engine
 from parscope.live.pipeline.ring import Ring as MessageRing
-from parscope.live.pipeline.session import Session
-from parscope.live.pipeline.workers import Orders
-from parscope.live.sources.address import Wishes
 from parscope.live.wire.encode import end_message, image_message, start_message
 from parscope.serve.live.feed import command
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, unpack
 from parscope.serve.live.patterns import RingPatterns
 from parscope.serve.live.server import PageServer
-from parscope.serve.live.session import page_of
 from tests.serve.live.test_feed import watched
 from tests.serve.scene import DETECTOR, OUTPUTS, SCAN, Desk, pattern, scene
 
@@ -190,25 +183,3 @@ def test_those_of_the_series_before_are_completed_when_they_are_asked_for(
     assert hub.drawn_of(1) == {} and hub.drawn_of(2).keys() == {"vd1.counts"}
     patterns.close()
     assert patterns(0, 2) is None
-
-
-def test_they_are_saved_with_the_maps_of_their_series(tmp_path: Path) -> None:
-    array = np.random.default_rng(3).poisson(4, (4, 5, 16, 16)).astype(np.uint16)
-    np.save(tmp_path / "scan.npy", array)
-    address, policy = f"replay:{tmp_path / 'scan.npy'}", Policy((4, 5))
-    orders = Orders(address, ("sum",), Wishes(rate=40.0, series=2), policy, folder=tmp_path / "out", record=True)
-    with Session(orders) as session, page_of(session, 0) as server:
-        while not session.board.counters["answered"]:
-            session.turn()
-        token = {"authorization": f"Bearer {server.token}"}
-        asked = f"{server.url.split('#')[0]}control/masks"
-        told = httpx.post(asked, headers=token, json=[RING], timeout=60).json()["told"]
-        assert told.startswith("In use, and saved with the maps of this series if those are.")
-        session.run()
-    area = ring((16, 16), (3, 4), 1, 5)
-    for one in session.finished:
-        with xr.open_zarr(one.saved) as stored:
-            drawn = stored["vd1.counts"]
-            assert (drawn.attrs["units"], drawn.attrs["detector"]) == ("counts", "vd1=ring:3,4,1,5")
-            np.testing.assert_array_equal(drawn, array[:, :, area].sum(axis=2))
-    assert len(session.finished) == 2

@@ -159,7 +159,7 @@ def kept(position: int, _generation: int | None = None) -> NDArray[np.uint8] | N
 @contextmanager
 def scene(scan: tuple[int, int] = SCAN) -> Iterator[Scene]:
     """A board that nobody writes to yet."""
-    board = Board.create(scan[0] * scan[1], OUTPUTS, DETECTOR)
+    board = Board.create(scan[0] * scan[1], OUTPUTS, DETECTOR, deadline=DEADLINE_NS)
     try:
         yield Scene(board, scan)
     finally:

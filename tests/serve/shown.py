@@ -15,7 +15,7 @@ import numpy as np
 from parscope.core.stream import Fate
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.server import PageServer
-from tests.serve.scene import DEADLINE_NS, SCAN, Desk, Scene, kept, scene
+from tests.serve.scene import SCAN, Desk, Scene, kept, scene
 
 HOLES = {(10, 20): Fate.LOST, (10, 21): Fate.DAMAGED, (10, 22): Fate.SKIPPED}
 FACE, LINE = 97, 64
@@ -40,7 +40,7 @@ class Shown:
         self.notes: list[str] = []
         self._scene = scene(scan)
         self.scene: Scene = self._scene.__enter__()
-        hub = Hub(self.scene.board, self.desk, kept, DEADLINE_NS, notes=lambda: self.notes)
+        hub = Hub(self.scene.board, self.desk, kept, notes=lambda: self.notes)
         self.server = PageServer(hub, port=0)
         self.server.__enter__()
         self.scene.begin()

@@ -27,7 +27,7 @@ from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, unpack
 from parscope.serve.live.module import module, style
 from tests.serve.browser import chromium
-from tests.serve.scene import DEADLINE_NS, Desk, kept, scene
+from tests.serve.scene import Desk, kept, scene
 
 pytest.importorskip("anywidget")
 
@@ -74,7 +74,7 @@ def test_a_cell_shows_maps_and_takes_commands() -> None:
     with scene() as shown, chromium() as browser:
         shown.begin()
         shown.lines(0, 10)
-        widget = LiveWidget(Hub(shown.board, desk, kept, DEADLINE_NS))
+        widget = LiveWidget(Hub(shown.board, desk, kept))
         page = browser.new_page()
         page.set_content(f"<style>{style()}</style><div id=cell></div>")
         page.evaluate(f"(program) => {{ {NOTEBOOK} }}", module())
@@ -170,6 +170,7 @@ def test_a_fault_is_shown_in_the_cell() -> None:
         page.locator(".parscope-live").wait_for()
         notebook = Notebook(widget, page)
         notebook.turn()
+        assert page.locator("[aria-label=Rules]").is_hidden()
         widget.send({"kind": "fault", "fault": "Nothing new is shown: OSError: gone"})
         notebook.turn()
         assert page.locator(".offline").inner_text() == "Nothing new is shown: OSError: gone"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -86,7 +87,9 @@ class LiveWidget(anywidget.AnyWidget):
         -------
         LiveWidget
         """
-        return cls(_hub_of(session.board, session.ring.name, SessionControl(session)))
+        hub = _hub_of(session.board, session.ring.name, SessionControl(session), lambda: session.notes)
+        session.extras = hub.drawn_of
+        return cls(hub)
 
     def push(self) -> None:
         """Send what is new; needed only where no event loop runs, which in notebooks one does.
@@ -143,13 +146,15 @@ _HUBS: weakref.WeakValueDictionary[tuple[str, bool], Hub] = weakref.WeakValueDic
 """Those of sessions that are shown, with and without control: a cell that is run again sees the same one."""
 
 
-def _hub_of(board: Board, ring: str, control: Control | None = None) -> Hub:
+def _hub_of(
+    board: Board, ring: str, control: Control | None = None, notes: Callable[[], Sequence[str]] = lambda: ()
+) -> Hub:
     """The hub of a session."""
     key = board.name, control is not None
     hub = _HUBS.get(key)
     if hub is None:
         patterns = RingPatterns(board, ring)
-        hub = _HUBS[key] = Hub(board, control, patterns)
+        hub = _HUBS[key] = Hub(board, control, patterns, notes=notes)
         weakref.finalize(hub, patterns.close)
     return hub
 

@@ -16,7 +16,7 @@ from parscope.serve.live.contract import Control
 from parscope.serve.live.feed import Feed, command
 from parscope.serve.live.hub import Hub
 from parscope.serve.live.messages import Kind, lines, unpack
-from tests.serve.scene import DEADLINE_NS, DETECTOR, OUTPUTS, SCAN, Desk, Scene, kept, pattern, scene
+from tests.serve.scene import DETECTOR, OUTPUTS, SCAN, Desk, Scene, kept, pattern, scene
 
 
 class Clock:
@@ -32,7 +32,7 @@ class Clock:
 
 def watched(shown: Scene, desk: Desk | None = None) -> tuple[Hub, Feed]:
     assert desk is None or isinstance(desk, Control)
-    hub = Hub(shown.board, desk, kept, DEADLINE_NS, Clock())
+    hub = Hub(shown.board, desk, kept, Clock())
     return hub, Feed(hub)
 
 
@@ -166,6 +166,15 @@ def test_a_board_that_goes_has_ended() -> None:
         assert state(feed, hub)["ended"] is False
         shown.board.close()
         assert state(feed, hub)["ended"] is True
+
+
+def test_who_only_watches_sees_whether_rules_act_and_patterns_are_analysed() -> None:
+    with scene() as shown:
+        hub, feed = watched(shown)
+        for armed, halted in ((True, False), (False, True)):
+            shown.board.say(armed=armed, halted=halted)
+            told = state(feed, hub)
+            assert (told["armed"], told["running"], told["rules"]) == (armed, not halted, [])
 
 
 def test_the_last_sentences_are_stated_newest_first() -> None:

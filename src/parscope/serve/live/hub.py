@@ -45,8 +45,6 @@ class Hub:
         Who takes commands. Default: nobody, the page only watches.
     patterns : callable, optional
         Gives patterns by position. Default: only the one on the board can be shown.
-    deadline_ns : int, optional
-        When an answer is late, [ns]. Default: as the board tells.
     clock : callable
         Seconds that never go back.
     notes : callable, optional
@@ -65,7 +63,6 @@ class Hub:
         board: Board,
         control: Control | None = None,
         patterns: Patterns | None = None,
-        deadline_ns: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         notes: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
@@ -75,7 +72,7 @@ class Hub:
         self.state: dict[str, Any] = {}
         self.watching, self.over, self._ended = 0, False, False
         self._board, self._patterns, self._clock, self._notes = board, patterns, clock, notes
-        self._deadline = board.layout.deadline if deadline_ns is None else deadline_ns
+        self._deadline = board.layout.deadline
         self._looked = self._due = -np.inf
         self._drawn = self._drawn_before = Drawn(patterns, -1, {})
         self._follow()
@@ -262,14 +259,14 @@ class Hub:
         return max(received - count, 0) / (now - before) if now > before else 0.0
 
     def _commands(self) -> dict[str, Any]:
-        """What the one who takes commands says."""
-        if self.control is None:
-            return {"running": None, "armed": False, "rules": [], "journal": []}
+        """What the one who takes commands says; where nobody does, what the frame loop has said."""
+        control, board = self.control, self._board
+        running = not board.halted if control is None else control.running
         return {
-            "running": None if self._ended else self.control.running,
-            "armed": self.control.armed and not self._ended,
-            "rules": [dict(rule) for rule in self.control.rules()],
-            "journal": [dict(entry) for entry in self.control.journal(_JOURNAL)],
+            "running": None if self._ended else running,
+            "armed": (board.armed if control is None else control.armed) and not self._ended,
+            "rules": [] if control is None else [dict(rule) for rule in control.rules()],
+            "journal": [] if control is None else [dict(entry) for entry in control.journal(_JOURNAL)],
         }
 
     def pattern(self, which: Any) -> tuple[NDArray[Any], dict[str, Any]] | None:

@@ -147,8 +147,7 @@ def page_of(session: Session, port: int | None = None) -> Iterator[PageServer]:
     """
     patterns = RingPatterns(session.board, session.ring.name)
     try:
-        control, deadline = SessionControl(session), session.orders.policy.deadline
-        hub = Hub(session.board, control, patterns, deadline, notes=lambda: session.notes)
+        hub = Hub(session.board, SessionControl(session), patterns, notes=lambda: session.notes)
         session.extras = hub.drawn_of
         with PageServer(hub, port) as server:
             yield server

@@ -93,6 +93,8 @@ class Page {
     this.commands = Boolean(this.hello?.control) && this.link.commands;
     this.draws = Boolean(this.hello?.draws) && this.link.commands;
     this.pattern.detectors.enable();
+    // Without anybody who takes commands, nobody says which rules there are; whether they act is still told.
+    this.rules.element.hidden = !this.hello?.control;
     if (this.latest) this.control.show(this.latest);
   }
 

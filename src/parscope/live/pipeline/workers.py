@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -108,13 +109,14 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
 def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: Connection) -> None:
     """Put the frame loop together, and run it."""
     ring, board = places
-    analyser = analyser_of(orders.analyse)
+    analyser, lock = analyser_of(orders.analyse), threading.Lock()
 
     def tell(told: str | ParscopeError) -> None:
-        _say(pipe, "note" if isinstance(told, str) else "missing", told)
+        with lock:  # the threads that look after sinks and connections tell things too
+            _say(pipe, "note" if isinstance(told, str) else "missing", told)
 
     source = make_source(orders.address, orders.wishes, tell)
-    actuator = None if orders.rules is None else act(orders.rules, analyser.outputs, orders.journal, orders.dry)
+    actuator = None if orders.rules is None else act(orders.rules, analyser.outputs, orders.journal, orders.dry, tell)
     try:
         warm(analyser)
         source.open()

@@ -97,7 +97,7 @@ class SharedMemorySink:
         before: int = self._words[_SEQUENCE]
         self._count = before // 2 * 2  # a writer that died may have left it odd, for which readers would wait for ever
         if before:
-            self._put(b"")
+            self._put(self._map, b"")
 
     def send(self, message: bytes) -> None:
         """Write one message over the one before.
@@ -119,14 +119,14 @@ class SharedMemorySink:
             self.dropped += 1
             self.fault = f"the message has {length} bytes, of {CAPACITY} at most"
             raise OutputError(self.fault, self.address)
-        self._put(message)
+        self._put(self._map, message)
 
-    def _put(self, message: bytes) -> None:
+    def _put(self, memory: mmap.mmap, message: bytes) -> None:
         """Write it so that readers see all of it or nothing."""
         length = len(message)
         self._words[_SEQUENCE] = self._count + 1
-        _STATE.pack_into(self._map, 24, time.monotonic_ns(), length, zlib.crc32(message))
-        self._map[64 : 64 + length] = message
+        _STATE.pack_into(memory, 24, time.monotonic_ns(), length, zlib.crc32(message))
+        memory[64 : 64 + length] = message
         self._count += 2
         self._words[_SEQUENCE] = self._count
 

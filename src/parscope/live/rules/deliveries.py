@@ -47,6 +47,7 @@ class Deliveries:
 
     def start(self) -> None:
         """Begin to look."""
+        self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="parscope-deliveries", daemon=True)
         self._thread.start()
 

@@ -180,6 +180,9 @@ class Sink(Protocol):
     dropped: int
     """Messages that were taken and could not be delivered, or were refused."""
 
+    fault: str
+    """Why the last of these was not delivered, in one line; empty as long as there was none."""
+
     def open(self) -> None:
         """Connect.
 

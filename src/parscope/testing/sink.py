@@ -31,7 +31,7 @@ def check_sink(sink: Sink) -> None:
     >>> from parscope.live.sinks.address import make_sink
     >>> check_sink(make_sink("shm://parscope-check"))
     """
-    _require(isinstance(sink, Sink), "it has name, dropped, open, send and close")
+    _require(isinstance(sink, Sink), "it has name, dropped, fault, open, send and close")
     _require(sink.name.isidentifier() and sink.name.islower(), "its name is a word in lower case")
     sink.close()
     _refuses(sink)

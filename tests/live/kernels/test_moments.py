@@ -12,6 +12,7 @@ from parscope.live.kernels import Detector, Kernel
 from parscope.live.kernels.discs import Disc, Ring, direct_disk, ring
 from parscope.live.kernels.dpc import Deflection
 from parscope.live.kernels.moments import CentreOfMass, Region, Sum, spans_of
+from parscope.live.kernels.plan import kernel_of
 from parscope.live.kernels.variance import Variance
 
 NOTHING = np.zeros((0, 1, 1), np.uint8)
@@ -164,6 +165,31 @@ def test_examples_without_counts_and_rings_without_pixels_are_refused() -> None:
         Sum().setup(detector((4, 4), "complex64"), NOTHING)
     with pytest.raises(OptionError, match="rotation"):
         Deflection(rotation=np.nan)
+
+
+def test_a_radius_of_zero_is_not_that_of_the_disk() -> None:
+    patterns, centre = disk_patterns(12.0)
+    known = detector((96, 96), "uint16")
+    with pytest.raises(OptionError, match=r"bf: a disc of 0 px about 4[45]\..* holds no pixel; give centre and radii"):
+        Disc(radius=0.0).setup(known, patterns)
+    assert answer(Disc(centre=(45.0, 51.0), radius=0.0), known, patterns[0])[0] == patterns[0, 45, 51]
+    with pytest.raises(OptionError, match="holds no pixel"):
+        Disc(centre=(-50.0, 51.0), radius=9.0).setup(known, NOTHING)
+    with pytest.raises(OptionError, match="holds no pixel"):
+        Ring(centre=(45.0, 51.0), inner=400.0, outer=500.0).setup(known, NOTHING)
+    assert centre == (45.0, 51.0)
+
+
+@pytest.mark.parametrize("text", ["bf:-3", "bf:4,4,-1", "adf:-1,4", "adf:5,4", "adf:4,4", "adf:1,2,4,0", "adf:0,0"])
+def test_radii_that_are_none_are_refused_at_once(text: str) -> None:
+    with pytest.raises(OptionError, match=r"cannot have a radius of .* px; give radii from 0, the inner one first"):
+        kernel_of(text)
+
+
+@pytest.mark.parametrize("label", ["a.b", "1st", "a b", "a--b", "-a", "a-"])
+def test_a_name_that_no_rule_can_write_is_refused(label: str) -> None:
+    with pytest.raises(OptionError):
+        kernel_of(f"{label}=ring:4,8")
 
 
 def test_deflection_is_relative_to_the_examples_and_in_the_axes_of_the_scan() -> None:

@@ -137,11 +137,21 @@ def test_a_dry_run_shows_limits_and_uses_nothing_up() -> None:
     assert [(s.position, s.armed) for s in made.switches] == [(7, True)]
 
 
-def test_an_interlock_comes_before_everything_else() -> None:
-    limits = {"": Limits(only_while="b.counts > 50")}
+def test_an_interlock_holds_actions_back() -> None:
+    made = decider("when x.a > 1: send udp://h:1", limits={"": Limits(only_while="b.counts > 50", per_scan=1)})
+    values = (0.0, NAN, 51.0, 51.0)
+    outcomes = [made.decide(p, np.array([2.0, b]), 0, 100)[0].outcome for p, b in enumerate(values)]
+    assert outcomes == [Outcome.INTERLOCKED, Outcome.INTERLOCKED, Outcome.ACT, Outcome.LIMITED]
+
+
+@pytest.mark.parametrize("held", ["udp://h:1", "udp://h:2", ""])
+def test_nothing_holds_a_safe_action_back(held: str) -> None:
+    limits = {held: Limits(only_while="b.counts > 50", per_scan=1)}
     made = decider("when x.a > 1 within 1 ns: send udp://h:1 else send udp://h:2", limits=limits)
-    outcomes = [made.decide(p, np.array([2.0, b]), 0, 100)[0].outcome for p, b in enumerate((0.0, NAN, 51.0))]
-    assert outcomes == [Outcome.INTERLOCKED, Outcome.INTERLOCKED, Outcome.SAFE]
+    outcomes = [made.decide(p, np.array([2.0, 0.0]), 0, 100)[0].outcome for p in range(3)]
+    assert outcomes == [Outcome.SAFE] * 3
+    late = decider("when x.a > 1 within 1 ns: send udp://h:1", limits={"": Limits(only_while="b.counts > 50")})
+    assert late.decide(0, np.array([2.0, 0.0]), 0, 100)[0].outcome is Outcome.MISSED
 
 
 def test_what_is_sent_stays_within_its_limits() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from parscope.core import registry
 from parscope.core.errors import MissingExtraError, OptionError
+from parscope.live.kernels.plan import GROUP, kernel_of
 from parscope.live.rules import text
-from parscope.live.rules.rule import And, Compare, Not, Number, Or, Rule, Send, Signal
+from parscope.live.rules.rule import And, Compare, Not, Number, Or, Rule, Send, Signal, signals
 from parscope.live.rules.text import LONGEST, parse, parse_condition
 
 A, B, C = (Compare(Signal(name), ">", Number(1.0)) for name in "abc")
@@ -49,12 +51,25 @@ def test_clauses_come_in_any_order_or_not_at_all() -> None:
         ("a == -1e3 mrad", Compare(Signal("a"), "=", Number(-1000.0, "mrad"))),
         ("a != b", Compare(Signal("a"), "!=", Signal("b"))),
         ("a <= 3 counts2", Compare(Signal("a"), "<=", Number(3.0, "counts2"))),
+        ("a-b.c-1 > -1", Compare(Signal("a-b.c-1"), ">", Number(-1.0))),
+        ("not-a > 1 and or-b > 1", And((Compare(Signal("not-a"), ">", Number(1.0)),
+                                        Compare(Signal("or-b"), ">", Number(1.0))))),
         ("format > 3 and order.by < 2", And((Compare(Signal("format"), ">", Number(3.0)),
                                              Compare(Signal("order.by"), "<", Number(2.0))))),
     ],
 )  # fmt: skip
 def test_conditions_mean_what_they_say(written: str, meant: Any) -> None:
     assert parse_condition(written) == meant
+
+
+@pytest.mark.parametrize("kind", sorted(set(registry.names(GROUP)) - {"mask", "onnx", "solver"}))
+@pytest.mark.parametrize("label", ["", "halo-1="])
+def test_whatever_a_kernel_gives_can_be_named_in_a_rule(label: str, kind: str) -> None:
+    kernel = kernel_of(f"{label}{kind}")
+    for output in kernel.outputs:
+        name = f"{kernel.name}.{output.name}"
+        condition = parse_condition(f"{name} > 1 and not abs({name}) < {name}")
+        assert [signal.name for signal in signals(condition)] == [name] * 3
 
 
 @pytest.mark.parametrize(

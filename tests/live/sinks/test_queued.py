@@ -41,6 +41,8 @@ class Held(QueuedSink):
         self.may.wait()
         if message == b"bad":
             raise OutputError("is bad", "held://here")
+        if message == b"odd":
+            raise ZeroDivisionError("nobody\nforesaw it")
         self.delivered.append(message)
 
     def _end(self) -> None:
@@ -74,6 +76,17 @@ def test_what_cannot_be_delivered_is_counted_and_the_rest_is_delivered() -> None
     sink.close()
     assert sink.delivered == [b"a", b"b"]
     assert (sink.dropped, sink.fault) == (1, "held://here: is bad")
+
+
+def test_what_nobody_foresaw_does_not_end_the_delivery() -> None:
+    sink = Held()
+    sink.may.set()
+    sink.open()
+    for message in (b"odd", b"b"):
+        sink.send(message)
+    sink.close()
+    assert sink.delivered == [b"b"]
+    assert (sink.dropped, sink.fault) == (1, "ZeroDivisionError: nobody foresaw it")
 
 
 def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +124,34 @@ def test_all_who_are_connected_are_told(server: WebSocketSink) -> None:
         assert [client.recv(timeout=10) for client in (one, other)] == ["{}", "{}"]
         server.close()
     assert server.dropped == 0
+
+
+GREETING = (
+    b"GET / HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def test_a_client_that_does_not_read_is_let_go_of_and_the_others_are_told(
+    server: WebSocketSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = b"x" * 200_000
+    with (
+        socket.create_connection(("127.0.0.1", server.port)) as deaf,
+        connect(f"ws://127.0.0.1:{server.port}", max_size=None) as keen,
+    ):
+        deaf.sendall(GREETING)
+        assert deaf.recv(12) == b"HTTP/1.1 101"
+        for _ in range(200):  # far more than fits into any buffer on the way
+            server.send(message)
+            assert keen.recv(timeout=10) == message.decode()
+            if server.dropped:
+                break
+        assert (server.dropped, server.fault) == (1, "a client at 127.0.0.1 did not read and was disconnected")
+        server.send(b"{}")
+        assert keen.recv(timeout=10) == "{}"
+    server.close()
+    assert not caplog.records
 
 
 def test_a_page_from_elsewhere_cannot_read_along(server: WebSocketSink) -> None:

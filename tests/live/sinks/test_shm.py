@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -19,6 +20,21 @@ from parscope.live.sinks.shm import CAPACITY, SIZE, SharedMemorySink, read_last
 READER = Path(__file__).with_name("reader.c")
 NAME = f"parscope-test-shm-{os.getpid()}"
 FILE = Path("/dev/shm") / NAME
+
+
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("shm") / "reader"
+    subprocess.run(["cc", "-std=c11", "-O2", "-Wall", "-Werror", "-o", program, READER, "-lrt"], check=True)
+    return program
+
+
+def printed(reader: Path) -> bytes:
+    """What the program in C finds; it waits for ever while a message is half written."""
+    return subprocess.run([reader, f"/{NAME}", "0"], check=True, capture_output=True, timeout=20).stdout
 
 
 @pytest.fixture
@@ -59,18 +75,48 @@ def test_the_name_is_gone_with_the_sink(sink: SharedMemorySink) -> None:
         read_last(NAME)
 
 
-def test_what_a_run_that_died_has_left_is_taken_over(sink: SharedMemorySink) -> None:
-    sink.send(b"one")
-    whole = bytearray(FILE.read_bytes())
-    struct.pack_into("=Q", whole, 16, 3)  # it died while it wrote the second
-    FILE.write_bytes(whole)
-    with pytest.raises(OutputError, match="is half written"):
-        read_last(NAME)
+DIES = """
+import os, signal, sys
+from parscope.live.sinks.shm import SharedMemorySink
+sink = SharedMemorySink(sys.argv[1])
+sink.open()
+sink.send(b"one")
+sink._words[2] += int(sys.argv[2])  # it may die while it writes the second
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("half", [0, 1])
+def test_what_a_run_that_died_has_left_is_taken_over(half: int, reader: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", DIES, f"shm://{NAME}", str(half)], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    if half:
+        with pytest.raises(OutputError, match="is half written"):
+            read_last(NAME)
+    else:
+        assert read_last(NAME) == (1, b"one")
     heir = SharedMemorySink(f"shm://{NAME}")
     heir.open()
-    heir.send(b"three")
-    assert read_last(NAME) == (3, b"three")
-    heir.close()
+    try:
+        assert printed(reader) == b"\n"  # what it finds is whole, and not of the run that died
+        assert read_last(NAME) == (2, b"")
+        heir.send(b"three")
+        assert read_last(NAME) == (3, b"three")
+        assert printed(reader) == b"three\n"
+    finally:
+        heir.close()
+
+
+@needs_compiler
+def test_what_a_run_that_lives_writes_is_not_taken_over(sink: SharedMemorySink, reader: Path) -> None:
+    sink.send(b"one")
+    with pytest.raises(OutputError, match="is written by another program; choose another name, or end that"):
+        SharedMemorySink(f"shm://{NAME}").open()
+    assert printed(reader) == b"one\n"
+    sink.close()
+    sink.open()  # what was closed is free again
+    assert read_last(NAME) == (0, b"")
 
 
 @pytest.mark.parametrize("content", [b"somebody else's", bytes(SIZE)])
@@ -115,10 +161,8 @@ while len(seen) < 100:
         writer.join()
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
-def test_a_program_in_c_reads_it_by_the_layout(sink: SharedMemorySink, tmp_path: Path) -> None:
-    program = tmp_path / "reader"
-    subprocess.run(["cc", "-std=c11", "-O2", "-Wall", "-Werror", "-o", program, READER, "-lrt"], check=True)
+@needs_compiler
+def test_a_program_in_c_reads_it_by_the_layout(sink: SharedMemorySink, reader: Path) -> None:
     stop = threading.Event()
 
     def write() -> None:
@@ -131,10 +175,9 @@ def test_a_program_in_c_reads_it_by_the_layout(sink: SharedMemorySink, tmp_path:
     writer.start()
     try:
         # It ends with 0 when it has seen 1000 different messages, and with 1 when one of them was torn.
-        subprocess.run([program, f"/{NAME}", "1000"], check=True, timeout=60)
+        subprocess.run([reader, f"/{NAME}", "1000"], check=True, timeout=60)
     finally:
         stop.set()
         writer.join()
     sink.send(b'{"rule":"hot"}')
-    last = subprocess.run([program, f"/{NAME}", "0"], check=True, capture_output=True, timeout=60)
-    assert last.stdout == b'{"rule":"hot"}\n'
+    assert printed(reader) == b'{"rule":"hot"}\n'

@@ -255,3 +255,14 @@ def test_a_journal_is_followed_as_it_grows(tmp_path: Path) -> None:
     assert tail.rules() == [{"text": "when a > 1: send udp://b:1", "fired": 1, "held": 1}]
     told = {"position": [2, 3], "rule": "r1", "outcome": "held back: limit reached", "latency_us": 8.0}
     assert tail.last(5) == [told] and tail.last(0) == [] and tail.armed
+
+
+def test_messages_that_were_lost_stand_in_the_journal_of_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    lost = {"t": "sink", "address": "https://b/x", "given": 40, "lost": 12, "fault": "answered 500", "at_ns": 1}
+    path.write_text(json.dumps(lost) + "\n")
+    tail = JournalTail(path)
+    tail.follow()
+    (entry,) = tail.last(5)
+    assert (entry["rule"], entry["outcome"]) == ("https://b/x", "12 of 40 messages lost: answered 500")
+    assert entry["position"] is None and entry["latency_us"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,20 @@ class Disc(Shared):
         (y, x), [px]; default that of the direct disk of the examples.
     radius : float, optional
         [px]; default that of the direct disk with its edge.
+
+    Raises
+    ------
+    OptionError
+        For a radius below 0, and in the set-up if no pixel of the detector is in the disc.
     """
 
     name: str = "bf"
     centre: Pair | None = None
     radius: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no disc."""
+        _check_radii(self.name, self.radius)
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -73,9 +83,12 @@ class Disc(Shared):
         centre, radius = self.centre, self.radius
         if centre is None or radius is None:
             found = direct_disk(detector, examples)
-            centre, radius = centre or found.centre, radius or found.radius
+            centre = found.centre if centre is None else centre
+            radius = found.radius if radius is None else radius
+        mask = ring(detector.shape, centre, -1.0, radius)
+        _check_pixels(self.name, mask, f"a disc of {radius:g} px about {centre[0]:g},{centre[1]:g}")
         told = {"centre_px": list(centre), "radius_px": radius}
-        return Wanted(of_counts(REGION), ring(detector.shape, centre, -1.0, radius), told)
+        return Wanted(of_counts(REGION), mask, told)
 
     @classmethod
     def parse(cls, text: str) -> Disc:
@@ -111,12 +124,21 @@ class Ring(Shared):
         (y, x), [px]; default that of the direct disk of the examples.
     inner, outer : float, optional
         Radii, [px]; default just outside of the direct disk, and as far as the detector sees all round.
+
+    Raises
+    ------
+    OptionError
+        For radii below 0 or in the wrong order, and in the set-up if no pixel of the detector is in the ring.
     """
 
     name: str = "adf"
     centre: Pair | None = None
     inner: float | None = None
     outer: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no ring."""
+        _check_radii(self.name, self.inner, self.outer)
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -134,15 +156,13 @@ class Ring(Shared):
         centre, inner = self.centre, self.inner
         if centre is None or inner is None:
             found = direct_disk(detector, examples)
-            centre = centre or found.centre
+            centre = found.centre if centre is None else centre
             inner = _GAP * found.radius if inner is None else inner
-        outer = self.outer or _farthest(detector.shape, centre)
-        if not outer > inner:
-            raise OptionError(
-                f"from {inner:.1f} to {outer:.1f} px holds no pixel", self.name, "give inner and outer radius"
-            )
+        outer = _farthest(detector.shape, centre) if self.outer is None else self.outer
+        mask = ring(detector.shape, centre, inner, outer)
+        _check_pixels(self.name, mask, f"a ring of {inner:.1f} to {outer:.1f} px about {centre[0]:.1f},{centre[1]:.1f}")
         told = {"centre_px": list(centre), "inner_px": inner, "outer_px": outer}
-        return Wanted(of_counts(REGION), ring(detector.shape, centre, inner, outer), told)
+        return Wanted(of_counts(REGION), mask, told)
 
     @classmethod
     def parse(cls, text: str) -> Ring:
@@ -286,6 +306,20 @@ def numbers(text: str, allowed: tuple[int, ...], meaning: str) -> list[float]:
 def _pair(values: list[float]) -> Pair | None:
     """A centre, if one was given."""
     return (values[0], values[1]) if values else None
+
+
+def _check_radii(name: str, *radii: float | None) -> None:
+    """Refuse radii below zero, and those that do not rise."""
+    given = [radius for radius in radii if radius is not None]
+    if any(not radius >= 0 for radius in given) or any(not inner < outer for inner, outer in pairwise(given)):
+        told = " to ".join(f"{radius:g}" for radius in given)
+        raise OptionError(f"cannot have a radius of {told} px", name, "give radii from 0, the inner one first")
+
+
+def _check_pixels(name: str, mask: Mask, what: str) -> None:
+    """Refuse a detector that sees nothing."""
+    if not mask.any():
+        raise OptionError(f"{what} holds no pixel", name, "give centre and radii in pixels of the detector")
 
 
 def _farthest(shape: tuple[int, int], centre: Pair) -> float:

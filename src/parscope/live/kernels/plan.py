@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -20,6 +21,9 @@ from parscope.live.kernels.sweep import measure, measure_many
 Array = NDArray[np.float64]
 
 GROUP = "parscope.kernels"
+
+# What a rule can write, and the names of files and of data keys hold.
+_NAME = re.compile(r"[^\W\d]\w*(-\w+)*")
 
 
 class Plan:
@@ -314,8 +318,10 @@ def kernel_of(text: str) -> Kernel:
     except TypeError as error:
         raise OptionError("needs parameters", kind, f"give them after a colon, as in {kind}:FILE") from error
     name = label.strip() or kind.strip()
-    if "." in name or not name:
-        raise OptionError(f"{name!r} is no name of a kernel", "--analyse", "use letters and digits")
+    if not _NAME.fullmatch(name):
+        raise OptionError(
+            f"{name!r} is no name of a kernel", "--analyse", "use letters, digits, - and _, a letter first"
+        )
     found: Kernel = kernel if kernel.name == name else replace(kernel, name=name)
     return found
 

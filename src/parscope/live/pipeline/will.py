@@ -47,16 +47,17 @@ def execute(rules: RuleSet, board: Board, journal: Path | None, reason: str) -> 
         ]
         limits = {name: one for name, one in rules.limits.items() if name in ("", address)}
         try:
-            _send(RuleSet(tuple(some), limits), board, journal, reason)
+            told += _send(RuleSet(tuple(some), limits), board, journal, reason)
             told.append(f"the safe action was sent to {address}")
         except ParscopeError as error:
             told.append(f"the safe action was not sent: {error}")
     return told
 
 
-def _send(rules: RuleSet, board: Board, journal: Path | None, reason: str) -> None:
-    """Send those of one sink."""
-    actuator = act(rules, board.layout.outputs)
+def _send(rules: RuleSet, board: Board, journal: Path | None, reason: str) -> list[str]:
+    """Send those of one sink; tells what did not arrive."""
+    told: list[str] = []
+    actuator = act(rules, board.layout.outputs, tell=told.append)
     if journal is not None:
         actuator.journal = Journal(journal)  # goes on with that of the loop, without another head
     try:
@@ -66,3 +67,4 @@ def _send(rules: RuleSet, board: Board, journal: Path | None, reason: str) -> No
         actuator.safe(reason)
     finally:
         actuator.close()
+    return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from parscope.live.pipeline.engine import Engine
 from parscope.live.pipeline.realtime import Watchdog, calm, release, take
 from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
+from parscope.live.pipeline.sentences import Tell
 from parscope.live.rules.actuator import Actuator
 from parscope.live.rules.file import RuleSet, act
 from parscope.live.rules.replay import ByDetector
@@ -115,13 +117,14 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
 def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: Connection) -> None:
     """Put the frame loop together, and run it."""
     ring, board = places
-    analyser = analyser_of(orders.analyse)
+    analyser, lock = analyser_of(orders.analyse), threading.Lock()
 
     def tell(told: str | ParscopeError) -> None:
-        _say(pipe, "note" if isinstance(told, str) else "missing", told)
+        with lock:  # the threads that look after sinks and connections tell things too
+            _say(pipe, "note" if isinstance(told, str) else "missing", told)
 
     source = make_source(orders.address, orders.wishes, tell)
-    actuator = _actuator(orders, analyser.outputs)
+    actuator = _actuator(orders, analyser.outputs, tell)
     try:
         warm(analyser)
         source.open()
@@ -142,11 +145,11 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
         source.close()
 
 
-def _actuator(orders: Orders, outputs: Sequence[Output]) -> Actuator | None:
+def _actuator(orders: Orders, outputs: Sequence[Output], tell: Tell) -> Actuator | None:
     """What acts by the rules, if there are any."""
     if orders.rules is None:
         return None
-    actuator = act(orders.rules, outputs, orders.journal, orders.dry)
+    actuator = act(orders.rules, outputs, orders.journal, orders.dry, tell)
     if orders.replayed:
         actuator.decider = ByDetector.in_place_of(actuator.decider)
     return actuator

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from parscope.core.contracts import Sink
 from parscope.core.errors import OutputError
 from parscope.live.rules.decider import Decider
-from parscope.live.rules.decision import Decision, Outcome
+from parscope.live.rules.decision import Decision
+from parscope.live.rules.deliveries import Deliveries
 from parscope.live.rules.journal import Journal
+from parscope.live.sinks.queued import reason_of
 
 
 class Actuator:
@@ -31,6 +33,8 @@ class Actuator:
         Where decisions are noted; it is closed with this.
     clock : callable, optional
         Of the time of this machine, [ns].
+    tell : callable, optional
+        Is told, in a sentence, what a person should know: messages that were lost, of any thread.
 
     Raises
     ------
@@ -56,15 +60,16 @@ class Actuator:
         sinks: Mapping[str, Sink],
         journal: Journal | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         missing = [address for address in decider.addresses if address not in sinks and not decider.dry]
         if missing:
             raise OutputError("has no sink", missing[0])
         self.decider, self.sinks, self.journal, self._clock = decider, dict(sinks), journal, clock
-        self._columns, self._noted = 0, 0
+        self._tell = tell
+        self._columns, self._noted, self._untold = 0, 0, 0
         self._lock = threading.Lock()  # the loop and its watchdog may both send
-        self.counts = dict.fromkeys(Outcome, 0)
-        self.sent = self.failed = 0
+        self._deliveries = Deliveries(self.sinks, self._note, tell, clock)
         self._texts = [rule.text for rule in decider.rules]
         self._note(self._head())
 
@@ -72,11 +77,6 @@ class Actuator:
     def armed(self) -> bool:
         """Whether messages are to be sent."""
         return self.decider.armed
-
-    @property
-    def dropped(self) -> int:
-        """Messages that sinks had to drop, and lines that the journal had to."""
-        return sum(sink.dropped for sink in self.sinks.values()) + (self.journal.dropped if self.journal else 0)
 
     def open(self) -> None:
         """Open all sinks; none stays open if one cannot be.
@@ -95,15 +95,21 @@ class Actuator:
             for sink in opened:
                 sink.close()
             raise
+        self._deliveries.start()
 
     def close(self) -> None:
-        """Close sinks and journal; may be called twice."""
+        """Close sinks and journal, and tell what was lost; may be called twice."""
         self.decider.disarm()
         with self._lock:
             for sink in self.sinks.values():
                 sink.close()
+        self._deliveries.stop()
+        self._deliveries.sum_up()
         if self.journal is not None:
             self.journal.close()
+            if self.journal.dropped > self._untold:
+                self._untold = self.journal.dropped
+                self._tell(f"{self._untold} lines of the journal {self.journal.path} were lost")
 
     def arm(self) -> None:
         """Let messages be sent, from the next pattern on.
@@ -129,6 +135,7 @@ class Actuator:
         scan_shape : tuple of int, optional
             Scan positions (y, x).
         """
+        self._deliveries.sum_up()
         self._columns = 0 if scan_shape is None else scan_shape[1]
         self.decider.begin(series, self._columns)
         self._note({"t": "series", "series": series, "scan_shape": scan_shape, "at_ns": self._clock()})
@@ -149,14 +156,14 @@ class Actuator:
         image : int, default -1
             What the detector calls it.
         detector : int, default -1
-            When its exposure ended, by the clock of the detector, [ns].
+            When its exposure ended, by the clock of the detector, [ns]; 0 or less where it did not say.
 
         Returns
         -------
         int
             When the last message was handed over, [ns]; 0 if there was none.
         """
-        decisions = self.decider.decide(position, values, received, now, image, detector)
+        decisions = self.decider.decide(position, values, received, now, image, detector if detector > 0 else -1)
         if len(self.decider.switches) > self._noted:
             self._note_switches()
         return self._emit(decisions) if decisions else 0
@@ -184,7 +191,6 @@ class Actuator:
         with self._lock:
             for decision in decisions:
                 at, fault = self._send(decision) if decision.sent else (0, "")
-                self.counts[decision.outcome] += 1
                 emitted = at or emitted
                 if self.journal is not None:
                     self.journal.add(self._line(decision, at, fault))
@@ -192,12 +198,14 @@ class Actuator:
 
     def _send(self, decision: Decision) -> tuple[int, str]:
         """When it was handed over, or why not."""
+        address, message = self.decider.address(decision), self.decider.message(decision)
         try:
-            self.sinks[self.decider.address(decision)].send(self.decider.message(decision))
-        except OutputError as error:
-            self.failed += 1
-            return 0, str(error)
-        self.sent += 1
+            self.sinks[address].send(message)
+        except Exception as error:  # noqa: BLE001 - whatever a sink does, the loop goes on
+            fault = reason_of(error)
+            self._deliveries.count(address, fault)
+            return 0, fault
+        self._deliveries.count(address)
         return self._clock(), ""
 
     def _line(self, decision: Decision, emitted: int, fault: str) -> dict[str, Any]:

@@ -52,9 +52,9 @@ class Decider:
 
     **What comes of it**, in this order:
 
-    1. the interlock of the sink does not hold for this pattern: `Outcome.INTERLOCKED`;
-    2. the decision is more than ``within`` after the reception of the pattern: the safe action
-       (``else send``), `Outcome.SAFE`, or without one `Outcome.MISSED`;
+    1. the decision is more than ``within`` after the reception of the pattern: the safe action
+       (``else send``), `Outcome.SAFE`, or without one `Outcome.MISSED`; nothing holds a safe action back;
+    2. the interlock of the sink does not hold for this pattern: `Outcome.INTERLOCKED`;
     3. the sink has had as many actions as its limits allow: `Outcome.LIMITED`;
     4. otherwise the action: `Outcome.ACT`.
 

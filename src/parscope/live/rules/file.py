@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,13 @@ class RuleSet:
         return cls(tuple(parse(text) for text in texts), named)
 
 
-def act(rules: RuleSet, outputs: Sequence[Output], journal: Path | None = None, dry: bool = False) -> Actuator:
+def act(
+    rules: RuleSet,
+    outputs: Sequence[Output],
+    journal: Path | None = None,
+    dry: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Actuator:
     """Make an actuator with its sinks open, not armed yet.
 
     Parameters
@@ -104,6 +110,8 @@ def act(rules: RuleSet, outputs: Sequence[Output], journal: Path | None = None, 
         File for the journal of decisions; no journal if omitted.
     dry : bool, default False
         Whether only to note what would be done.
+    tell : callable, optional
+        Is told, in a sentence, what a person should know: messages that were lost, of any thread.
 
     Returns
     -------
@@ -122,7 +130,7 @@ def act(rules: RuleSet, outputs: Sequence[Output], journal: Path | None = None, 
     """
     decider = Decider(rules.rules, outputs, rules.limits, dry)
     sinks = {address: make_sink(address) for address in decider.addresses}
-    actuator = Actuator(decider, sinks, None if journal is None else Journal(journal))
+    actuator = Actuator(decider, sinks, None if journal is None else Journal(journal), tell=tell)
     try:
         actuator.open()
     except BaseException:

@@ -120,10 +120,10 @@ class Watch:
 
     def _outcome(self, row: list[float], pattern: Pattern, armed: bool) -> Outcome:
         *_, received, now = pattern
-        if not self._guard.holds(row):
-            return Outcome.INTERLOCKED
         if self.rule.within and now - received > self.rule.within:
             return Outcome.MISSED if self.rule.otherwise is None else Outcome.SAFE
+        if not self._guard.holds(row):
+            return Outcome.INTERLOCKED
         return Outcome.ACT if self._guard.take(now, armed) else Outcome.LIMITED
 
 

@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, MissingExtraError
 from parscope.core.stream import Fate
-from parscope.live.kernels.contract import Output
+from parscope.live.pipeline.board import Board
+from parscope.live.pipeline.results import Result
 
 _PAUSE = 0.02  # seconds between two looks
-
-
-class Results(Protocol):
-    """What the device reads of a live scan: a board, or whatever has these."""
-
-    @property
-    def outputs(self) -> Sequence[Output]:
-        """What the analysis gives."""
-
-    @property
-    def scan_shape(self) -> tuple[int, int]:
-        """Scan positions (y, x)."""
-
-    @property
-    def generation(self) -> int:
-        """Number that grows by one with every series that begins."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether the series of this generation has ended."""
-
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """Numbers, ndarray of shape (positions, number of outputs), NaN where there is none."""
-
-    @property
-    def fate(self) -> NDArray[np.uint8]:
-        """A `Fate` each, ndarray of shape (positions,)."""
 
 
 class LiveScan:
@@ -56,8 +28,9 @@ class LiveScan:
     ----------
     name : str
         Of the device, and what its data keys begin with.
-    results : Results
-        Of the scan.
+    board : Board
+        Of the session that analyses the scan: `parscope.live.pipeline.session.Session.board`, or
+        `parscope.live.pipeline.board.Board.attach` from another process.
     start : callable, optional
         Starts the scan, as by arming the detector; without it somebody else does, after ``kickoff``.
     patience : float, default 60
@@ -71,16 +44,18 @@ class LiveScan:
         from bluesky.plans import fly
 
         RE = RunEngine()
-        RE(fly([LiveScan("stem", board, start=detector.arm)]), on_document)
+        with Session(Orders("tcp://DCU:31001", ("com", "bf"))) as session:
+            RE(fly([LiveScan("stem", session.board, start=detector.arm)]), on_document)
     """
 
     parent = None
     """Bluesky asks for it: this is part of no other device."""
 
     def __init__(
-        self, name: str, results: Results, start: Callable[[], object] | None = None, patience: float = 60.0
+        self, name: str, board: Board, start: Callable[[], object] | None = None, patience: float = 60.0
     ) -> None:
-        self.name, self.results, self._start, self._patience = name, results, start, patience
+        self.name, self.board, self._start, self._patience = name, board, start, patience
+        self._generation = board.generation
 
     def kickoff(self) -> Any:
         """Start the scan.
@@ -95,7 +70,7 @@ class LiveScan:
         MissingExtraError
             If ophyd-async is not installed.
         """
-        return _status(self._begin(self.results.generation))
+        return _status(self._begin(self.board.generation))
 
     def complete(self) -> Any:
         """Wait for the end of the scan.
@@ -119,9 +94,14 @@ class LiveScan:
         -------
         dict
             By the name of the stream, which is that of the device, and by data key.
+
+        Raises
+        ------
+        InputError
+            If no series has begun, or a later one has taken the place of its numbers.
         """
-        _, columns = self.results.scan_shape
-        kinds = [(output.name, output.unit, "<f4") for output in self.results.outputs] + [("fate", "1", "|u1")]
+        _, columns = self._result().head["scan_shape"]
+        kinds = [(output.name, output.unit, "<f4") for output in self.board.layout.outputs] + [("fate", "1", "|u1")]
         keys: dict[str, dict[str, Any]] = {
             self._key(name): {
                 "source": f"parscope:{name}",
@@ -142,11 +122,16 @@ class LiveScan:
         ------
         dict
             A partial event: ``time``, ``data`` and ``timestamps``.
+
+        Raises
+        ------
+        InputError
+            If no series has begun, or a later one has taken the place of its numbers.
         """
-        rows, columns = self.results.scan_shape
-        names = [self._key(output.name) for output in self.results.outputs]
-        values = np.array(self.results.values, copy=True).reshape(rows, columns, len(names))
-        fate = np.array(self.results.fate, copy=True).reshape(rows, columns)
+        result = self._result()
+        rows, columns = result.head["scan_shape"]
+        names = [self._key(output.name) for output in result.outputs]
+        values, fate = result.values.reshape(rows, columns, -1), result.fate.reshape(rows, columns)
         now = time.time()
         for line in range(rows):
             data: dict[str, Any] = {name: values[line, :, index] for index, name in enumerate(names)}
@@ -158,21 +143,31 @@ class LiveScan:
         if self._start is not None:
             await asyncio.to_thread(self._start)
         until = time.monotonic() + self._patience
-        while self.results.generation == before:
+        while self.board.generation == before:
             if time.monotonic() > until:
                 raise InputError(f"no series began within {self._patience:g} s", self.name, "start the scan")
             await asyncio.sleep(_PAUSE)
+        self._generation = before + 1
 
     async def _end(self) -> None:
         """Wait for the end, as long as patterns come."""
         seen, until = -1, time.monotonic() + self._patience
-        while not self.results.finished:
-            waiting = int(np.count_nonzero(self.results.fate == Fate.WAITING))
+        while self.board.counters["finished"] < self._generation:
+            waiting = int(np.count_nonzero(self.board.of(self._generation).fate == Fate.WAITING))
             if waiting != seen:
                 seen, until = waiting, time.monotonic() + self._patience
             elif time.monotonic() > until:
                 raise InputError(f"no pattern came for {self._patience:g} s", self.name, "look at the detector")
             await asyncio.sleep(_PAUSE)
+
+    def _result(self) -> Result:
+        """The series that was flown."""
+        if self._generation == 0:
+            raise InputError("no series has begun", self.name, "kick it off before")
+        found = Result.of(self.board, self._generation)
+        if found is None:
+            raise InputError("its maps are lost: the next series came too soon", self.name, "collect at once")
+        return found
 
     def _key(self, name: str) -> str:
         """A data key: a dot would be taken for a part of something."""

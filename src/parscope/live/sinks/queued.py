@@ -15,6 +15,28 @@ _PAUSE = 0.01  # seconds between two looks for messages
 _GRACE = 5.0  # seconds that the last messages have to leave
 
 
+def reason_of(error: Exception) -> str:
+    """Why something failed, in one line, whether or not somebody foresaw it.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> reason_of(OutputError("is full", "here")), reason_of(ValueError("no number"))
+    ('here: is full', 'ValueError: no number')
+    """
+    if isinstance(error, ParscopeError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
+
+
 class QueuedSink(ABC):
     """A sink that takes messages from the loop at once, and hands them on from a thread, in order.
 
@@ -90,7 +112,7 @@ class QueuedSink(ABC):
 
     @abstractmethod
     def _deliver(self, message: bytes) -> None:
-        """Hand a message on; a `ParscopeError` counts as dropped."""
+        """Hand a message on; if it raises, that counts as dropped."""
 
     @abstractmethod
     def _end(self) -> None:
@@ -105,9 +127,11 @@ class QueuedSink(ABC):
     def _drain(self) -> None:
         while self._waiting:
             try:
-                self._deliver(self._waiting.popleft())
+                message = self._waiting.popleft()
             except IndexError:  # `close` has lost its patience
                 return
-            except ParscopeError as error:
+            try:
+                self._deliver(message)
+            except Exception as error:  # noqa: BLE001 - the next one may well be delivered
                 self._failed += 1
-                self.fault = str(error)
+                self.fault = reason_of(error)

@@ -15,11 +15,13 @@ Layout of ``/dev/shm/NAME`` (for C: ``shm_open("/NAME", O_RDONLY)``), 1088 bytes
 
 To read: take the sequence; if it is odd, begin again; copy length, CRC and message; take the sequence once more; if it
 has changed, begin again. On processors that reorder writes (not x86) check the CRC too. A reader that looks more seldom
-than messages come sees by the sequence how many it has missed.
+than messages come sees by the sequence how many it has missed. A message of no length says that there was none yet
+since the program that writes was started; each start after a program that died counts as one, too.
 """
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import re
@@ -62,7 +64,7 @@ class SharedMemorySink:
     name = "shm"
 
     def __init__(self, address: str) -> None:
-        self.address, self.dropped = address, 0
+        self.address, self.dropped, self.fault = address, 0, ""
         found = re.fullmatch(r"shm://([A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})/?", address)
         if found is None:
             raise OptionError("is no address of this kind", address, "write it as shm://name")
@@ -70,25 +72,32 @@ class SharedMemorySink:
         self._map: mmap.mmap | None = None
 
     def open(self) -> None:
-        """Make the shared memory; what a run that died has left under the name is taken over.
+        """Make the shared memory; what a run that died has left under the name is taken over, with an empty message.
 
         Raises
         ------
         OutputError
-            If something else has the name, or if there is no shared memory.
+            If something else, or a run that lives, has the name, or if there is no shared memory.
         """
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            file = self._locked()
             try:
                 self._take(file)
-                self._map = mmap.mmap(file, SIZE)
+                self._map = mmap.mmap(file, SIZE)  # it keeps the file open, and with that the lock
             finally:
                 os.close(file)
+        except BlockingIOError:
+            raise OutputError(
+                "is written by another program", self.address, "choose another name, or end that"
+            ) from None
         except OSError as error:
             raise OutputError(f"cannot be made: {error.strerror}", self.address, "choose another name") from None
         self._words = memoryview(self._map).cast("Q")
-        self._count = (self._words[_SEQUENCE] + 1) // 2 * 2  # a writer that died may have left it odd
         self._map[: _HEAD.size] = _HEAD.pack(_MAGIC, 1, CAPACITY)
+        before: int = self._words[_SEQUENCE]
+        self._count = before // 2 * 2  # a writer that died may have left it odd, for which readers would wait for ever
+        if before:
+            self._put(self._map, b"")
 
     def send(self, message: bytes) -> None:
         """Write one message over the one before.
@@ -108,20 +117,46 @@ class SharedMemorySink:
         length = len(message)
         if length > CAPACITY:
             self.dropped += 1
-            raise OutputError(f"the message has {length} bytes, of {CAPACITY} at most", self.address)
+            self.fault = f"the message has {length} bytes, of {CAPACITY} at most"
+            raise OutputError(self.fault, self.address)
+        self._put(self._map, message)
+
+    def _put(self, memory: mmap.mmap, message: bytes) -> None:
+        """Write it so that readers see all of it or nothing."""
+        length = len(message)
         self._words[_SEQUENCE] = self._count + 1
-        _STATE.pack_into(self._map, 24, time.monotonic_ns(), length, zlib.crc32(message))
-        self._map[64 : 64 + length] = message
+        _STATE.pack_into(memory, 24, time.monotonic_ns(), length, zlib.crc32(message))
+        memory[64 : 64 + length] = message
         self._count += 2
         self._words[_SEQUENCE] = self._count
 
     def close(self) -> None:
         """Take the name away; who has it open still sees the last message. May be called twice."""
         if self._map is not None:
+            self.path.unlink(missing_ok=True)  # before the lock goes, so that nobody takes over what is about to vanish
             self._words.release()
             self._map.close()
             self._map = None
-            self.path.unlink(missing_ok=True)
+
+    def _locked(self) -> int:
+        """The file under this name, for us alone."""
+        while True:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_there(file):
+                    return file
+            except BaseException:
+                os.close(file)
+                raise
+            os.close(file)  # whoever had it has taken it away in between
+
+    def _is_there(self, file: int) -> bool:
+        """Whether the name still is that of the open file."""
+        try:
+            return os.path.samestat(os.fstat(file), self.path.lstat())
+        except FileNotFoundError:
+            return False
 
     def _take(self, file: int) -> None:
         """Refuse what is not ours; make it as long as it has to be."""

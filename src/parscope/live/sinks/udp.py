@@ -25,7 +25,7 @@ class UdpSink:
     name = "udp"
 
     def __init__(self, address: str) -> None:
-        self.address, self.dropped = address, 0
+        self.address, self.dropped, self.fault = address, 0, ""
         self._to = host_and_port(address)
         self._socket: socket.socket | None = None
 
@@ -64,11 +64,11 @@ class UdpSink:
         try:
             self._socket.send(message)
         except ConnectionRefusedError:  # of an earlier one: nobody listened then; this one was not sent yet
-            self.dropped += 1
+            self._lose("nobody listens")
             self._again(message)
         except OSError as error:
-            self.dropped += 1
-            raise OutputError(f"was not sent: {error.strerror}", self.address) from None
+            self._lose(f"was not sent: {error.strerror}")
+            raise OutputError(self.fault, self.address) from None
 
     def close(self) -> None:
         """Close the socket; may be called twice."""
@@ -82,5 +82,10 @@ class UdpSink:
             if self._socket is not None:
                 self._socket.send(message)
         except OSError as error:
-            self.dropped += 1
-            raise OutputError(f"was not sent: {error.strerror}", self.address) from None
+            self._lose(f"was not sent: {error.strerror}")
+            raise OutputError(self.fault, self.address) from None
+
+    def _lose(self, fault: str) -> None:
+        """Count a message that nobody gets."""
+        self.dropped += 1
+        self.fault = fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +15,16 @@ from parscope.live.sinks.queued import QueuedSink
 
 _PATIENCE = 10.0  # seconds for the server to begin
 
+_WAITING = 1 << 20  # bytes that wait for a client at most: a thousand messages
+
 # Pages of this machine, and programs, which name no origin; a page from elsewhere must not read along.
 _OWN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 
 
 class WebSocketSink(QueuedSink):
     """Serves ``ws://interface:port``: who connects is sent all decisions from then on.
+
+    A client that does not read, so that a thousand messages wait for it, is disconnected; that counts as one dropped.
 
     Parameters
     ----------
@@ -39,6 +44,12 @@ class WebSocketSink(QueuedSink):
         self._host, self.port = host_and_port(address)
         self._started = threading.Event()
         self._failure: OSError | None = None
+        self._gone = 0  # counted by the thread of the server
+
+    @property
+    def dropped(self) -> int:
+        """Messages that found the queue full or could not be delivered, and clients that did not read."""
+        return super().dropped + self._gone
 
     def _begin(self) -> None:
         try:
@@ -77,10 +88,22 @@ class WebSocketSink(QueuedSink):
             await self._ended.wait()
 
     def _broadcast(self, text: str) -> None:
-        self._tell(self._server.connections, text)
+        """Send to all; who does not take what it was sent is let go of, since nobody says how long it would wait."""
+        ready = []
+        for one in self._server.connections:
+            if one.transport.get_write_buffer_size() <= _WAITING:
+                ready.append(one)
+                continue
+            self._gone += 1
+            self.fault = f"a client at {one.remote_address[0]} did not read and was disconnected"
+            one.transport.abort()
+        self._tell(ready, text)
 
 
 async def _stay(connection: Any) -> None:
-    """Listen to nothing that a client says, until it goes."""
-    async for _ in connection:
-        pass
+    """Listen to nothing that a client says, until it goes, in whatever way."""
+    from websockets.exceptions import ConnectionClosed
+
+    with suppress(ConnectionClosed):
+        async for _ in connection:
+            pass

@@ -29,7 +29,7 @@ class ZmqSink:
     name = "zmq"
 
     def __init__(self, address: str) -> None:
-        self.address, self.dropped = address, 0
+        self.address, self.dropped, self.fault = address, 0, ""
         host, port = host_and_port(address)
         self._bind = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
         self._context: Any = None
@@ -84,7 +84,8 @@ class ZmqSink:
             self._socket.send(message, self._at_once)
         except self._full as error:
             self.dropped += 1
-            raise OutputError(f"was not sent: {error}", self.address) from None
+            self.fault = f"was not sent: {error}"
+            raise OutputError(self.fault, self.address) from None
 
     def close(self) -> None:
         """Give the port back; may be called twice."""

@@ -82,7 +82,8 @@ class JournalTail:
         Returns
         -------
         list of dict
-            ``position`` (y, x), ``rule``, ``outcome`` in words and ``latency_us``.
+            ``position`` (y, x), ``rule``, ``outcome`` in words and ``latency_us``. Where messages were lost, ``rule``
+            is the address of the sink, and there is no position.
         """
         return list(self._last)[-number:][::-1] if number > 0 else []
 
@@ -101,6 +102,9 @@ class JournalTail:
             self.armed = bool(record["armed"])
         elif kind == "decision":
             self._decision(record)
+        elif kind == "sink":
+            lost = f"{record['lost']} of {record['given']} messages lost: {record['fault']}"
+            self._last.append({"position": None, "rule": record["address"], "outcome": lost, "latency_us": None})
 
     def _decision(self, record: dict[str, Any]) -> None:
         """Count a decision and keep it."""

@@ -27,6 +27,7 @@ from parscope.techniques.diffraction.saved import told, understood
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.workflows.strain import map_strain
 from parscope.workflows.strain.network import learned_setup, load_start
+from parscope.workflows.strain.prepare import _agreed
 from parscope.workflows.train import train_strain
 
 GRAINS = replace(
@@ -140,6 +141,18 @@ def test_a_scan_too_dim_for_a_set_up_has_that_of_the_networks(folder: Path) -> N
     assert setup.physics.render(setup.physics.theta[None]).sum() == pytest.approx(setup.mean.sum(), rel=0.1)
     with pytest.raises(OptionError, match="patterns"):
         learned_setup(folder, patterns[:, :-1], None)
+
+
+def test_noise_that_was_taken_for_a_lattice_gives_way_to_networks_that_know_the_patterns(folder: Path) -> None:
+    dim = simulate(replace(GRAINS, electrons=3e3)).rows(0, 24).reshape(-1, 64, 64)
+    setup = learned_setup(folder, dim, None)
+    wrong = replace(setup, physics=_with(setup.physics, basis=0.3 * setup.physics.basis))
+    assert _agreed(wrong, None, dim, None) is wrong
+    assert _agreed(setup, folder, dim, None) is setup
+    np.testing.assert_array_equal(_agreed(wrong, folder, dim, None).physics.basis, setup.physics.basis)
+    other = replace(GRAINS, electrons=3e3, lattice=(17.0, 17.0, 90.0, 11.0))
+    with pytest.raises(OptionError, match="lattice of"):
+        _agreed(wrong, folder, simulate(other).rows(0, 24).reshape(-1, 64, 64), None)
 
 
 def test_a_turned_lattice_is_the_same_lattice(folder: Path) -> None:

@@ -29,6 +29,8 @@ Choices = tuple[tuple[str, str, str], ...]
 
 # Typical standard error of strain above which 3x3 positions share their information, and 5x5.
 _POOL_3, _POOL_5 = 6e-3, 1.6e-2
+# Share of the patterns that networks must know to be believed that a scan shows their lattice and not the one found.
+_KNOWN = 0.5
 # So many squares must fit side by side along the longer side of a scan.
 _WINDOWS = 3
 _GIVEN = ("probe_radius", "probe_edge", "centre", "g1", "g2", "max_q", "gain")
@@ -170,14 +172,7 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
     given = Given(**{name: getattr(chosen, name) for name in _GIVEN}, ellipse=ellipse)
     vacuum, mask = _vacuum(frames, chosen.vacuum), _mask(frames, chosen.mask)
     try:
-        try:
-            setup = find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
-            crystal = crystalline(patterns, setup.physics) | scattering(patterns, setup.physics.probe.radius)
-            # Elsewhere the direct disk alone shines: with a wandering beam, what it leaves in the mean is taken for a
-            # background, and the copies then scatter about a template that is none of theirs.
-            return setup if crystal.all() else find_setup(patterns[crystal], vacuum=vacuum, mask=mask, given=given)
-        except NoLatticeError:
-            return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
+        return _agreed(_found(patterns, vacuum, mask, given), chosen.solver, patterns, mask)
     except NoLatticeError as error:
         if chosen.solver is None:
             raise NoLatticeError(f"the patterns {error.what}", frames.source, error.advice) from error
@@ -186,6 +181,33 @@ def _find(frames: Frames, patterns: NDArray[Any], chosen: StrainSettings) -> Set
         if error.where != "patterns":
             raise
         raise type(error)(f"the patterns {error.what}", frames.source, error.advice) from error
+
+
+def _found(patterns: NDArray[Any], vacuum: NDArray[Any] | None, mask: NDArray[np.bool_] | None, given: Given) -> Setup:
+    """Set-up of a crystal, or else of a polycrystal."""
+    try:
+        setup = find_setup(patterns, vacuum=vacuum, mask=mask, given=given)
+        crystal = crystalline(patterns, setup.physics) | scattering(patterns, setup.physics.probe.radius)
+        # Elsewhere the direct disk alone shines: with a wandering beam, what it leaves in the mean is taken for a
+        # background, and the copies then scatter about a template that is none of theirs.
+        return setup if crystal.all() else find_setup(patterns[crystal], vacuum=vacuum, mask=mask, given=given)
+    except NoLatticeError:
+        return find_setup_polycrystal(patterns, vacuum=vacuum, mask=mask, given=given)
+
+
+def _agreed(setup: Setup, solver: Path | None, patterns: NDArray[Any], mask: NDArray[np.bool_] | None) -> Setup:
+    """The set-up, or that of the networks, where noise was taken for a lattice and they know the patterns."""
+    if solver is None:
+        return setup
+    try:
+        load_start(solver, setup.physics)
+    except OptionError:
+        learned = learned_setup(solver, patterns, mask)
+        lattice = load_start(solver, learned.physics).told(patterns)[0]
+        if np.isfinite(lattice).all((1, 2)).mean() < _KNOWN:
+            raise
+        return learned
+    return setup
 
 
 def _crystals(

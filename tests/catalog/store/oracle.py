@@ -41,6 +41,7 @@ class Known:
     collections: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     present: list[bool] = field(default_factory=list)
+    copied: bool = False
     sources: set[str] = field(default_factory=set)
 
 
@@ -283,7 +284,7 @@ class Oracle:
             case ast.Located(pattern):
                 return any(like(pattern).fullmatch(path) for path in known.seen)
             case ast.Is(ast.State.MISSING):
-                return bool(known.present) and not any(known.present)
+                return bool(known.seen or known.present) and not (any(known.present) or known.copied)
             case ast.Is(ast.State.UNREAD):
                 return known.error is not None
         raise TypeError(query)

@@ -67,7 +67,8 @@ def known(draw: random.Random, number: int) -> Known:
         tags=set(draw.sample(hostile.TAGS, draw.randint(0, 2))),
         collections=set(draw.sample(hostile.COLLECTIONS, draw.randint(0, 1))),
         seen=seen,
-        present=[draw.random() < 0.5 for _ in range(draw.randint(0, 2))],
+        present=[draw.random() < 0.5 for _ in range(draw.randint(0, 2))] if number else [True],
+        copied=draw.random() < 0.2,
     )
 
 
@@ -75,7 +76,7 @@ def write(connection: Connection, records: list[Known]) -> dict[str, int]:
     """Write records with all that is known of them; their numbers by uid."""
     ids: dict[str, int] = {}
     for at, one in enumerate(records):
-        number = put_record(connection, one.document, error=one.error)
+        number = put_record(connection, one.document, error=one.error, hash=f"{at}" if one.copied else None)
         ids[one.uid] = number
         connection.execute(update(tables.record).where(tables.record.c.id == number).values(uid=one.uid))
         told = {"record": number, "who": "", "created": 0}
@@ -87,6 +88,12 @@ def write(connection: Connection, records: list[Known]) -> dict[str, int]:
                 {"path": f"/{at}/{n}", "root": "/", "record": number, "part": False, "hash": "", "fingerprint": ""}
                 | {"size": 0, "mtime_ns": 0, "present": present, "verified": None}
                 for n, present in enumerate(one.present)
+            ]
+            # a copy of its content, as a part of the first record, of which there is a file anyway
+            + [
+                {"path": f"/copy/{at}", "root": "/", "record": ids[records[0].uid], "part": True, "hash": f"{at}"}
+                | {"fingerprint": "", "size": 0, "mtime_ns": 0, "present": True, "verified": None}
+                for _ in range(one.copied)
             ],
             tables.link: [
                 {"source": ids[source], "target": number, "kind": "derived from", "program": "", "parameters": "{}"}

@@ -39,8 +39,8 @@ def be(scope: Scope, asked: Is) -> Chosen:
     if asked.state is State.UNREAD:
         return scope.found(record, record.c.id, record.c.error.is_not(None))
     copied = exists().where(file.c.hash == record.c.hash, file.c.present)
-    seen, has = scope.found(sighting, sighting.c.record, true()), scope.found(file, file.c.record, file.c.present)
-    return seen & ~(has | scope.found(record, record.c.id, copied))
+    seen = scope.found(sighting, sighting.c.record, true()) | scope.found(file, file.c.record, true())
+    return seen & ~(scope.found(file, file.c.record, file.c.present) | scope.found(record, record.c.id, copied))
 
 
 def descend(scope: Scope, asked: DerivedFrom) -> Chosen:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
-from parscope.catalog.store import versions
+from parscope.catalog.store import postgresql, versions
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.engine import Database
 from parscope.core.errors import CatalogError, ParscopeError
@@ -184,3 +184,47 @@ def test_opening_imports_neither_alembic_nor_pint(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_addresses_of_postgresql_are_those_that_its_programs_take(
+    postgres_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = postgres_address.replace("postgres@", "")
+    monkeypatch.setenv("PGUSER", "postgres")
+    for options in ("", "?sslmode=disable", "?sslmode=prefer"):
+        with Catalog(nobody + options) as catalog:
+            catalog.add({})
+    for options, what in (
+        ("?sslmode=require", "Server refuses SSL"),
+        ("?sslmode=verify-full", "Server refuses SSL"),
+        ("?sslmode=verify-ca&sslrootcert=/there/is/none", "sslrootcert cannot be read: No such file"),
+        ("?sslmode=always", "there is no sslmode 'always'; take disable, allow"),
+        ("?options=-c", "the option 'options' is not understood"),
+    ):
+        with pytest.raises(CatalogError, match=what) as told:
+            Catalog(nobody + options)
+        assert "\n" not in str(told.value)
+
+
+def test_the_password_is_found_where_programs_of_postgresql_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def password(address: str) -> object:
+        engine = postgresql.postgresql(make_url(address), address, 1)
+        return engine.url.password
+
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    address = "postgresql+pg8000://lab@server/catalog"
+    assert password(address) is None
+    filed = ["# a note", "other:*:*:lab:one", "server:5432:catalog:*:a\\:b\\\\c", "*:*:*:*:three", "too:short"]
+    (tmp_path / "pgpass").write_text("\n".join(filed))
+    (tmp_path / "pgpass").chmod(0o644)
+    assert password(address) is None  # others could read it
+    (tmp_path / "pgpass").chmod(0o600)
+    assert password(address) == "a:b\\c"
+    assert password(address.replace("server", "other")) == "one"
+    assert password(address.replace("server", "server:5433")) == "three"
+    monkeypatch.setenv("PGPASSWORD", "four")
+    assert password(address) == "four"
+    assert password(address.replace("lab@", "lab:five@")) == "five"

@@ -20,11 +20,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from parscope.catalog.store.dictionary import Dictionary
 from parscope.catalog.store.notices import noticed
+from parscope.catalog.store.postgresql import postgresql, take_turn
 from parscope.catalog.store.versions import is_current, make_current
-from parscope.core.errors import CatalogError, MissingExtraError
+from parscope.core.errors import CatalogError
 
 _PATIENCE = 60  # seconds that a writer waits for its turn
-_TURN = 0x7061727363  # of writers in PostgreSQL: any number that others will not take
 _WRITING = "parscope_writing"
 
 
@@ -52,7 +52,7 @@ class Database:
         self._dictionary = Dictionary()
         with told(self.name):
             current = _looked_at(url, self.name)
-            self.engine: Engine = _postgresql(url) if url.host else _sqlite(url)
+            self.engine: Engine = _postgresql(url, self.name) if url.host else _sqlite(url)
             if not current:
                 self._make_current()
 
@@ -161,7 +161,7 @@ def _url(address: str | Path) -> URL:
 def _looked_at(url: URL, name: str) -> bool:
     """Whether a catalog is there, of this very version; nothing is changed in finding out."""
     if url.host:
-        engine = _postgresql(url)
+        engine = _postgresql(url, name)
     else:
         path = Path(str(url.database))
         if not _is_sqlite(path):
@@ -248,17 +248,14 @@ def _begun(driver: sqlite3.Connection) -> bool:
     return True
 
 
-def _postgresql(url: URL) -> Engine:
-    try:
-        engine = create_engine(url, max_overflow=-1)
-    except ModuleNotFoundError:
-        raise MissingExtraError("pg8000", "postgres") from None
-    event.listen(engine, "begin", _begin_postgresql)
+def _postgresql(url: URL, name: str) -> Engine:
+    engine = postgresql(url, name, _PATIENCE)
+    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, name))
     return engine
 
 
-def _begin_postgresql(connection: Connection) -> None:
+def _begin_postgresql(connection: Connection, name: str) -> None:
     if connection.get_execution_options().get(_WRITING):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+        take_turn(connection, name, _PATIENCE)
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

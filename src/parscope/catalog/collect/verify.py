@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, select, update
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
-from parscope.catalog.collect.sweep import examine, is_gone
+from parscope.catalog.collect.sweep import Found, examine, is_gone
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
 from parscope.catalog.store.tables import file, record, sighting
@@ -131,13 +131,13 @@ def verify(
     report, pace = Report(), _Pace(rate, clock)
     report.faults += _lost(catalog)
     for number, row in enumerate(_files(catalog, mark), 1):
-        fault = _fault(row, pace)
+        fault, content = _fault(catalog, row, pace)
         if fault:
             report.faults.append(Fault(to_path(row.path), row.uid, fault))
         else:
             report.files += 1
             with catalog.writing() as connection:
-                same = (file.c.path == row.path, file.c.hash == row.hash)
+                same = (file.c.path == row.path, file.c.hash == content)
                 connection.execute(update(file).where(*same).values(verified=mark))
         report.size = pace.size
         tell(number, total)
@@ -171,16 +171,21 @@ def _lost(catalog: Catalog) -> list[Fault]:
         return [Fault(to_path(row.path), row.uid, "missing") for row in rows]
 
 
-def _fault(row: Any, pace: _Pace) -> str:
-    """What is wrong with a file; nothing, if it is whole."""
+def _fault(catalog: Catalog, row: Any, pace: _Pace) -> tuple[str, str]:
+    """What is wrong with a file, nothing if it is whole, and its hash; it may be written to while it is read."""
     path = to_path(row.path)
-    found = examine(path)
-    if found is None:
-        return "missing" if is_gone(path) else "unreadable"
+    before = examine(path)
+    if before is None:
+        return ("missing" if is_gone(path) else "unreadable"), ""
     try:
         content = digest(path, pace)
     except OSError:
-        return "unreadable"
+        return "unreadable", ""
+    after = examine(path)
+    with catalog.reading() as connection:  # the row was read with others, hours ago if a rate is kept
+        known = select(file.c.hash, file.c.size, file.c.mtime_ns).where(file.c.path == row.path)
+        row = connection.execute(known).one_or_none() or row
     if content == row.hash:
-        return ""
-    return "damaged" if (found.size, found.mtime_ns) == (row.size, row.mtime_ns) else "changed"
+        return "", content
+    same = before == after == Found(path, row.size, row.mtime_ns)
+    return ("damaged" if same else "changed"), content

@@ -68,6 +68,23 @@ def test_calibration_at_the_root_of_py4dstem(written: Write) -> None:
     ]
 
 
+def test_units_of_py4dstem(written: Write) -> None:
+    path = written("emd")[0]
+    with h5py.File(path, "r+") as file:
+        cube, told = file["datacube_root/datacube"], file["datacube_root/metadatabundle/calibration"]
+        for place in range(4):
+            cube[f"dim{place}"][:] = [0, 1]
+            cube[f"dim{place}"].attrs["units"] = "pixels"
+        for letter, unit in (("R", "A"), ("Q", "A^-1")):
+            told[f"{letter}_pixel_units"][()] = unit
+    axes = describe(path).signals[0].axes
+    assert [(a.unit, round(a.scale, 9)) for a in axes] == [("nm", 0.25)] * 2 + [("1/nm", 0.5)] * 2
+    with h5py.File(path, "r+") as file:
+        for place in range(4):
+            file[f"datacube_root/datacube/dim{place}"].attrs["units"] = "A" if place < 2 else "A^-1"
+    assert [a.unit for a in describe(path).signals[0].axes] == ["Å", "Å", "A^-1", "A^-1"]
+
+
 def _series(count: int, channels: int) -> bytes:
     """A TIA file with a line of spectra."""
     head = struct.pack("<3H2I2i", 0x4949, 0x0197, 0x0220, 0x4120, 0x4142, count, count)

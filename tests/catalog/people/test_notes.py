@@ -13,7 +13,9 @@ from parscope.catalog.people.card import card
 from parscope.catalog.people.names import checked
 from parscope.catalog.people.notes import Note, note
 from parscope.catalog.query.ast import Collected, Compare, Order, Tagged, Term
+from parscope.catalog.store import dimensions
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.paths import paths
 from parscope.catalog.store.records import resolve
 from parscope.core.errors import CatalogError, InputError
 
@@ -116,3 +118,11 @@ def test_what_was_never_said_cannot_be_taken_back(catalog: Catalog, said: Note) 
 def test_a_name_that_cannot_be_read_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="tag: "):
         checked(name, "tag")
+
+
+def test_quantities_in_annotations_keep_their_unit(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimensions, "_known", {})
+    note(catalog, catalog.add({}), Note(values={"thickness": "30 nm", "dose (C)": 2}))
+    expected = {"thickness": ("m",), "dose (C)": ("C",)}
+    with catalog.reading() as connection:
+        assert {info.path[-1]: info.units for info in paths(connection, "annotation.%")} == expected

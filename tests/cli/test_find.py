@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
+from sqlalchemy import insert
 from typer.testing import CliRunner
 
+from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
 from parscope.cli.catalog_option import open_catalog
 from parscope.cli.main import app
@@ -154,6 +156,18 @@ def test_a_note_is_shown_and_found_and_taken_back() -> None:
         assert line in told("show", two).partition("taken back\n")[2]
     card = json.loads(told("show", two, "--json"))
     assert [row["said"]["value"] for row in card["retractions"] if row["what"] == "annotation"] == ["PZT"]
+
+
+def test_what_others_wrote_is_shown_without_what_a_terminal_obeys(file: Path) -> None:
+    one = uid("one.dm4")
+    said = {"record": 1, "who": "\x1b[2Jx", "created": 1}
+    with Catalog(file) as catalog, catalog.writing() as connection:
+        connection.execute(insert(tables.tag).values(said | {"name": "\x1b[31mred"}))
+        connection.execute(insert(tables.member).values(said | {"collection": "a\rb"}))
+        connection.execute(insert(tables.annotation).values(said | {"key": "\x1b]0;k", "value": "1"}))
+    shown = told("show", one)
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "\\x1b[31mred" in shown
 
 
 @pytest.mark.usefixtures("file")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +230,38 @@ def test_the_password_is_found_where_programs_of_postgresql_find_it(
     monkeypatch.setenv("PGPASSWORD", "four")
     assert password(address) == "four"
     assert password(address.replace("lab@", "lab:five@")) == "five"
+
+
+READING = """
+import os, sys
+from parscope.catalog.store.catalog import Catalog
+from parscope.core.errors import CatalogError
+
+if os.geteuid() == 0:  # who may write everywhere
+    os.setuid(65534)
+with Catalog(sys.argv[1]) as catalog:
+    print(catalog.find().records[0].document["name"])
+    try:
+        catalog.add({})
+    except CatalogError as error:
+        print(error)
+"""
+
+
+def test_who_may_only_read_a_catalog_reads_it() -> None:
+    folder = Path(tempfile.mkdtemp())  # that of pytest is closed to others
+    path = folder / "lab.db"
+    read = [sys.executable, "-c", READING, str(path)]
+    said = f"gold\n{path}: attempt to write a readonly database\n"
+    try:
+        with Catalog(path) as catalog:
+            catalog.add({"name": "gold"})
+            folder.chmod(0o555)
+            assert subprocess.run(read, capture_output=True, text=True, check=True).stdout == said
+            folder.chmod(0o755)
+        folder.chmod(0o555)  # there is nothing beside it now
+        assert subprocess.run(read, capture_output=True, text=True, check=True).stdout == said
+        assert [*folder.iterdir()] == [path]
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -51,16 +51,19 @@ def uid(name: str) -> str:
     return told("find", f'name = "{name}"', "--ids").strip()
 
 
-@pytest.mark.usefixtures("file")
-def test_a_table_is_plain_in_a_pipe_and_shows_no_control_characters() -> None:
+def test_a_table_is_plain_in_a_pipe_and_shows_no_control_characters(file: Path) -> None:
     lines = told("find", "--reverse").splitlines()
     assert [line.split() for line in lines] == [
         ["id", "acquired", "kind", "name"],
         [uid("one.dm4")[:8], "image", "one.dm4"],
         [uid("two.dm4")[:8], "image", "two.dm4"],
-        [told("find", 'kind = "4D-STEM"', "--ids")[:8], "2024-03-05", "10:30:00", "4D-STEM", "\\x1b[31mred\\nline"],
+        [told("find", 'kind = "4D-STEM"', "--ids")[:8], "2024-03-05", "10:30:00Z", "4D-STEM", "\\x1b[31mred\\nline"],
     ]
     assert all(line == line.rstrip() for line in lines)
+    with Catalog(file) as catalog:
+        catalog.add_many({"acquired": f"2024-03-05T10:30:00{zone}"} for zone in (".25+01:00", "+00:00", ""))
+    times = {line.split()[2] for line in told("find", "acquired = 2024-03-05 and not exists kind").splitlines()[1:]}
+    assert times == {"10:30:00+01:00", "10:30:00Z", "10:30:00"}
 
 
 @pytest.mark.usefixtures("file")

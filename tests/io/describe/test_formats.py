@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -15,10 +16,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
-from parscope.core.description import Signal
+from parscope.core.description import Description, Signal
 from parscope.core.errors import FormatError
 from parscope.io.describe import describe
 from parscope.io.describers._common import axis, judge, moment, since
+from parscope.io.describers._fit import fitted
 from parscope.io.describers._preview import BUDGET, look
 from parscope.io.describers._verbatim import verbatim
 
@@ -126,6 +128,20 @@ def test_results_of_parscope(tmp_path: Path) -> None:
     assert told.kind == "strain map"
     assert [s.name for s in told.signals] == ["/e_xx", "/e_yy", "/misfit"]
     assert told.signals[0].axes == (Axis("y", 5, "nm"), Axis("x", 4, "nm", 2.0))
+
+
+def test_metadata_that_are_too_large_are_summarised_where_they_are_longest() -> None:
+    long, short = [0.1 + n for n in range(1_500_000)], [1.5] * 100
+    frames = [{"time": n, "curve": [n] * 1000} for n in range(10)]
+    told = Description("image", "dm", "x", {"a": {"long": long}, "short": short, "text": "y" * 500, "frames": frames})
+    kept = fitted(told)
+    told_length = {"length": 1_500_000, "sha256": hashlib.sha256(json.dumps(long).encode()).hexdigest()}
+    assert kept.vendor == {**told.vendor, "a": {"long": told_length}}
+    assert kept.warnings[0].startswith("1 long lists or texts")
+    assert fitted(kept) is kept
+    many = Description("image", "dm", "x", {"frames": [{"name": "z" * 500, "n": n} for n in range(40_000)], "b": 1})
+    assert fitted(many).vendor["frames"]["length"] == 40_000
+    assert fitted(many).vendor["b"] == 1
 
 
 def test_a_list_of_one_stays_a_list_where_the_format_has_scalars_too(tmp_path: Path) -> None:

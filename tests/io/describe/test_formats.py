@@ -59,6 +59,24 @@ def test_the_parts_of_a_scan(written: Write) -> None:
         assert len(parts) == count and all(part.is_file() and part != path for part in parts)
 
 
+@pytest.mark.parametrize(("name", "suffixes"), [("merlin", (".mib", ".hdr")), ("empad", (".raw", ".xml"))])
+def test_suffixes_in_large_letters(written: Write, name: str, suffixes: tuple[str, str]) -> None:
+    path, data = written(name)
+    expected = describe(path).vendor
+    for suffix in suffixes:
+        (small,) = path.parent.glob(f"*{suffix}")
+        large = small.rename(small.with_suffix(suffix.upper()))
+        if suffix == ".raw":
+            about = path.with_suffix(".xml")
+            about.write_text(about.read_text().replace(small.name, large.name))
+    for suffix in suffixes:
+        told = describe(path.with_suffix(suffix.upper()))
+        assert (told.reader, len(told.parts)) == (name, 1)
+        assert [signal.shape for signal in told.signals] == [data.shape]
+        if name == "merlin":
+            assert told.vendor == expected
+
+
 def test_calibration_at_the_root_of_py4dstem(written: Write) -> None:
     path = written("emd")[0]
     with h5py.File(path, "r+") as file:

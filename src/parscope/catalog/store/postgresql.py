@@ -53,7 +53,7 @@ def postgresql(url: URL, name: str, patience: float) -> Engine:
     MissingExtraError
         If the library for PostgreSQL is not installed.
     """
-    known = url.set(username=url.username or os.environ.get("PGUSER") or getuser(), query={})
+    known = url.set(username=url.username or os.environ.get("PGUSER") or _login(name), query={})
     known = known.set(password=url.password or os.environ.get("PGPASSWORD") or _filed(known))
     how = {"ssl_context": _encryption(url, name), "timeout": _SILENCE}
     try:
@@ -94,6 +94,13 @@ def take_turn(connection: Connection, name: str, patience: float) -> None:
         if not isinstance(told, dict) or told.get("C") != _NO_LOCK:
             raise
         raise CatalogError(f"others have been writing for {patience:g} seconds", name, "try again later") from error
+
+
+def _login(name: str) -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError, ImportError):  # a number without a name, as in some containers
+        raise CatalogError("it is not known as which user", name, "write it as postgresql://USER@HOST/NAME") from None
 
 
 def _limit(connection: Any, limits: dict[str, int]) -> None:

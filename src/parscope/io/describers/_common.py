@@ -84,11 +84,9 @@ def quantity(value: Any, units: str, factor: float = 1.0, *, zero: bool = False)
         None where there is no finite number, or a zero that is no value.
     """
     found = real(value)
-    return (
-        None
-        if found is None or not (found or zero)
-        else {"value": found * factor if factor != 1.0 else found, "units": units}
-    )
+    if found is None or not (found or zero):
+        return None
+    return {"value": found * factor if factor != 1.0 else found, "units": units}
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

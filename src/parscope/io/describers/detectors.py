@@ -33,7 +33,7 @@ class MerlinDescriber(FileDescriber):
 
     def _describe(self, path: Path, within: Path) -> Description:
         notes: list[str] = []
-        mib = companion(beside(path, ".mib"), within, notes)
+        mib = companion(beside(path, ".mib"), within, notes) if path.suffix.lower() == ".hdr" else path
         about = companion(beside(path, ".hdr"), within, notes)
         if mib is None:
             raise InputError("the .mib file of this header is missing", str(path), "put it beside it")

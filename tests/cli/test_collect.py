@@ -52,6 +52,9 @@ def test_a_folder_is_collected_and_verified(tmp_path: Path) -> None:
     assert told == {"queued": 0, "done": 2, "quarantined": 1, "missing": 0}
     answer = verify()
     assert (answer.exit_code, answer.stdout) == (0, "3 files are whole, 0 are not (0.0 MB read)\n")
+    answer = verify("--resume")
+    assert answer.stdout.startswith("3 files are whole")
+    assert answer.stderr == "no verification had been stopped: this one read all files\n"
 
 
 def test_a_damaged_file_is_reported_with_an_exit_code_of_its_own(tmp_path: Path) -> None:

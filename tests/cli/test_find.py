@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
+from sqlalchemy import insert
 from typer.testing import CliRunner
 
+from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
 from parscope.cli.catalog_option import open_catalog
 from parscope.cli.main import app
@@ -49,16 +51,19 @@ def uid(name: str) -> str:
     return told("find", f'name = "{name}"', "--ids").strip()
 
 
-@pytest.mark.usefixtures("file")
-def test_a_table_is_plain_in_a_pipe_and_shows_no_control_characters() -> None:
+def test_a_table_is_plain_in_a_pipe_and_shows_no_control_characters(file: Path) -> None:
     lines = told("find", "--reverse").splitlines()
     assert [line.split() for line in lines] == [
         ["id", "acquired", "kind", "name"],
         [uid("one.dm4")[:8], "image", "one.dm4"],
         [uid("two.dm4")[:8], "image", "two.dm4"],
-        [told("find", 'kind = "4D-STEM"', "--ids")[:8], "2024-03-05", "10:30:00", "4D-STEM", "\\x1b[31mred\\nline"],
+        [told("find", 'kind = "4D-STEM"', "--ids")[:8], "2024-03-05", "10:30:00Z", "4D-STEM", "\\x1b[31mred\\nline"],
     ]
     assert all(line == line.rstrip() for line in lines)
+    with Catalog(file) as catalog:
+        catalog.add_many({"acquired": f"2024-03-05T10:30:00{zone}"} for zone in (".25+01:00", "+00:00", ""))
+    times = {line.split()[2] for line in told("find", "acquired = 2024-03-05 and not exists kind").splitlines()[1:]}
+    assert times == {"10:30:00+01:00", "10:30:00Z", "10:30:00"}
 
 
 @pytest.mark.usefixtures("file")
@@ -154,6 +159,18 @@ def test_a_note_is_shown_and_found_and_taken_back() -> None:
         assert line in told("show", two).partition("taken back\n")[2]
     card = json.loads(told("show", two, "--json"))
     assert [row["said"]["value"] for row in card["retractions"] if row["what"] == "annotation"] == ["PZT"]
+
+
+def test_what_others_wrote_is_shown_without_what_a_terminal_obeys(file: Path) -> None:
+    one = uid("one.dm4")
+    said = {"record": 1, "who": "\x1b[2Jx", "created": 1}
+    with Catalog(file) as catalog, catalog.writing() as connection:
+        connection.execute(insert(tables.tag).values(said | {"name": "\x1b[31mred"}))
+        connection.execute(insert(tables.member).values(said | {"collection": "a\rb"}))
+        connection.execute(insert(tables.annotation).values(said | {"key": "\x1b]0;k", "value": "1"}))
+    shown = told("show", one)
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert "\\x1b[31mred" in shown
 
 
 @pytest.mark.usefixtures("file")

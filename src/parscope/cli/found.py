@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from parscope.catalog.store.records import Record
 
 _ROWS, _VALUES = 50, 20
+_MOMENT = re.compile(r"(\S{10})T([0-9:]{8})[.,]?[0-9]*(.*)")  # day, time to the second, and what zone it is of
 
 
 def expression(catalog: Catalog, query: str | None, saved: str | None) -> Expression:
@@ -158,7 +160,7 @@ def _table(catalog: Catalog, selection: Selection, _: Any) -> None:
 def _row(record: Record) -> list[str]:
     """Cells of one record."""
     document = record.document
-    acquired = text_of(document.get("acquired"))[:19].replace("T", " ")
+    acquired = _MOMENT.sub(r"\1 \2\3", text_of(document.get("acquired"))).replace("+00:00", "Z")
     cells = [record.uid[:8], acquired, text_of(document.get("kind")), text_of(document.get("name"))]
     return [printable(cell) for cell in cells]
 

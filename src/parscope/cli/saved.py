@@ -38,22 +38,23 @@ def saved(
             _forget(opened, name)
             return
         if name is not None:
-            _check(opened, name, new)
+            name = _check(opened, name, new)
         if new or post:
             _tell(opened, name, new)
         else:
             _list(opened, name)
 
 
-def _check(catalog: Catalog, name: str, new: bool) -> None:
-    """Refuse a name that is none, and to print what nobody notes or a webhook is told."""
+def _check(catalog: Catalog, name: str, new: bool) -> str:
+    """The name as it is kept; refuse one that is none, and to print what nobody notes or a webhook is told."""
     from parscope.catalog.people.saved import load
 
     with catalog.reading() as connection:
-        webhook = load(connection, name).webhook
-    if new and webhook != "":
-        fault = "has no subscription" if webhook is None else "is told to a webhook"
+        kept = load(connection, name)
+    if new and kept.webhook != "":
+        fault = "has no subscription" if kept.webhook is None else "is told to a webhook"
         raise OptionError(fault, name, "keep it once more with parscope find --save NAME --subscribe")
+    return kept.name
 
 
 def _forget(catalog: Catalog, name: str) -> None:

@@ -42,8 +42,10 @@ def show(
     if as_json:
         print(_as_json(told, graph))
         return
+    from parscope.catalog.people.tree import printable
+
     for line in _lines(told, graph, whole):
-        print(line)
+        print(printable(line))
 
 
 def _as_json(told: dict[str, Any], graph: Lineage) -> str:
@@ -72,7 +74,7 @@ def _write(file: Path, png: bytes | None, uid: str) -> None:
 
 
 def _lines(told: dict[str, Any], graph: Lineage, whole: bool) -> Iterator[str]:
-    """All of it, for a person."""
+    """All of it, for a person; what a terminal would obey is still in it."""
     from parscope.catalog.people.tree import lines
 
     yield f"{told['uid']}  version {told['number']}, read by {told['reader'] or 'nobody'}"
@@ -91,7 +93,8 @@ def _section(title: str, rows: Iterator[str] | list[str]) -> Iterator[str]:
     """A title with indented lines below; nothing without lines."""
     for number, row in enumerate(rows):
         if number == 0:
-            yield f"\n{title}"
+            yield ""
+            yield title
         yield f"  {row}"
 
 
@@ -99,30 +102,26 @@ def _files(told: dict[str, Any]) -> Iterator[str]:
     """Where its files are, and whether they are there now."""
     from parscope.catalog.collect.names import to_path
     from parscope.catalog.collect.sweep import is_gone
-    from parscope.catalog.people.tree import printable
 
     for row in told["files"]:
         state = "  missing" if is_gone(to_path(row["path"])) else ""
-        yield f"{printable(row['path'])}  {row['size']} bytes{'  part' if row['part'] else ''}{state}"
+        yield f"{row['path']}  {row['size']} bytes{'  part' if row['part'] else ''}{state}"
 
 
 def _annotations(told: dict[str, Any]) -> Iterator[str]:
     """What people said and did not take back."""
-    from parscope.catalog.people.tree import printable
-
     for row in told["annotations"]:
         if row["withdrawn"] is None:
-            yield f"{row['key']} = {printable(row['value'])}  {_by(row)}"
+            yield f"{row['key']} = {row['value']}  {_by(row)}"
 
 
 def _retractions(told: dict[str, Any]) -> Iterator[str]:
     """What people took back."""
     from parscope.catalog.people.links import DERIVED
-    from parscope.catalog.people.tree import printable
 
     for row in told["retractions"]:
         name = row["name"][:8] if row["what"] == DERIVED else row["name"]
-        yield f"{row['what']} {printable(name)}  {_by(row)}, said {_by(json.loads(row['said']))}"
+        yield f"{row['what']} {name}  {_by(row)}, said {_by(json.loads(row['said']))}"
 
 
 def _by(row: dict[str, Any]) -> str:

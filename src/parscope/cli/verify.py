@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,9 +29,7 @@ def verify(
     rate: Annotated[
         float | None, typer.Option(help="Read at most so many MB/s, to leave the disk to others \\[no limit].")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the last run was stopped instead of from the start.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the last run was stopped, if it was.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read every collected file again, and tell which are damaged, changed or missing.
@@ -53,6 +52,8 @@ def verify(
         except KeyboardInterrupt as stop:
             stop.add_note("parscope verify --resume goes on from here")
             raise
+    if resume and not report.resumed:
+        print("no verification had been stopped: this one read all files", file=sys.stderr)
     if as_json:
         print(json.dumps(_as_json(report)))
     else:

@@ -360,3 +360,24 @@ def _by(shape: tuple[int, ...]) -> str:
 def _factors(frames: int) -> str:
     root = math.isqrt(max(frames, 0))
     return f", for example {root} x {root}" if root and root * root == frames else ""
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """File of the same name with another suffix, in small letters or in large ones, as some instruments write it.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+    suffix : str
+        In small letters.
+
+    Returns
+    -------
+    Path
+        `path` itself if that is its suffix; that in small letters if neither is there.
+    """
+    if path.suffix.lower() == suffix:
+        return path
+    small, large = path.with_suffix(suffix), path.with_suffix(suffix.upper())
+    return large if not small.exists() and large.exists() else small

@@ -10,6 +10,7 @@ from parscope.core.errors import FormatError, InputError
 from parscope.core.registry import load, names
 from parscope.io._scan import first_line
 from parscope.io.describers._base import check_within
+from parscope.io.describers._fit import fitted
 from parscope.io.open import present
 
 _GROUP = "parscope.describers"
@@ -17,6 +18,8 @@ _GROUP = "parscope.describers"
 
 def describe(path: Path | str, within: Path | str | None = None) -> Description:
     """All metadata of a file of any known format, its kind, and small pictures of its data.
+
+    Of more than 14 MB of metadata the longest lists and texts are summarised, and a warning says so.
 
     Parameters
     ----------
@@ -52,7 +55,7 @@ def describe(path: Path | str, within: Path | str | None = None) -> Description:
         describer = sniff(file)
     except OSError as error:
         raise InputError(f"cannot be read ({first_line(error)})", str(file), "check the disk") from error
-    return describer.describe(file, within=folder)
+    return fitted(describer.describe(file, within=folder))
 
 
 def sniff(path: Path) -> Describer:

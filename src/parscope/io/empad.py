@@ -15,7 +15,7 @@ from parscope.core.errors import InputError, ShapeError, TruncatedError
 from parscope.core.frames import Frames
 from parscope.io._flat import FlatScan, Records
 from parscope.io._meta import axis, flatten, plain_axes
-from parscope.io._scan import fold
+from parscope.io._scan import beside, fold
 
 _SIDE = 128
 _PLAIN, _ROWS = _SIDE * _SIDE * 4, (_SIDE + 2) * _SIDE * 4
@@ -48,7 +48,7 @@ class EmpadReader:
             return _acquisition(path) is not None
         if path.suffix.lower() != ".raw":
             return False
-        return _acquisition(path.with_suffix(".xml")) is not None or _by_name(path) is not None
+        return _acquisition(beside(path, ".xml")) is not None or _by_name(path) is not None
 
     def read(
         self,
@@ -60,8 +60,8 @@ class EmpadReader:
         dataset: str | None = None,
     ) -> Frames:
         """Open a scan; see `parscope.core.contracts.Reader.read`."""
-        told = _acquisition(path.with_suffix(".xml"))
-        raw = path.parent / told.raw if told and path.suffix.lower() == ".xml" else path.with_suffix(".raw")
+        told = _acquisition(beside(path, ".xml"))
+        raw = path.parent / told.raw if told and path.suffix.lower() == ".xml" else beside(path, ".raw")
         if not raw.is_file():
             raise InputError(f"the data file {raw.name} of this acquisition is missing", str(path), "put it beside it")
         scans = (scan_shape,) if scan_shape else told.scans if told else (_by_name(raw),)

@@ -14,7 +14,7 @@ from parscope.core.errors import FormatError, InputError, ShapeError, TruncatedE
 from parscope.core.frames import Frames
 from parscope.io._flat import FlatScan, Records
 from parscope.io._meta import plain_axes
-from parscope.io._scan import StackScan, first_line, fold
+from parscope.io._scan import StackScan, beside, first_line, fold
 
 _COUNTED = {"U01": ">u1", "U08": ">u1", "U16": ">u2", "U32": ">u4"}
 KEYS = [
@@ -58,7 +58,7 @@ class MerlinReader:
             return False
         with path.open("rb") as stream:
             head = stream.read(4)
-        return head == b"MQ1," or (head[:3] == b"HDR" and path.with_suffix(".mib").exists())
+        return head == b"MQ1," or (head[:3] == b"HDR" and beside(path, ".mib").exists())
 
     def read(
         self,
@@ -70,10 +70,10 @@ class MerlinReader:
         dataset: str | None = None,
     ) -> Frames:
         """Open a scan; see `parscope.core.contracts.Reader.read`."""
-        file = path.with_suffix(".mib") if path.suffix.lower() == ".hdr" else path
+        file = beside(path, ".mib") if path.suffix.lower() == ".hdr" else path
         if not file.exists():
             raise InputError("the .mib file of this header is missing", str(path), f"put {file.name} beside it")
-        header, told = _header(file), _acquisition(file.with_suffix(".hdr"))
+        header, told = _header(file), _acquisition(beside(file, ".hdr"))
         record = header.length + header.size
         frames, rest = divmod(file.stat().st_size, record)
         if rest:

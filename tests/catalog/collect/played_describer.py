@@ -89,7 +89,7 @@ class PlayedDescriber:
                 stream.write(b"x" * (1 << 20))
 
     def talk(self, told: dict[str, Any]) -> None:
-        told["words"] = "x" * (20 << 20)
+        told.update({f"word {number}": "x" * 900 for number in range(23_000)})
 
     def deepen(self, told: dict[str, Any]) -> None:
         tree: dict[str, Any] = {}

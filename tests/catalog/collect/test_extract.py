@@ -13,7 +13,9 @@ import mrcfile
 import numpy as np
 import pytest
 
+from parscope.catalog.collect.document import of_description
 from parscope.catalog.collect.extract import Extractor
+from parscope.core.description import Description
 from parscope.core.errors import CatalogError
 from tests.catalog.collect.played_describer import play
 
@@ -32,6 +34,32 @@ def test_a_file_is_read(extractor: Extractor, folder: Path) -> None:
     assert np.isnan(told.document["vendor"]["nan"])
     assert told.document["file"] == {"bytes": path.stat().st_size, "suffix": ".play"}
     assert told.thumbnail is not None and told.thumbnail.startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_berlin")
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("2024-07-05T10:30:00", "2024-07-05T10:30:00+02:00"),
+        ("2024-01-05T10:30:00.25", "2024-01-05T10:30:00.250000+01:00"),
+        ("2024-07-05T10:30:00+00:00", None),
+        ("", None),
+        ("once", None),
+    ],
+)
+def test_a_time_without_a_zone_is_of_the_zone_of_this_machine(told: str, kept: str | None) -> None:
+    document = of_description(Path("a"), 1, Description("played", "image", "numpy 2", acquired=told))
+    assert document.get("acquired", "") == (kept or told)
+    assert document.get("assumed") == (["time zone of acquired"] if kept else None)
 
 
 FAULTS = {

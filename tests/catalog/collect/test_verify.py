@@ -51,6 +51,40 @@ def test_one_bit_is_found(catalog: Catalog, folder: Path, collected: Collect) ->
     assert faults(catalog) == wrong  # telling it changes nothing
 
 
+def test_what_is_written_while_it_is_read_is_not_damaged(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    (folder / "a.play").write_bytes(b"a" * 1_500_000)
+    (folder / "b.play").write_bytes(b"b")
+    collected()
+
+    def write(_: float) -> None:
+        """Between the two blocks of one file it is written to, and another one collected anew."""
+        if not waits:
+            (folder / "b.play").write_bytes(b"another")
+            collected()
+            with (folder / "a.play").open("r+b") as file:
+                file.seek(-1, os.SEEK_END)
+                file.write(b"z")
+        waits.append(1.0)
+
+    waits: list[float] = []
+    report = verify(catalog, rate=1.0, clock=Clock(lambda: 7.0, write))
+    assert [(fault.path.name, fault.fault) for fault in report.faults] == [("a.play", "changed")]
+    assert report.files == 1
+    again = verify(catalog).faults
+    assert [fault.fault for fault in again] == ["changed"]
+
+
+def test_what_is_gone_is_not_missing_while_a_copy_is_there(catalog: Catalog, folder: Path, collected: Collect) -> None:
+    for name in ("one", "two"):
+        (folder / f"{name}.play").write_bytes(b"the same")
+    collected()
+    (folder / "one.play").unlink()
+    report = verify(catalog)
+    assert (report.files, report.faults) == (1, [])
+    (folder / "two.play").unlink()
+    assert faults(catalog) == {"one.play": "missing", "two.play": "missing"}
+
+
 def test_a_stopped_verification_goes_on_where_it_was(catalog: Catalog, folder: Path, collected: Collect) -> None:
     for number in range(6):
         play(folder / f"{number}.play", number=number)
@@ -64,8 +98,10 @@ def test_a_stopped_verification_goes_on_where_it_was(catalog: Catalog, folder: P
 
     with pytest.raises(KeyboardInterrupt):
         verify(catalog, tell=stop)
-    assert verify(catalog, resume=True).files == 2
-    assert verify(catalog, resume=True).files == 0
+    report = verify(catalog, resume=True)
+    assert (report.files, report.resumed) == (2, True)
+    report = verify(catalog, resume=True)  # it ended: a new one begins
+    assert (report.files, report.resumed) == (6, False)
     assert verify(catalog).files == 6
 
 

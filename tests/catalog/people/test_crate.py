@@ -256,6 +256,10 @@ def _edited(crate: Path, change: Callable[[dict[str, Any]], object]) -> None:
     manifest.write_text(manifest.read_text().replace(old, digest(inside)))
 
 
+def _retracted(said: str) -> dict[str, Any]:
+    return {"what": "tag", "name": "good", "said": said, "who": "x", "created": 1}
+
+
 FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "a newer version": lambda told: told.update(version=2),
     "another format": lambda told: told.update(format="zip"),
@@ -270,6 +274,14 @@ FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "a number beyond all": lambda told: told["records"][0]["versions"].append(
         {"number": 2**70, "hash": None, "document": "{}", "reader": "", "error": None, "created": 1}
     ),
+    "what was taken back is no JSON": lambda told: told["records"][0]["retractions"].append(_retracted("{")),
+    "what was taken back is of nobody": lambda told: told["records"][0]["retractions"].append(_retracted("{}")),
+    "an annotation that is no JSON": lambda told: told["records"][0]["annotations"].append(
+        {"key": "a", "value": "gold", "who": "x", "created": 1, "withdrawn": None}
+    ),
+    "parameters that are no JSON": lambda told: [
+        link.update(parameters="sigma") for one in told["records"] for link in one["links"]
+    ],
     "another file": lambda told: [
         file.update(copy="parscope-catalog.json") for one in told["records"] for file in one["files"]
     ],

@@ -38,3 +38,13 @@ def test_what_could_not_match_is_told(catalog: Catalog, query: str, told: list[s
         }
     )
     assert hints(catalog, parse(query)) == told
+
+
+def test_letters_that_are_other_characters_are_told(catalog: Catalog) -> None:
+    composed, apart = "Müller", "Mu\N{COMBINING DIAERESIS}ller"
+    catalog.add({"operator": apart, composed: 1})
+    query = f'operator = "{composed}"'
+    assert hints(catalog, parse(query)) == [
+        f'1 records match with other characters for the same letters (NFD): operator = "{apart}"'
+    ]
+    assert hints(catalog, parse(f'"{apart}" = 1'))[-1].endswith('(NFC): "Müller" = 1')

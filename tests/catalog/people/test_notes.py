@@ -12,8 +12,11 @@ import pytest
 from parscope.catalog.people.card import card
 from parscope.catalog.people.names import checked
 from parscope.catalog.people.notes import Note, note
+from parscope.catalog.people.saved import forget, load, save
 from parscope.catalog.query.ast import Collected, Compare, Order, Tagged, Term
+from parscope.catalog.store import dimensions
 from parscope.catalog.store.catalog import Catalog
+from parscope.catalog.store.paths import paths
 from parscope.catalog.store.records import resolve
 from parscope.core.errors import CatalogError, InputError
 
@@ -116,3 +119,28 @@ def test_what_was_never_said_cannot_be_taken_back(catalog: Catalog, said: Note) 
 def test_a_name_that_cannot_be_read_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="tag: "):
         checked(name, "tag")
+
+
+def test_quantities_in_annotations_keep_their_unit(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dimensions, "_known", {})
+    note(catalog, catalog.add({}), Note(values={"thickness": "30 nm", "dose (C)": 2}))
+    expected = {"thickness": ("m",), "dose (C)": ("C",)}
+    with catalog.reading() as connection:
+        assert {info.path[-1]: info.units for info in paths(connection, "annotation.%")} == expected
+
+
+def test_names_are_the_same_however_their_letters_are_typed(catalog: Catalog) -> None:
+    composed, apart = "gerät", "gera\N{COMBINING DIAERESIS}t"
+    one = catalog.add({"name": "one"})
+    note(catalog, one, Note(tags=(apart,), collections=(apart,), values={apart: 1}))
+    assert [row["name"] for row in told(catalog, one)["tags"]] == [composed]
+    for name in (composed, apart):
+        assert [*catalog.uids(Tagged(name))] == [*catalog.uids(Collected(name))] == [one]
+    assert catalog.count(annotated(composed, 1)) == 1
+    note(catalog, one, Note(untag=(apart,), leave=(apart,), withdraw=(apart,)))
+    assert catalog.count(Tagged(composed)) == catalog.count(Collected(composed)) == 0
+    assert catalog.count(annotated(composed, 1)) == 0
+    save(catalog, apart, Tagged("good"))
+    with catalog.reading() as connection:
+        assert load(connection, composed) == load(connection, apart)
+    forget(catalog, apart)

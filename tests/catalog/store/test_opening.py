@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
-from parscope.catalog.store import versions
+from parscope.catalog.store import postgresql, versions
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.engine import Database
 from parscope.core.errors import CatalogError, ParscopeError
@@ -184,3 +186,82 @@ def test_opening_imports_neither_alembic_nor_pint(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_addresses_of_postgresql_are_those_that_its_programs_take(
+    postgres_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = postgres_address.replace("postgres@", "")
+    monkeypatch.setenv("PGUSER", "postgres")
+    for options in ("", "?sslmode=disable", "?sslmode=prefer"):
+        with Catalog(nobody + options) as catalog:
+            catalog.add({})
+    for options, what in (
+        ("?sslmode=require", "Server refuses SSL"),
+        ("?sslmode=verify-full", "Server refuses SSL"),
+        ("?sslmode=verify-ca&sslrootcert=/there/is/none", "sslrootcert cannot be read: No such file"),
+        ("?sslmode=always", "there is no sslmode 'always'; take disable, allow"),
+        ("?options=-c", "the option 'options' is not understood"),
+    ):
+        with pytest.raises(CatalogError, match=what) as told:
+            Catalog(nobody + options)
+        assert "\n" not in str(told.value)
+
+
+def test_the_password_is_found_where_programs_of_postgresql_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def password(address: str) -> object:
+        engine = postgresql.postgresql(make_url(address), address, 1)
+        return engine.url.password
+
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    address = "postgresql+pg8000://lab@server/catalog"
+    assert password(address) is None
+    filed = ["# a note", "other:*:*:lab:one", "server:5432:catalog:*:a\\:b\\\\c", "*:*:*:*:three", "too:short"]
+    (tmp_path / "pgpass").write_text("\n".join(filed))
+    (tmp_path / "pgpass").chmod(0o644)
+    assert password(address) is None  # others could read it
+    (tmp_path / "pgpass").chmod(0o600)
+    assert password(address) == "a:b\\c"
+    assert password(address.replace("server", "other")) == "one"
+    assert password(address.replace("server", "server:5433")) == "three"
+    monkeypatch.setenv("PGPASSWORD", "four")
+    assert password(address) == "four"
+    assert password(address.replace("lab@", "lab:five@")) == "five"
+
+
+READING = """
+import os, sys
+from parscope.catalog.store.catalog import Catalog
+from parscope.core.errors import CatalogError
+
+if os.geteuid() == 0:  # who may write everywhere
+    os.setuid(65534)
+with Catalog(sys.argv[1]) as catalog:
+    print(catalog.find().records[0].document["name"])
+    try:
+        catalog.add({})
+    except CatalogError as error:
+        print(error)
+"""
+
+
+def test_who_may_only_read_a_catalog_reads_it() -> None:
+    folder = Path(tempfile.mkdtemp())  # that of pytest is closed to others
+    path = folder / "lab.db"
+    read = [sys.executable, "-c", READING, str(path)]
+    said = f"gold\n{path}: attempt to write a readonly database\n"
+    try:
+        with Catalog(path) as catalog:
+            catalog.add({"name": "gold"})
+            folder.chmod(0o555)
+            assert subprocess.run(read, capture_output=True, text=True, check=True).stdout == said
+            folder.chmod(0o755)
+        folder.chmod(0o555)  # there is nothing beside it now
+        assert subprocess.run(read, capture_output=True, text=True, check=True).stdout == said
+        assert [*folder.iterdir()] == [path]
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
 
 from parscope.catalog.query.ast import Compare, Order, Term
-from parscope.catalog.store import engine, tables
+from parscope.catalog.store import engine, postgresql, tables
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.leaves import leaves
 from parscope.core.errors import CatalogError
@@ -111,9 +110,28 @@ def test_a_path_that_another_process_wrote_is_the_same_path(address: str) -> Non
             assert connection.scalar(select(func.count()).where(tables.path.c.aspect == 0)) == 2
 
 
-def test_a_writer_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_does_not_wait_for_ever(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_PATIENCE", 0)
-    with Catalog(tmp_path / "lab.db") as catalog:
+    with Catalog(address) as catalog:
         with catalog.writing(), pytest.raises(CatalogError, match="others have been writing for 0 seconds"):
             catalog.add({})
         catalog.add({})
+
+
+def test_who_falls_silent_while_it_writes_holds_up_nobody(
+    postgres_address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fall_silent() -> None:
+        with silent.writing() as connection:
+            connection.execute(text("SELECT 1"))
+            other.add({"n": 1})  # waits until the server has ended the silent one
+            connection.execute(text("SELECT 1"))
+
+    with Catalog(postgres_address) as other:
+        monkeypatch.setattr(postgresql, "_IDLE", 0.2)
+        with Catalog(postgres_address) as silent:
+            with pytest.raises(CatalogError):
+                fall_silent()
+            silent.add({"n": 2})
+            assert other.count() == 2
+    assert not caplog.records  # nothing is told but the error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -15,10 +16,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from parscope.core.axes import Axis
-from parscope.core.description import Signal
+from parscope.core.description import Description, Signal
 from parscope.core.errors import FormatError
 from parscope.io.describe import describe
 from parscope.io.describers._common import axis, judge, moment, since
+from parscope.io.describers._fit import fitted
 from parscope.io.describers._preview import BUDGET, look
 from parscope.io.describers._verbatim import verbatim
 
@@ -57,6 +59,27 @@ def test_the_parts_of_a_scan(written: Write) -> None:
         assert len(parts) == count and all(part.is_file() and part != path for part in parts)
 
 
+@pytest.mark.parametrize(("name", "suffixes"), [("merlin", (".mib", ".hdr")), ("empad", (".raw", ".xml"))])
+def test_suffixes_in_large_letters(written: Write, name: str, suffixes: tuple[str, str]) -> None:
+    path, data = written(name)
+    expected = describe(path).vendor
+    for suffix in suffixes:
+        (small,) = path.parent.glob(f"*{suffix}")
+        large = small.rename(small.with_suffix(suffix.upper()))
+        if suffix == ".raw":
+            about = path.with_suffix(".xml")
+            about.write_text(about.read_text().replace(small.name, large.name))
+    for suffix in suffixes:
+        told = describe(path.with_suffix(suffix.upper()))
+        assert (told.reader, len(told.parts)) == (name, 1)
+        assert [signal.shape for signal in told.signals] == [data.shape]
+        if name == "merlin":
+            assert told.vendor == expected
+    if name == "merlin":
+        other = path.with_suffix(".MIB").rename(path.with_suffix(".dat"))
+        assert describe(other).vendor == expected
+
+
 def test_calibration_at_the_root_of_py4dstem(written: Write) -> None:
     path = written("emd")[0]
     with h5py.File(path, "r+") as file:
@@ -66,6 +89,23 @@ def test_calibration_at_the_root_of_py4dstem(written: Write) -> None:
         ("y", "nm", 2.5),
         ("q_y", "1/nm", 0.05),
     ]
+
+
+def test_units_of_py4dstem(written: Write) -> None:
+    path = written("emd")[0]
+    with h5py.File(path, "r+") as file:
+        cube, told = file["datacube_root/datacube"], file["datacube_root/metadatabundle/calibration"]
+        for place in range(4):
+            cube[f"dim{place}"][:] = [0, 1]
+            cube[f"dim{place}"].attrs["units"] = "pixels"
+        for letter, unit in (("R", "A"), ("Q", "A^-1")):
+            told[f"{letter}_pixel_units"][()] = unit
+    axes = describe(path).signals[0].axes
+    assert [(a.unit, round(a.scale, 9)) for a in axes] == [("nm", 0.25)] * 2 + [("1/nm", 0.5)] * 2
+    with h5py.File(path, "r+") as file:
+        for place in range(4):
+            file[f"datacube_root/datacube/dim{place}"].attrs["units"] = "A" if place < 2 else "A^-1"
+    assert [a.unit for a in describe(path).signals[0].axes] == ["Å", "Å", "A^-1", "A^-1"]
 
 
 def _series(count: int, channels: int) -> bytes:
@@ -109,6 +149,20 @@ def test_results_of_parscope(tmp_path: Path) -> None:
     assert told.kind == "strain map"
     assert [s.name for s in told.signals] == ["/e_xx", "/e_yy", "/misfit"]
     assert told.signals[0].axes == (Axis("y", 5, "nm"), Axis("x", 4, "nm", 2.0))
+
+
+def test_metadata_that_are_too_large_are_summarised_where_they_are_longest() -> None:
+    long, short = [0.1 + n for n in range(1_500_000)], [1.5] * 100
+    frames = [{"time": n, "curve": [n] * 1000} for n in range(10)]
+    told = Description("image", "dm", "x", {"a": {"long": long}, "short": short, "text": "y" * 500, "frames": frames})
+    kept = fitted(told)
+    told_length = {"length": 1_500_000, "sha256": hashlib.sha256(json.dumps(long).encode()).hexdigest()}
+    assert kept.vendor == {**told.vendor, "a": {"long": told_length}}
+    assert kept.warnings[0].startswith("1 long lists or texts")
+    assert fitted(kept) is kept
+    many = Description("image", "dm", "x", {"frames": [{"name": "z" * 500, "n": n} for n in range(40_000)], "b": 1})
+    assert fitted(many).vendor["frames"]["length"] == 40_000
+    assert fitted(many).vendor["b"] == 1
 
 
 def test_a_list_of_one_stays_a_list_where_the_format_has_scalars_too(tmp_path: Path) -> None:

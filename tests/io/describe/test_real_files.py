@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def test_describers_keep_their_contract(real: Callable[[str], Path], file: str) 
     describer = sniff(path)
     needs(describer.name)
     check_describer(describer, path)
+
+
+def test_a_bias_of_zero_is_one(real: Callable[[str], Path], tmp_path: Path) -> None:
+    content = real("nanonis_stm_Au_mica_195.sxm").read_bytes()
+    said = re.search(rb":BIAS:\s+(\S+)", content)
+    assert said is not None
+    (tmp_path / "zero.sxm").write_bytes(
+        content.replace(said[0], said[0].replace(said[1], b"0.000E+0".rjust(len(said[1]))), 1)
+    )
+    assert describe(tmp_path / "zero.sxm").common["bias"] == {"value": 0.0, "units": "V"}
 
 
 def test_every_describer_of_the_registry_has_its_name() -> None:

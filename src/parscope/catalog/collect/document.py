@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def of_description(path: Path, size: int, told: Description) -> dict[str, Any]:
         "kind": told.kind,
         "name": path.name,
         "format": told.reader,
-        **({"acquired": told.acquired} if told.acquired else {}),
+        **_moment(told.acquired),
         "signals": [_signal(signal) for signal in told.signals],
         "file": _facts(path, size),
         "vendor": dict(told.vendor),
@@ -103,6 +104,19 @@ def one_line(text: str) -> str:
     """
     line = " ".join(text.split())[:500]
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+
+
+def _moment(acquired: str) -> dict[str, Any]:
+    """When the file was made. Most instruments write the time of their clock and not its zone: that of this machine."""
+    if not acquired:
+        return {}
+    try:
+        found = datetime.fromisoformat(acquired)
+        if found.tzinfo is None:
+            return {"acquired": found.astimezone().isoformat(), "assumed": ["time zone of acquired"]}
+    except (ValueError, OverflowError, OSError):  # of a describer of others, or before any zone
+        pass
+    return {"acquired": acquired}
 
 
 def _facts(path: Path, size: int) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 
 from parscope.catalog.collect.digest import digest
 from parscope.catalog.collect.names import to_path
-from parscope.catalog.collect.sweep import examine, is_gone
+from parscope.catalog.collect.sweep import Found, examine, is_gone
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
-from parscope.catalog.store.tables import file, record, sighting
+from parscope.catalog.store.tables import file, record, sighting, verification
 
 _PAGE = 200
 
@@ -52,11 +52,14 @@ class Report:
         Bytes that were read.
     faults : list of Fault
         The others.
+    resumed : bool
+        Whether a verification that had been stopped went on.
     """
 
     files: int = 0
     size: int = 0
     faults: list[Fault] = field(default_factory=list)
+    resumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def verify(
     rate : float, optional
         Bytes a second that are read at most [B/s], to leave the disk to others.
     resume : bool, default False
-        Go on where the last verification was stopped; files that it found whole are not read again.
+        Go on where the last verification was stopped; files that it found whole are not read again. If it was not
+        stopped, a new one begins.
     tell : callable, optional
         Told how many files are done, and how many there are.
     clock : Clock, optional
@@ -122,26 +126,40 @@ def verify(
     CatalogError
         If the catalog cannot be read.
     """
+    mark, resumed = _begin(catalog, resume)
     with catalog.reading() as connection:
-        last = connection.scalar(select(func.max(file.c.verified))) if resume else None
-        mark = last or now()
-        total = (
-            connection.scalar(select(func.count()).where(file.c.present, file.c.verified.is_distinct_from(mark))) or 0
-        )
-    report, pace = Report(), _Pace(rate, clock)
+        left = select(func.count()).where(file.c.present, file.c.verified.is_distinct_from(mark))
+        total = connection.scalar(left) or 0
+    report, pace = Report(resumed=resumed), _Pace(rate, clock)
     report.faults += _lost(catalog)
     for number, row in enumerate(_files(catalog, mark), 1):
-        fault = _fault(row, pace)
-        if fault:
+        fault, content = _fault(catalog, row, pace)
+        if fault == "missing" and _has_copy(catalog, row):
+            pass  # moved, or one of several copies: the collector will see
+        elif fault:
             report.faults.append(Fault(to_path(row.path), row.uid, fault))
         else:
             report.files += 1
             with catalog.writing() as connection:
-                same = (file.c.path == row.path, file.c.hash == row.hash)
+                same = (file.c.path == row.path, file.c.hash == content)
                 connection.execute(update(file).where(*same).values(verified=mark))
         report.size = pace.size
         tell(number, total)
+    with catalog.writing() as connection:
+        connection.execute(update(verification).where(verification.c.began == mark).values(ended=now()))
     return report
+
+
+def _begin(catalog: Catalog, resume: bool) -> tuple[int, bool]:
+    """When the verification began that is to go on, and whether it is an older one, which was stopped."""
+    with catalog.writing() as connection:
+        last = connection.scalar(select(verification.c.began).where(verification.c.ended.is_(None))) if resume else None
+        if last is not None:
+            return last, True
+        connection.execute(delete(verification))
+        mark = now()
+        connection.execute(insert(verification).values(began=mark))
+        return mark, False
 
 
 def _files(catalog: Catalog, mark: int) -> Iterator[Any]:
@@ -171,16 +189,28 @@ def _lost(catalog: Catalog) -> list[Fault]:
         return [Fault(to_path(row.path), row.uid, "missing") for row in rows]
 
 
-def _fault(row: Any, pace: _Pace) -> str:
-    """What is wrong with a file; nothing, if it is whole."""
+def _has_copy(catalog: Catalog, row: Any) -> bool:
+    """Whether the content of a file lies in another place, too, where it is read by itself."""
+    with catalog.reading() as connection:
+        other = select(file.c.path).where(file.c.hash == row.hash, file.c.present, file.c.path != row.path)
+        return any(examine(to_path(path)) is not None for path in connection.scalars(other))
+
+
+def _fault(catalog: Catalog, row: Any, pace: _Pace) -> tuple[str, str]:
+    """What is wrong with a file, nothing if it is whole, and its hash; it may be written to while it is read."""
     path = to_path(row.path)
-    found = examine(path)
-    if found is None:
-        return "missing" if is_gone(path) else "unreadable"
+    before = examine(path)
+    if before is None:
+        return ("missing" if is_gone(path) else "unreadable"), ""
     try:
         content = digest(path, pace)
     except OSError:
-        return "unreadable"
+        return "unreadable", ""
+    after = examine(path)
+    with catalog.reading() as connection:  # the row was read with others, hours ago if a rate is kept
+        known = select(file.c.hash, file.c.size, file.c.mtime_ns).where(file.c.path == row.path)
+        row = connection.execute(known).one_or_none() or row
     if content == row.hash:
-        return ""
-    return "damaged" if (found.size, found.mtime_ns) == (row.size, row.mtime_ns) else "changed"
+        return "", content
+    same = before == after == Found(path, row.size, row.mtime_ns)
+    return ("damaged" if same else "changed"), content

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, insert, update
 from parscope.catalog.people.names import checked
 from parscope.catalog.people.retractions import By, retract
 from parscope.catalog.store.tables import annotation
+from parscope.catalog.store.texts import spellings
 from parscope.core.errors import InputError
 
 
@@ -73,4 +74,4 @@ def withdraw(connection: Connection, record: int, key: str, by: By) -> bool:
 
 def _standing(record: int, key: str) -> ColumnElement[bool]:
     """What was said under a key and not taken back."""
-    return (annotation.c.record == record) & (annotation.c.key == key) & annotation.c.withdrawn.is_(None)
+    return (annotation.c.record == record) & (annotation.c.key.in_(spellings(key))) & annotation.c.withdrawn.is_(None)

@@ -17,6 +17,9 @@ from parscope.core.errors import FormatError, InputError, UnreadableError
 
 _MANIFEST = "ro-crate-metadata.json"
 
+# What comes of rows that nobody wrote who knows the tables.
+_ODD = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -72,9 +75,12 @@ def read_crate(catalog: Catalog, folder: Path) -> Taken:
         for number, card in enumerate(cards):
             try:
                 restorer.take(card)
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            except _ODD as error:
                 raise FormatError(f"record {number} is damaged: {error!r}", str(folder / INSIDE)) from None
-        loose = restorer.link(cards)
+        try:
+            loose = restorer.link(cards)
+        except _ODD as error:
+            raise FormatError(f"a link is damaged: {error!r}", str(folder / INSIDE)) from None
     return Taken(restorer.added, len(cards) - restorer.added, loose)
 
 

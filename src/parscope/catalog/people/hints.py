@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unicodedata import normalize
 
 from parscope.catalog.query.ast import (
     And,
@@ -20,6 +21,7 @@ from parscope.catalog.query.ast import (
     Term,
 )
 from parscope.catalog.query.spell import spell
+from parscope.catalog.query.text import parse
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.paths import types_of
 
@@ -58,7 +60,17 @@ def hints(catalog: Catalog, query: Expression) -> list[str]:
             advice = next((_ADVICE[sort, held] for held in types if (sort, held) in _ADVICE), "")
             held = " and ".join(one for one in types if one != "container") or "mappings or lists"
             told[f"{path} holds {held}, and no {sort}{'; ' if advice else ''}{advice}"] = None
-    return list(told)
+    return [*told, *_respelled(catalog, query)]
+
+
+def _respelled(catalog: Catalog, query: Expression) -> Iterator[str]:
+    """What would be found with the same letters as other characters, as names of files on a Mac have them."""
+    typed = spell(query)
+    for form in ("NFC", "NFD"):
+        other = normalize(form, typed)
+        number = 0 if other == typed else catalog.count(parse(other))
+        if number:
+            yield f"{number} records match with other characters for the same letters ({form}): {other}"
 
 
 def _asked(query: Expression) -> Iterator[tuple[Term, str]]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 from parscope.catalog.people.names import checked
 from parscope.catalog.people.retractions import By, retract
 from parscope.catalog.store import tables
+from parscope.catalog.store.texts import spellings
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Labels:
         bool
             Whether it had it.
         """
-        ours = (self.table.c[self.column] == name) & (self.table.c.record == record)
+        ours = self.table.c[self.column].in_(spellings(name)) & (self.table.c.record == record)
         gone = delete(self.table).where(ours).returning(self.table.c.who, self.table.c.created)
         said = connection.execute(gone).mappings().first()
         return retract(connection, record, (self.what, name), said, by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from unicodedata import normalize
 
 from parscope.core.errors import InputError
 
@@ -29,7 +30,7 @@ def checked(name: str, what: str) -> str:
     Parameters
     ----------
     name : str
-        As somebody typed it; blanks around it are dropped.
+        As somebody typed it; blanks around it are dropped, and letters with marks are one character each (NFC).
     what : str
         What it is a name of.
 
@@ -47,7 +48,7 @@ def checked(name: str, what: str) -> str:
     >>> checked(" Paper 3 ", "collection")
     'Paper 3'
     """
-    name = name.strip()
+    name = normalize("NFC", name.strip())
     if not name or len(name) > _LONGEST:
         raise InputError(f"a name has 1 to {_LONGEST} characters, not {len(name)}", what)
     if not name.isprintable():

@@ -29,6 +29,7 @@ _KEYS = {
 }
 _TIMES = frozenset({"created", "changed", "first", "last", "withdrawn"})
 _LATEST = 253_402_300_800_000_000  # microseconds until the year 10000, which nobody prints
+_OBJECTS = frozenset({"document", "parameters", "said"})  # columns with the JSON of a mapping
 _STATE = ("hash", "number", "document", "reader", "error")
 
 
@@ -207,6 +208,18 @@ def _sound(table: Table, row: Row) -> Row:
             raise TypeError(f"{table.name}.{name} is {row[name]!r:.80}")
         if name in _TIMES and not 0 <= (row[name] or 0) < _LATEST:
             raise ValueError(f"{table.name}.{name} is no time: {row[name]}")
-    if "document" in row and not isinstance(json.loads(row["document"]), dict):
-        raise ValueError("the document is no JSON object")
+    _check_json(table, row)
     return row
+
+
+def _check_json(table: Table, row: Row) -> None:
+    """Refuse a row with JSON that nobody could read later."""
+    for name in _OBJECTS & row.keys():
+        if not isinstance(json.loads(row[name]), dict):
+            raise TypeError(f"{table.name}.{name} is no JSON object")
+    if table is tables.annotation:
+        json.loads(row["value"])
+    if table is tables.retraction:
+        said = json.loads(row["said"])
+        if not (isinstance(said["who"], str) and isinstance(said["created"], int) and 0 <= said["created"] < _LATEST):
+            raise ValueError("what was taken back is of nobody, or of no time")

@@ -13,6 +13,7 @@ from parscope.catalog.store import tables
 from parscope.catalog.store.catalog import Catalog
 from parscope.catalog.store.clock import now
 from parscope.catalog.store.plan import matching
+from parscope.catalog.store.texts import spellings
 from parscope.core.errors import InputError
 from parscope.io import webhooks
 
@@ -97,10 +98,10 @@ def forget(catalog: Catalog, name: str) -> None:
         If there is none of this name.
     """
     with catalog.writing() as connection:
-        gone = connection.execute(delete(tables.saved).where(tables.saved.c.name == name))
+        gone = connection.execute(delete(tables.saved).where(tables.saved.c.name.in_(spellings(name))))
         if not gone.rowcount:
             raise _unknown(connection, name)
-        waiting = (tables.notice.c.saved == name) & tables.notice.c.delivered.is_(None)
+        waiting = tables.notice.c.saved.in_(spellings(name)) & tables.notice.c.delivered.is_(None)
         connection.execute(delete(tables.notice).where(waiting))
 
 
@@ -123,7 +124,7 @@ def load(connection: Connection, name: str) -> Saved:
     InputError
         If there is none of this name; those that are there are named.
     """
-    row = connection.execute(select(tables.saved).where(tables.saved.c.name == name)).mappings().first()
+    row = connection.execute(select(tables.saved).where(tables.saved.c.name.in_(spellings(name)))).mappings().first()
     if row is None:
         raise _unknown(connection, name)
     return _saved(row)

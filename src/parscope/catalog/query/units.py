@@ -26,7 +26,8 @@ class Measure(NamedTuple):
 
 
 # Units that are not put together as others are, and one that files use for "arbitrary units" and pint for a long way.
-_SPELLINGS = {"deg C": "degC", "au": ""}
+# Of one per A files and people mean that of diffraction: nobody counts in one per ampere.
+_SPELLINGS = {"deg C": "degC", "au": ""} | dict.fromkeys(("1/A", "A^-1", "A-1", "A**-1", "A⁻¹", "1/Ang"), "Å^-1")
 
 # A word with its power: nm, nm^-1, nm**2, cm-1, Å2, m⁻¹, e-; and what stands before it.
 _FACTOR = re.compile(

@@ -38,12 +38,13 @@ class Dictionary:
         None
         """
         new: dict[Name, int] = {}
-        connection.info["paths"] = (self._known, new)
+        info = connection.info  # which a connection that breaks does not give out any more
+        info["paths"] = (self._known, new)
         try:
             yield
             self._known.update(new)
         finally:
-            del connection.info["paths"]
+            del info["paths"]
 
 
 def numbers(connection: Connection, names: Iterable[Name]) -> dict[Name, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,11 @@ from parscope.catalog.query import units
 from parscope.catalog.query.units import Measure
 from parscope.catalog.store.documents import decode
 from parscope.catalog.store.keys import Type, quantity_type
-from parscope.catalog.store.tables import record, value
+from parscope.catalog.store.tables import annotation, record, value
 
 
 def unit_of(connection: Connection, kind: int, path: int | None = None) -> str:
-    """SI unit of a type of quantities, read off one that is in a document.
+    """SI unit of a type of quantities, read off one that is in a document or an annotation.
 
     Parameters
     ----------
@@ -35,11 +36,12 @@ def unit_of(connection: Connection, kind: int, path: int | None = None) -> str:
         return ""
     if kind not in _known:
         rows = value.c.type == kind if path is None else (value.c.path == path) & (value.c.type == kind)
-        one = select(value.c.record).where(rows).limit(1).scalar_subquery()
+        one = connection.scalar(select(value.c.record).where(rows).limit(1))
         document = connection.scalar(select(record.c.document).where(record.c.id == one))
-        _known.update(
-            {quantity_type(found.dimension): found.dimension for found in _measures(decode(document or "{}"))}
-        )
+        noted = select(annotation.c.key, annotation.c.value).where(annotation.c.record == one)
+        said = [{row.key: json.loads(row.value)} for row in connection.execute(noted)]
+        for found in _measures([decode(document or "{}"), *said]):
+            _known[quantity_type(found.dimension)] = found.dimension
     return _known.get(kind, "")
 
 

@@ -7,6 +7,7 @@ readers see one state of the catalog throughout a transaction in both.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -20,11 +21,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from parscope.catalog.store.dictionary import Dictionary
 from parscope.catalog.store.notices import noticed
+from parscope.catalog.store.postgresql import postgresql, take_turn
 from parscope.catalog.store.versions import is_current, make_current
-from parscope.core.errors import CatalogError, MissingExtraError
+from parscope.core.errors import CatalogError
 
 _PATIENCE = 60  # seconds that a writer waits for its turn
-_TURN = 0x7061727363  # of writers in PostgreSQL: any number that others will not take
+_MEMORY = ("cache_size = -65536", "temp_store = MEMORY")
 _WRITING = "parscope_writing"
 
 
@@ -52,7 +54,7 @@ class Database:
         self._dictionary = Dictionary()
         with told(self.name):
             current = _looked_at(url, self.name)
-            self.engine: Engine = _postgresql(url) if url.host else _sqlite(url)
+            self.engine: Engine = _postgresql(url, self.name) if url.host else _sqlite(url)
             if not current:
                 self._make_current()
 
@@ -161,13 +163,12 @@ def _url(address: str | Path) -> URL:
 def _looked_at(url: URL, name: str) -> bool:
     """Whether a catalog is there, of this very version; nothing is changed in finding out."""
     if url.host:
-        engine = _postgresql(url)
+        engine = _postgresql(url, name)
     else:
         path = Path(str(url.database))
         if not _is_sqlite(path):
             return False
-        address = f"{path.as_uri()}?mode=ro"
-        engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True, timeout=_PATIENCE))
+        engine = create_engine(_for_reading(path), connect_args={"timeout": _PATIENCE})
     try:
         with engine.connect() as connection:
             return is_current(connection, name)
@@ -193,9 +194,30 @@ def _is_sqlite(path: Path) -> bool:
     return bool(start)
 
 
+def _for_reading(path: Path) -> URL:
+    """Address of a file that is only read.
+
+    SQLite reads a write-ahead log with the help of files beside it. In a folder where it can make none there are either
+    those of somebody who writes at this time, or there is no log, and nothing to wait for.
+    """
+    alone = not _may_write_beside(path) and not Path(f"{path}-wal").exists()
+    how = {"immutable": "1"} if alone else {"mode": "ro"}
+    return URL.create("sqlite", database=path.as_uri(), query={**how, "uri": "true"})
+
+
+def _may_write_beside(path: Path) -> bool:
+    return os.access(path.parent, os.W_OK)
+
+
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _PATIENCE}, max_overflow=-1)
-    event.listen(engine, "connect", _prepare_sqlite)
+    path = Path(str(url.database))
+    writable = _may_write_beside(path)
+    address = url if writable else _for_reading(path)
+    engine = create_engine(address, connect_args={"timeout": _PATIENCE}, max_overflow=-1)
+    if writable:
+        event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_reading)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -211,7 +233,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(0.05)
-    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", "cache_size = -65536", "temp_store = MEMORY"):
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", *_MEMORY):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_reading(connection: sqlite3.Connection, _: Any) -> None:
+    connection.isolation_level = None
+    for pragma in _MEMORY:
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -248,17 +276,14 @@ def _begun(driver: sqlite3.Connection) -> bool:
     return True
 
 
-def _postgresql(url: URL) -> Engine:
-    try:
-        engine = create_engine(url, max_overflow=-1)
-    except ModuleNotFoundError:
-        raise MissingExtraError("pg8000", "postgres") from None
-    event.listen(engine, "begin", _begin_postgresql)
+def _postgresql(url: URL, name: str) -> Engine:
+    engine = postgresql(url, name, _PATIENCE)
+    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, name))
     return engine
 
 
-def _begin_postgresql(connection: Connection) -> None:
+def _begin_postgresql(connection: Connection, name: str) -> None:
     if connection.get_execution_options().get(_WRITING):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TURN})")
+        take_turn(connection, name, _PATIENCE)
     else:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -44,13 +44,14 @@ def noticed(connection: Connection) -> Iterator[None]:
     ------
     None
     """
-    connection.info["marked"] = marked = set[int]()
+    info = connection.info  # which a connection that breaks does not give out any more
+    info["marked"] = marked = set[int]()
     try:
         yield
         if marked:
             _note(connection, sorted(marked))
     finally:
-        del connection.info["marked"]
+        del info["marked"]
 
 
 def _note(connection: Connection, marked: list[int]) -> None:

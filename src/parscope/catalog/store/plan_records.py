@@ -17,14 +17,18 @@ _NAME = re.compile("[0-9a-f]{4,32}")
 
 def be_tagged(scope: Scope, asked: Tagged) -> Chosen:
     """Records with a tag."""
-    return scope.found(tag, tag.c.record, tag.c.name == asked.tag) if _storable(asked.tag) else scope.nothing
+    return (
+        scope.found(tag, tag.c.record, tag.c.name.in_(texts.spellings(asked.tag)))
+        if _storable(asked.tag)
+        else scope.nothing
+    )
 
 
 def be_collected(scope: Scope, asked: Collected) -> Chosen:
     """Records in a collection."""
     if not _storable(asked.collection):
         return scope.nothing
-    return scope.found(member, member.c.record, member.c.collection == asked.collection)
+    return scope.found(member, member.c.record, member.c.collection.in_(texts.spellings(asked.collection)))
 
 
 def be_located(scope: Scope, asked: Located) -> Chosen:

@@ -89,7 +89,7 @@ file = Table(
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("present", Boolean, nullable=False),
-    Column("verified", BigInteger),
+    Column("verified", BigInteger),  # when the verification began that found it whole
     Index("file_record", "record"),
     Index("file_hash", "hash"),
 )
@@ -200,6 +200,13 @@ root = Table(
     Column("number", BigInteger, nullable=False),  # of the folder in its file system, the same for all who share it
     Column("seen", BigInteger, nullable=False),
     PrimaryKeyConstraint("path", "host"),
+)
+
+verification = Table(
+    "verification",  # the last one
+    metadata,
+    Column("began", BigInteger, primary_key=True, autoincrement=False),  # `verified` of the files that it found whole
+    Column("ended", BigInteger),
 )
 
 saved = Table(

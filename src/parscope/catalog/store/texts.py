@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TypeAlias
+from unicodedata import normalize
 
 from parscope.catalog.store import keys
 from parscope.catalog.store.scope import Ids, ids_of
@@ -99,3 +100,18 @@ def containing(pattern: str) -> Accepts:
     except re2.error as error:
         raise QueryError(f"is no regular expression: {error.args[0].decode()}", repr(pattern)) from None
     return lambda text: compiled.search(text) is not None
+
+
+def spellings(name: str) -> frozenset[str]:
+    """A name as it is typed, and as names are kept, with letters and their marks as one character (NFC).
+
+    Parameters
+    ----------
+    name : str
+        Of a tag, a collection, an annotation or a saved query.
+
+    Returns
+    -------
+    frozenset of str
+    """
+    return frozenset({name, normalize("NFC", name)})

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, delete, inse
 from parscope.catalog.store.tables import metadata
 from parscope.core.errors import CatalogError, MissingExtraError
 
-HEAD = "0002"
+HEAD = "0003"
 """Version of the tables as this parscope knows them: the last file in migrations/versions."""
 
 TABLE = "parscope_catalog"

@@ -64,7 +64,7 @@ def real(value: Any) -> float | None:
         return None
 
 
-def quantity(value: Any, units: str, factor: float = 1.0) -> dict[str, Any] | None:
+def quantity(value: Any, units: str, factor: float = 1.0, *, zero: bool = False) -> dict[str, Any] | None:
     """A number with its unit, as a catalog indexes it.
 
     Parameters
@@ -75,14 +75,18 @@ def quantity(value: Any, units: str, factor: float = 1.0) -> dict[str, Any] | No
         Its unit, after the factor.
     factor : float, default 1.0
         By which it is multiplied; [1].
+    zero : bool, default False
+        Whether zero is a value, as of a bias; what else instruments tell is zero where they do not know it.
 
     Returns
     -------
     dict or None
-        None where there is no finite number, or a zero, which stands for one that is not known.
+        None where there is no finite number, or a zero that is no value.
     """
     found = real(value)
-    return None if not found else {"value": found * factor if factor != 1.0 else found, "units": units}
+    if found is None or not (found or zero):
+        return None
+    return {"value": found * factor if factor != 1.0 else found, "units": units}
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

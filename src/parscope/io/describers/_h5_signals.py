@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -11,11 +12,12 @@ from parscope.core.axes import Axis
 from parscope.core.description import Signal
 from parscope.io._h5 import attribute, scale_of
 from parscope.io._meta import text
-from parscope.io.describers._common import axis
+from parscope.io.describers._common import axis, is_reciprocal
 from parscope.io.describers._h5_tree import Walk
 from parscope.io.hdf5 import calibration
 
 _MOST, _LONGEST = 256, 1 << 20
+_COUNTED = ("pixel", "pixels", "pix")
 _NAMES = {2: ("y", "x"), 3: ("z", "y", "x"), 4: ("y", "x", "q_y", "q_x")}
 
 
@@ -65,9 +67,13 @@ def _is_marked(name: str, node: h5py.Dataset) -> bool:
 def _signal(name: str, node: h5py.Dataset, alone: bool) -> Signal:
     unit = text(attribute(node, "units", "")) or "1"
     axes = tuple(_axis(node, place) for place in range(node.ndim))
-    if node.ndim == 4 and alone and not any(axis.calibrated for axis in axes):
+    if node.ndim == 4 and alone and not all(axis.calibrated for axis in axes):
         # py4DSTEM keeps the calibration at the root of its tree
-        axes = calibration(node)
+        rooted = calibration(node)
+        axes = tuple(own if own.calibrated else other for own, other in zip(axes, rooted, strict=True))
+    if sum(own.unit == "A" or is_reciprocal(own) for own in axes) > 1:
+        # a length in ångström, beside another or its inverse; a lone A may be of a current
+        axes = tuple(replace(own, unit="Å") if own.unit == "A" else own for own in axes)
     return Signal(name, tuple(int(n) for n in node.shape), str(node.dtype), unit, axes)
 
 
@@ -109,6 +115,7 @@ def _vector(node: h5py.Dataset, place: int) -> h5py.Dataset | None:
 def _from(vector: h5py.Dataset, plain: str, size: int) -> Axis:
     label = text(attribute(vector, "name", "")) or str(vector.name).rpartition("/")[2]
     unit = text(attribute(vector, "units", "")).strip("[]").replace("n_m", "nm")
+    unit = "px" if unit.lower() in _COUNTED else unit
     chunk = vector.chunks[0] if vector.chunks and vector.ndim == 1 else 0
     if vector.external or vector.is_virtual or vector.ndim != 1 or not 2 <= max(vector.size, chunk) <= _LONGEST:
         return Axis(plain, size)

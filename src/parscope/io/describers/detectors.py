@@ -8,6 +8,7 @@ from typing import Any
 from parscope.core.description import Description, Preview, Signal
 from parscope.core.errors import InputError
 from parscope.core.frames import Frames
+from parscope.io._scan import beside
 from parscope.io.describers._base import FileDescriber, companion
 from parscope.io.describers._common import moment, nested, quantity
 from parscope.io.describers._preview import look
@@ -32,8 +33,8 @@ class MerlinDescriber(FileDescriber):
 
     def _describe(self, path: Path, within: Path) -> Description:
         notes: list[str] = []
-        mib = companion(path.with_suffix(".mib"), within, notes)
-        about = companion(path.with_suffix(".hdr"), within, notes)
+        mib = companion(beside(path, ".mib"), within, notes) if path.suffix.lower() == ".hdr" else path
+        about = companion(beside(path, ".hdr"), within, notes)
         if mib is None:
             raise InputError("the .mib file of this header is missing", str(path), "put it beside it")
         told = _lines(about) if about and about.stat().st_size <= _SMALL else {}
@@ -60,17 +61,17 @@ class EmpadDescriber(FileDescriber):
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` is an EMPAD .xml file, or a .raw file that has one or is named like one and of its size."""
-        if path.suffix.lower() == ".raw" and path.with_suffix(".xml").is_symlink():
+        if path.suffix.lower() == ".raw" and beside(path, ".xml").is_symlink():
             return False
         return EmpadReader().accepts(path)
 
     def _describe(self, path: Path, within: Path) -> Description:
         notes: list[str] = []
-        about = companion(path.with_suffix(".xml"), within, notes)
+        about = companion(beside(path, ".xml"), within, notes)
         root = parsed(about.read_bytes(), str(about)) if about else None
         named = None if root is None else root.find("raw_file")
         told = "" if named is None else named.get("filename", "").replace("\\", "/").rpartition("/")[2]
-        raw = companion(path.with_name(told) if told else path.with_suffix(".raw"), within, notes)
+        raw = companion(path.with_name(told) if told else beside(path, ".raw"), within, notes)
         signals, previews = _opened(EmpadReader(), path, notes) if raw and not notes else ((), ())
         if raw is None:
             notes.append("The .raw file of this acquisition is missing.")

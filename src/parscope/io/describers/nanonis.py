@@ -40,7 +40,7 @@ class NanonisImageDescriber(FileDescriber):
             common=nested(
                 {
                     "instrument.vendor": "Nanonis",
-                    "bias": quantity(_line(settings, "BIAS"), "V"),
+                    "bias": quantity(_line(settings, "BIAS"), "V", zero=True),
                     "exposure": quantity(_line(settings, "ACQ_TIME"), "s"),
                     "sample.name": _line(settings, "Ext. VI 1>Sample>Name"),
                     "operator": _line(settings, "User"),

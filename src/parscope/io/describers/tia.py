@@ -16,6 +16,7 @@ from parscope.core.axes import Axis
 from parscope.core.description import Description, Preview, Signal
 from parscope.core.errors import FormatError, ParscopeError, TruncatedError
 from parscope.io._flat import begins
+from parscope.io._scan import beside
 from parscope.io.describers._base import FileDescriber, companion
 from parscope.io.describers._bytes import Cursor
 from parscope.io.describers._common import axis, dig, judge, nested, quantity, since
@@ -64,10 +65,10 @@ def _files(path: Path, within: Path, notes: list[str]) -> tuple[list[Path], Path
     """Series of an acquisition, and the file about it."""
     if begins(path, _SER):
         stem = _NUMBERED.fullmatch(path.stem)
-        about = companion(path.with_name(f"{stem[1]}.emi"), within, notes) if stem else None
+        about = companion(beside(path.with_name(f"{stem[1]}.ser"), ".emi"), within, notes) if stem else None
         return [path], about if about and begins(about, _EMI) else None
-    beside = (p for p in path.parent.iterdir() if p.suffix.lower() == ".ser")
-    own = (p for p in sorted(beside) if (stem := _NUMBERED.fullmatch(p.stem)) and stem[1] == path.stem)
+    others = (p for p in path.parent.iterdir() if p.suffix.lower() == ".ser")
+    own = (p for p in sorted(others) if (stem := _NUMBERED.fullmatch(p.stem)) and stem[1] == path.stem)
     found = [file for p in own if (file := companion(p, within, notes)) and begins(file, _SER)]
     if not found:
         notes.append("No .ser file of this acquisition lies beside it.")

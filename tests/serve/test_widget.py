@@ -7,6 +7,7 @@ import base64
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,12 @@ def test_a_session_of_another_process_is_found_with_all_that_is_to_be_seen(tmp_p
         hello, state = parts[0][1], parts[-1][1]
         assert (hello["scan"], hello["control"], hello["draws"]) == ([4, 5], False, True)
         assert state["latency"]["deadline_us"] == 123.0 and not state["ended"]
-        widget._handle_custom_msg({"kind": "ask", "question": json.dumps({"pattern": [0, 1]})}, [])
-        kind, text, counts = unpack(answers[-1]["buffers"][0])
+        for _ in range(600):  # a series may have begun just now, of which it has not come yet
+            widget._handle_custom_msg({"kind": "ask", "question": json.dumps({"pattern": [0, 1]})}, [])
+            kind, text, counts = unpack(answers[-1]["buffers"][0])
+            if counts:
+                break
+            time.sleep(0.05)
         assert (kind, text["at"]) == (Kind.PATTERN, [0, 1])
         assert np.frombuffer(counts, "<f4").tolist() == array[0, 1].ravel().tolist()
         drawn = [{"name": "vd1", "y": 8, "x": 8, "inner": 0, "outer": 20}]

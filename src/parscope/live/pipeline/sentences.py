@@ -124,7 +124,7 @@ class Sentences:
             Why, by name.
         """
         for name, fault in faults.items():
-            self._tell(ParscopeError(_of(fault), f"series {self._series}: no {name}", fault.advice))
+            self._tell(ParscopeError(_of(fault, name), f"series {self._series}: no {name}", fault.advice))
 
     def _once(self, what: str, why: str) -> None:
         """Tell it, unless it has been told of this series."""
@@ -133,6 +133,6 @@ class Sentences:
             self._tell(f"series {self._series}: {what}{why}")
 
 
-def _of(fault: ParscopeError) -> str:
-    """What happened, without the advice."""
-    return f"{fault.where} {fault.what}" if fault.where else fault.what
+def _of(fault: ParscopeError, name: str) -> str:
+    """What happened, without the advice, and without the name of the kernel."""
+    return fault.what if fault.where in ("", name) else f"{fault.where} {fault.what}"

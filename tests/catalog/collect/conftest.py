@@ -12,6 +12,7 @@ from parscope.catalog.collect import collector
 from parscope.catalog.collect.collector import Collector
 from parscope.catalog.collect.extract import Extractor
 from parscope.catalog.store.catalog import Catalog
+from parscope.core.registry import names
 
 HERE = Path(__file__).parent
 
@@ -29,9 +30,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _installed(played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _installed(played: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What this process imports, the process that reads files does."""
     monkeypatch.syspath_prepend(str(played))
+    names.cache_clear()
+    yield
+    names.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -261,7 +261,7 @@ def shares(messages: int, seed: int) -> Iterator[Counter[str]]:
             told = f"seed {seed + first // SHARE} ended with {done.returncode}"
             yield Counter({"crashed": 1, f"{told}: {done.stderr[-300:]}": 1})
         else:
-            yield Counter(json.loads(done.stdout)) + Counter({"messages": count})
+            yield Counter(json.loads(done.stdout.splitlines()[-1])) + Counter({"messages": count})
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 from collections import Counter
 from math import nan
@@ -62,17 +63,20 @@ def measure(run: Run, quick: bool) -> Made:
     records: list[dict[str, Any]] = []
     seconds, messages = (_QUICK_S, _QUICK_MESSAGES) if quick else (_RECORD_S, _MESSAGES)
     names = _QUICK_FAULTS if quick else faults.NAMES
-    steps = (
-        _latencies,
-        _throughputs,
-        _kernels,
-        lambda: _beside(run),
-        lambda: _recording(seconds),
-        lambda: _faulty(names),
-        lambda: _fuzzed(messages),
-    )
-    for step in steps:
-        made = step()
+    steps = {
+        "latencies": _latencies,
+        "throughputs": _throughputs,
+        "kernels": _kernels,
+        "beside": lambda: _beside(run),
+        "recording": lambda: _recording(seconds),
+        "faults": lambda: _faulty(names),
+        "fuzzed": lambda: _fuzzed(messages),
+    }
+    for name, step in steps.items():
+        kept = run.folder / f"{name}.pickle"  # a run that breaks off goes on from here
+        made = pickle.loads(kept.read_bytes()) if kept.exists() else step()
+        kept.write_bytes(pickle.dumps(made))
+        print(f"{name}: done", flush=True)
         rows += made[0]
         records += made[1]
     return rows, [{**one, "key": f"{run.name}:{one['case']}"} for one in records]

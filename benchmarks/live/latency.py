@@ -80,13 +80,19 @@ def measure(case: Case) -> dict[str, Any]:
     policy = Policy(case.load.scan, False, DEADLINE, busy=case.low_latency, series=case.series, keep=case.series > 1)
     orders = Orders(sender.address, case.analyse, Wishes(case.low_latency), policy)
     load = os.getloadavg()[0]
-    with Session(orders, lambda line: print(line, file=sys.stderr)) as session:
-        whole = _run(session, sender)
-        sent = sender.wait()
+    cores = os.sched_getaffinity(0)
+    if not case.low_latency:
+        os.sched_setaffinity(0, {1})  # a detector takes no core of the receiver's machine; the sender has core 0
+    try:
+        with Session(orders, lambda line: print(line, file=sys.stderr)) as session:
+            whole = _run(session, sender)
+            sent = sender.wait()
+    finally:
+        os.sched_setaffinity(0, cores)
     result = session.finished[-1].result
     told = account(result, case.cut) | set_up(result, whole)
     told |= truth.judged(case.load, case.analyse, [output.name for output in result.outputs], result.values)
-    standing = session.standing or "on any core, at normal priority"
+    standing = session.standing or "on one core, at normal priority; the sender has the other"
     return {"case": asdict(case), "load": load, "sent": sent, "standing": standing, **told}
 
 

@@ -27,7 +27,6 @@ from parscope.live.wire.scan import Scanner
 _RECEIVED, _DAMAGED = cell_of("received"), cell_of("damaged")
 _HIGH_WATER, _STALLS = cell_of("ring_high_water"), cell_of("stalls")
 _AT_ONCE = 64  # messages taken between two answers where the newest counts, or none can be given yet
-_SPINS = 2000  # turns without work after which the loop sleeps, unless it never does
 _NAP = 0.005  # s
 _SHARE = 0.3  # of the time until the next pattern is due that is slept away
 _LONG = 100_000  # ns until the next pattern is due below which nothing is slept away
@@ -225,7 +224,7 @@ class Engine:
             self._slept += int(_SHARE * left)
         elif busy and now - self._last > _SILENT:
             time.sleep(5e-5)
-        return _SPIN if busy else _NAP if self._idle > _SPINS else 0.0
+        return _SPIN if busy else _NAP  # who polls without priority is put aside for ms just when a pattern comes
 
     def close(self) -> None:
         """End what has begun, and let go of the ring; may be called twice."""

@@ -69,20 +69,20 @@ def waits(connection: Connection, entry: Entry) -> bool:
     return row.stage not in FINISHED or _is_going_on(connection, main) or read_again(connection, main, entry.since)
 
 
-def complete(connection: Connection, main: str, since: int) -> None:
+def complete(connection: Connection, main: Path, since: int) -> None:
     """Have a main file read again for a part that came after it, once no other part is being written.
 
     Parameters
     ----------
     connection : Connection
         In a write transaction.
-    main : str
-        Its path, as the database spells it.
+    main : Path
+        The file.
     since : int
         Since when the part lies there, in µs since 1970.
     """
-    if not _is_going_on(connection, to_path(main)):
-        read_again(connection, to_path(main), since)
+    if not _is_going_on(connection, main):
+        read_again(connection, main, since)
 
 
 def _is_going_on(connection: Connection, main: Path) -> bool:
@@ -136,8 +136,8 @@ def is_part(connection: Connection, entry: Entry) -> bool:
     return bool(connection.scalar(select(named)))
 
 
-def main_file(connection: Connection, record: int) -> str | None:
-    """Path of the file of a record of which the others are parts, as the database spells it.
+def main_file(connection: Connection, record: int) -> Path | None:
+    """Find the file of a record of which the others are parts.
 
     Parameters
     ----------
@@ -148,8 +148,9 @@ def main_file(connection: Connection, record: int) -> str | None:
 
     Returns
     -------
-    str or None
+    Path or None
         None if it is not there any more.
     """
     there = (file.c.record == record, file.c.part.is_(False), file.c.present)
-    return connection.scalars(select(file.c.path).where(*there).limit(1)).one_or_none()
+    name = connection.scalars(select(file.c.path).where(*there).limit(1)).one_or_none()
+    return None if name is None else to_path(name)

@@ -53,10 +53,8 @@ def carry_out(catalog: Catalog, extractor: Extractor, entry: Entry) -> bool:
     at_hand: Entry | None = entry
     while at_hand is not None and at_hand.stage in journal.WORK:
         before = at_hand
-        if _is_away(before):
-            return _wait(catalog, before)
         if not _rests(catalog, before):
-            break
+            return _wait(catalog, before) if _is_away(before) else True
         try:
             at_hand = _step(catalog, extractor, before)
         except ParscopeError:

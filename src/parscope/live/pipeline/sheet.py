@@ -110,10 +110,7 @@ class Sheet:
         """
         received, decoded, exposed, opened = times
         out = self._out
-        try:
-            self._run(frame, out)
-        except Exception:  # noqa: BLE001 - whatever a kernel does, the loop goes on
-            self._run_apart(frame, position)
+        self._compute(frame, position)
         decided = self._clock()
         emitted = 0
         if self._actuator is not None:
@@ -158,10 +155,7 @@ class Sheet:
         position : int
             Scan position.
         """
-        try:
-            self._run(frame, self._out)
-        except Exception:  # noqa: BLE001 - as above
-            self._run_apart(frame, position)
+        self._compute(frame, position)
         self._values[position] = self._out
         if self._fates[position] == _PASSED:
             self._fates[position] = _LATER
@@ -169,9 +163,12 @@ class Sheet:
         if self.plan.missing:
             self._gaps.lack((position,))
 
-    def _run_apart(self, frame: NDArray[Any], position: int) -> None:
-        """Have the kernels that do not fail with a pattern."""
-        self._sentences.crashed(self.plan.run_apart(frame, self._out), position)
+    def _compute(self, frame: NDArray[Any], position: int) -> None:
+        """Have the numbers of a pattern, of those kernels at least that do not fail with it."""
+        try:
+            self._run(frame, self._out)
+        except Exception:  # noqa: BLE001 - whatever a kernel does, the loop goes on
+            self._sentences.crashed(self.plan.run_apart(frame, self._out), position)
 
     def pass_over(self, first: int, count: int) -> None:
         """Patterns that are not analysed now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -233,10 +234,18 @@ def direct_disk(detector: Detector, examples: NDArray[Any]) -> DirectDisk:
         If the examples hold no counts.
     """
     mean, valid = mean_pattern(detector, examples)
+    return _disk_in(mean.tobytes(), valid.tobytes(), mean.shape, len(examples))
+
+
+@lru_cache(maxsize=1)
+def _disk_in(counts: bytes, told: bytes, shape: tuple[int, int], number: int) -> DirectDisk:
+    """The direct disk of a mean pattern; kept for the next kernel, as several look for that of the same examples."""
+    mean = np.frombuffer(counts).reshape(shape)
+    valid = np.frombuffer(told, np.bool_).reshape(shape)
     try:
         # Where not a single electron came, the fit divides by nothing: what it then finds is refused below.
         with np.errstate(divide="ignore", invalid="ignore"):
-            probe, at = first_probe(mean, valid, 1 / len(examples))
+            probe, at = first_probe(mean, valid, 1 / number)
     except (NoLatticeError, ValueError, np.linalg.LinAlgError):
         return _spot(mean)
     if not (np.isfinite([*at, probe.radius, probe.edge]).all() and mean[_pixel(mean.shape, at)] > 0):

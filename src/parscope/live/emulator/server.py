@@ -43,6 +43,8 @@ class Server:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            # Whoever is told the address may call before the thread below has come so far: the call waits in the queue.
+            self._socket.listen()
         except OSError as error:
             self._socket.close()
             raise OptionError(f"cannot listen: {error.strerror}", f"{host}:{port}", "choose another port") from error

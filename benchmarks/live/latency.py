@@ -104,7 +104,7 @@ def _run(session: Session, sender: Sender) -> int:
             begun += 1
             sender.go()
         seen = seen or (time.monotonic_ns() if _whole(session.board) else 0)
-        time.sleep(0.02 if seen else 0.001)
+        time.sleep(0.02 if seen else 0.005)
     return seen
 
 

@@ -73,14 +73,18 @@ def test_what_is_called_whole_is_read_by_hdf5(algorithm: str) -> None:
         b"\xe0" + bytes(14) + b"\x02\x00\x60" + bytes(5),  # ends early
         b"\xe6" + bytes(14) + b"\x02\x00",  # ends with a match
         b"\xe5" + bytes(14) + b"\x02\x00\x10\x00",  # or nearly
+        b"\x80" + bytes(8) + b"\x02\x00\x80" + bytes(8),  # its last match begins 16 bytes before the end
+        b"\xc4" + bytes(12) + b"\x02\x00\x40" + bytes(4),  # or ends 4 before it
+        b"\xd2" + bytes(13) + b"\x02\x00\x50" + bytes(5),  # or begins 11 before it
         b"\xff\xff",
     ],
 )
-def test_blocks_of_bitshuffle_are_judged_as_hdf5_does(block: bytes) -> None:
+@pytest.mark.parametrize("algorithm", ["bslz4", "lz4"])
+def test_blocks_are_judged_as_hdf5_does(block: bytes, algorithm: str) -> None:
     samples = struct.pack(">QII", 24, 24, len(block)) + block
-    told = is_whole(Payload("a", (1, 24), "|u1", "bslz4", 1, 0, len(samples)), memoryview(samples))
+    told = is_whole(Payload("a", (1, 24), "|u1", algorithm, 1, 0, len(samples)), memoryview(samples))
     try:
-        through_hdf5(samples, "bslz4", 24)
+        through_hdf5(samples, algorithm, 24)
     except OSError:
         assert not told
     else:

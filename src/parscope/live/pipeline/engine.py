@@ -186,8 +186,6 @@ class Engine:
         if self._held is not None:
             self.answers.let_go()
             time.sleep(_MOMENT)
-        elif self.answers.preparing:
-            time.sleep(_SPIN)
         return False
 
     def _fill_up(self) -> None:
@@ -265,7 +263,9 @@ class Engine:
     def _arrived(self, now: int, count: int) -> None:
         """Count messages that have come, the last of them at a time."""
         self._cells[_RECEIVED] += count
-        self._period += (min(now - self._last, _SILENT) - self._period) >> 4
+        gap = now - self._last
+        if gap < _SILENT:  # rather too short: who sleeps for as long as a break of the stream is late afterwards
+            self._period += (gap - self._period) >> (1 if gap < self._period else 4)
         self._last = now
 
     def _answer_many(self) -> bool:

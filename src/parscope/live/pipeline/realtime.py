@@ -128,6 +128,19 @@ def stand_back(thread: int = 0) -> None:
             os.sched_setaffinity(thread, _CORES - _TAKEN or _CORES)
 
 
+def keep_off(core: int | None = None) -> None:
+    """Leave the calling process all cores but the one that the frame loop takes, in another process.
+
+    Parameters
+    ----------
+    core : int, optional
+        As of `take`, by the other.
+    """
+    if sys.platform == "linux" and _CORES:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, _CORES - {max(_CORES) if core is None else core} or _CORES)
+
+
 def rest_due() -> float:
     """Share of the time that the calling thread has to sleep, lest the system stop it.
 

@@ -26,7 +26,7 @@ from parscope.live.pipeline.rescue import rescue
 from parscope.live.pipeline.results import Drawn, Result, dataset, save
 from parscope.live.pipeline.ring import Ring
 from parscope.live.pipeline.will import execute
-from parscope.live.pipeline.workers import Orders, answer, record
+from parscope.live.pipeline.workers import Lines, Orders, answer, prepare, record
 from parscope.live.rules.decider import Decider
 from parscope.live.sources.address import make_source
 
@@ -108,7 +108,11 @@ class Session:
         self._waiting: dict[int, Result] = {}
         self._recorded: dict[int, Recorded] = {}
         self._seen = 0
-        outputs = analyser_of(orders.analyse).outputs
+        analyser = analyser_of(orders.analyse)
+        outputs = analyser.outputs
+        self._learning = tuple(
+            text for text, kernel in zip(orders.analyse, analyser.kernels, strict=True) if kernel.examples
+        )
         make_source(orders.address, orders.wishes)  # what is wrong with the address is told before anything is made
         if orders.rules is not None:
             Decider(orders.rules.rules, outputs, orders.rules.limits)
@@ -123,6 +127,7 @@ class Session:
         self.desk: Connection
         self.desk, self._desk_of_loop = mp.get_context("spawn").Pipe()
         self._loop: _Worker | None = None
+        self._setter: _Worker | None = None
         self._recorder: _Worker | None = None
 
     def __enter__(self) -> Self:
@@ -135,13 +140,23 @@ class Session:
                 if self.orders.record:
                     self._recorder = _Worker("recorder", record, (self.orders, names))
                     self._recorder.wait_until_ready()
-                self._loop = _Worker("analysis", answer, (self.orders, names, self._desk_of_loop))
-                self._desk_of_loop.close()
-                self.standing = self._loop.wait_until_ready()
+                self._start_loop(names)
         except BaseException:
             self.close()
             raise
         return self
+
+    def _start_loop(self, names: tuple[str, str]) -> None:
+        """Start the frame loop, and with it the process that sets kernels up; whichever ends, the other sees that."""
+        near, far = mp.get_context("spawn").Pipe()
+        if self._learning:
+            self._setter = _Worker("set-up", prepare, (self.orders, self._learning, far))
+        self._loop = _Worker("analysis", answer, (self.orders, names, Lines(self._desk_of_loop, near)))
+        for end in (self._desk_of_loop, near, far):
+            end.close()
+        if self._setter is not None:
+            self._setter.wait_until_ready()
+        self.standing = self._loop.wait_until_ready()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -210,11 +225,11 @@ class Session:
     def close(self) -> None:
         """End everything; may be called twice."""
         self.stop()
-        for worker in (self._loop, self._recorder):
+        for worker in (self._loop, self._setter, self._recorder):
             if worker is not None:
                 worker.end()
                 self.ring.finish()
-        self._loop = self._recorder = None
+        self._loop = self._setter = self._recorder = None
         self.ring.close()
         self.board.close()
 

@@ -1,4 +1,4 @@
-"""The processes of a session: the frame loop, and the recorder. Both are told and tell through a pipe."""
+"""The processes of a session: frame loop, set-up of kernels, recorder. They are told and tell through pipes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Output
 from parscope.live.pipeline.analysis import analyser_of, warm
 from parscope.live.pipeline.answers import Policy
+from parscope.live.pipeline.apart import Apart, serve
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
-from parscope.live.pipeline.realtime import Watchdog, calm, release, take
+from parscope.live.pipeline.realtime import Watchdog, calm, keep_off, release, take
 from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.pipeline.sentences import Tell
@@ -29,6 +30,7 @@ from parscope.live.rules.file import RuleSet, act
 from parscope.live.rules.replay import ByDetector
 from parscope.live.sources.address import Wishes, make_source
 
+_NICE = 10
 _ORPHANED = 5.0  # s without a session and without messages after which the recorder ends by itself
 
 
@@ -88,7 +90,23 @@ class Orders:
         return None if self.folder is None or self.rules is None else self.folder / f"{self.name}_decisions.jsonl"
 
 
-def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Connection) -> None:
+@dataclass(frozen=True)
+class Lines:
+    """Pipes of the frame loop to others than the session.
+
+    Parameters
+    ----------
+    desk : Connection
+        By which a person commands; see `Commands`.
+    apart : Connection
+        To the process that sets kernels up, if one of them learns from patterns; see `prepare`.
+    """
+
+    desk: Connection
+    apart: Connection
+
+
+def answer(orders: Orders, names: tuple[str, str], lines: Lines, pipe: Connection) -> None:
     """Run the frame loop, as the whole life of a process.
 
     Parameters
@@ -97,8 +115,8 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
         What to do.
     names : tuple of str
         Of the ring and the board of the session.
-    desk : Connection
-        By which a person commands; see `Commands`.
+    lines : Lines
+        To others.
     pipe : Connection
         Gets pairs: ``ready`` with a sentence, ``note`` with a sentence, ``missing`` with an error that ends nothing,
         ``fault`` with one that does, ``done``.
@@ -106,7 +124,7 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
     _leave_signals()
     ring, board = Ring.attach(names[0]), Board.attach(names[1])
     try:
-        _answer(orders, (ring, board), desk, pipe)
+        _answer(orders, (ring, board), lines, pipe)
         _say(pipe, "done", "")
     except ParscopeError as error:
         _say(pipe, "fault", error)
@@ -114,7 +132,7 @@ def answer(orders: Orders, names: tuple[str, str], desk: Connection, pipe: Conne
         ring.finish()
 
 
-def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: Connection) -> None:
+def _answer(orders: Orders, places: tuple[Ring, Board], lines: Lines, pipe: Connection) -> None:
     """Put the frame loop together, and run it."""
     ring, board = places
     analyser, lock = analyser_of(orders.analyse), threading.Lock()
@@ -123,6 +141,7 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
         with lock:  # the threads that look after sinks and connections tell things too
             _say(pipe, "note" if isinstance(told, str) else "missing", told)
 
+    analyser = replace(analyser, setup=Apart(lines.apart, tell))
     source = make_source(orders.address, orders.wishes, tell)
     actuator = _actuator(orders, analyser.outputs, tell)
     try:
@@ -131,13 +150,13 @@ def _answer(orders: Orders, places: tuple[Ring, Board], desk: Connection, pipe: 
         engine = Engine.of(source, ring, board, analyser, orders.policy, actuator, tell=tell)
         calm()
         if actuator is None:
-            _run(orders, engine, desk, pipe)
+            _run(orders, engine, lines.desk, pipe)
             return
         watchdog = Watchdog(lambda: engine.pulse.at, actuator.safe, lambda: engine.pulse.patience)
         with _guarded(actuator, watchdog, board):
             if orders.armed:
                 actuator.arm()
-            _run(orders, engine, desk, pipe)
+            _run(orders, engine, lines.desk, pipe)
     finally:
         release()
         if actuator is not None:
@@ -185,6 +204,31 @@ def _guarded(actuator: Actuator, watchdog: Watchdog, board: Board) -> Iterator[N
         if actuator.armed:
             actuator.safe(reason)
         board.say(armed=False, halted=board.halted)
+
+
+def prepare(orders: Orders, kernels: tuple[str, ...], line: Connection, pipe: Connection) -> None:
+    """Set kernels up for the frame loop, as the whole life of a process.
+
+    Parameters
+    ----------
+    orders : Orders
+        What to do.
+    kernels : tuple of str
+        Those that are set up here.
+    line : Connection
+        To the frame loop.
+    pipe : Connection
+        Gets pairs: ``ready``, ``done``.
+    """
+    _leave_signals()
+    os.nice(_NICE)
+    if orders.policy.busy:
+        keep_off(orders.core)
+    analyser = analyser_of(kernels)
+    warm(analyser)
+    _say(pipe, "ready", "")
+    serve(analyser.kernels, line)
+    _say(pipe, "done", "")
 
 
 def record(orders: Orders, names: tuple[str, str], pipe: Connection) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Detector, Kernel
-from parscope.live.kernels.parts import part_of
 from parscope.live.kernels.plan import Plan
 from parscope.live.pipeline.realtime import stand_back
-from parscope.live.pipeline.series import Analyser, same_patterns
+from parscope.live.pipeline.series import Analyser, Setup, same_patterns
 
 _LONGEST_REST = 64  # times the examples of a kernel
 
@@ -56,8 +55,8 @@ class _Job:
 class _Work:
     """What one thread does: it sets up some kernels, one after the other."""
 
-    def __init__(self, plan: Plan, jobs: Sequence[_Job]) -> None:
-        self.plan, self.jobs = plan, jobs
+    def __init__(self, plan: Plan, jobs: Sequence[_Job], setup: Setup) -> None:
+        self.plan, self.jobs, self._setup = plan, jobs, setup
         self._examples = [job.take() for job in jobs]
         self.faults: dict[str, ParscopeError] = {}
         self.over = False
@@ -80,7 +79,7 @@ class _Work:
         """Set one up, and run it once by itself, for the compiler: the loop may be running the others."""
         detector = self.plan.detector
         examples = np.array(shown, np.dtype(detector.dtype)).reshape(-1, *detector.shape)
-        part = part_of(kernel, detector, examples)
+        part = self._setup(kernel, detector, examples)
         Plan.of_parts([kernel], detector, {kernel.name: part}).warm()
         self.plan = self.plan.having(kernel.name, part)
 
@@ -232,6 +231,6 @@ class Workshop:
         """Set up what can be, if nothing is at work."""
         full = sorted((job for job in self._jobs if job.full), key=lambda job: job.kernel.examples)
         if full and self._work is None and self.plan is not None:
-            self._work = _Work(self.plan, full)
+            self._work = _Work(self.plan, full, self.analyser.setup)
             self._work.thread.start()
         self.wants = any(job.wants for job in self._jobs)

@@ -134,7 +134,8 @@ class ZmqPull:
         self._socket.set_hwm(_QUEUE)
         self._watch = Watch(self._socket, self.address)
         self._socket.connect(str(self.address))
-        self._again, self._now = zmq.Again, zmq.NOBLOCK
+        self._again, self._now, self._timeout = zmq.Again, int(zmq.NOBLOCK), zmq.RCVTIMEO
+        self._patience = 0
 
     def receive(self, wait: float) -> memoryview | None:
         """Take the next message, or part of one.
@@ -150,12 +151,10 @@ class ZmqPull:
             None if none came in time.
         """
         try:
-            return memoryview(self._socket.recv(self._now))
+            return memoryview(self._socket.recv(self._within(wait)))
         except self._again:
-            if not wait or not self._socket.poll(wait * 1e3):
-                self._watch.look(self.tell)
-                return None
-        return memoryview(self._socket.recv())
+            self._watch.look(self.tell)
+            return None
 
     def receive_parts(self, wait: float) -> list[bytes] | None:
         """Take the next message of several parts.
@@ -170,11 +169,25 @@ class ZmqPull:
         list of bytes, optional
             None if none came in time.
         """
-        if not self._socket.poll(wait * 1e3):
+        try:
+            parts: list[bytes] = self._socket.recv_multipart(self._within(wait))
+        except self._again:
             self._watch.look(self.tell)
             return None
-        parts: list[bytes] = self._socket.recv_multipart()
         return parts
+
+    def _within(self, wait: float) -> int:
+        """Have the next `recv` wait so long; its flags.
+
+        The library wakes up once for that, and twice where it is asked first whether there is a message.
+        """
+        patience = int(1e3 * wait)
+        if not patience:
+            return self._now
+        if patience != self._patience:
+            self._socket.setsockopt(self._timeout, patience)
+            self._patience = patience
+        return 0
 
     def close(self) -> None:
         """Disconnect; may be called twice."""

@@ -16,6 +16,7 @@ from parscope.live.wire.lz4 import Bytes, big_endian, literals, match
 from parscope.live.wire.scan import Payload
 
 BITSHUFFLED = ("bslz4", "bszstd")
+_BEFORE, _AFTER, _REST = 12, 5, 8
 _PLAIN, _WALKED, _SKIPPED = 0, 1, 2  # blocks of their own size are as they are; all are LZ4; nobody looks into them
 
 
@@ -68,13 +69,12 @@ def _unpacks(payload: Payload, message: memoryview) -> bool:
 
 
 @nb.njit(**KERNEL)
-def _block(start: int, stop: int, count: int, strict: bool) -> bool:
+def _block(start: int, stop: int, count: int) -> bool:
     """Whether a block of LZ4 comes to `count` bytes.
 
     The format has its last match begin 12 bytes before the end and end 5 before it, and 8 bytes of input after its
-    literals: the filter of bitshuffle insists on that, the one of LZ4 does not.
+    literals: both filters of HDF5 insist on that, the libraries of detectors do not.
     """
-    after, before, rest = (5, 12, 8) if strict else (0, 0, 0)
     done = 0
     while start < stop:
         token = load1(start)
@@ -85,11 +85,11 @@ def _block(start: int, stop: int, count: int, strict: bool) -> bool:
         start += length
         if start >= stop:
             return done == count
-        if done > count - before or start > stop - rest:
+        if done > count - _BEFORE or start > stop - _REST:
             return False
         length, _, start = match(start, stop, token & 15, done, count - done)
         done += length
-        if length < 0 or done > count - after:
+        if length < 0 or done > count - _AFTER:
             return False
     return False
 
@@ -115,7 +115,7 @@ def _whole(data: Bytes, start: int, stop: int, form: tuple[int, int], kind: int)
         if held > stop - start:
             return False
         known = kind == _SKIPPED or (kind == _PLAIN and held == count)
-        if not known and not _block(start, start + held, count, kind == _WALKED):
+        if not known and not _block(start, start + held, count):
             return False
         start += held
         done += count

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
+import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,6 +136,66 @@ _THEIR_OWN = {"Data0", "offset", "size", "size_bytes", "Dim-1_DescriptionLength"
 def _number(value: Any) -> Any:
     read = number(value) if isinstance(value, str) else value
     return float(read) if isinstance(read, (int, float)) else str(read)
+
+
+def _after_colons(text: str) -> list[tuple[str, str]]:
+    """Entries of a header of Nanonis: a name between colons, and lines up to the next."""
+    parts = re.split(r"^:([^:\n]+(?::[^:\n]+)*):$", text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _after_tabs(text: str) -> list[tuple[str, str]]:
+    """Entries of a table of Nanonis."""
+    return re.findall(r"^(.+?)\t(.*?)\t?$", text, re.MULTILINE)
+
+
+def _after_backslashes(text: str) -> list[tuple[str, str]]:
+    """Entries of a header of Bruker that are one word."""
+    return re.findall(r"^\\(?!@)(.+?): (\S+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("file", "stop", "entries", "least"),
+    [
+        ("nanonis_afm_A151216.123306-02602.sxm", b":SCANIT_END:", _after_colons, 60),
+        ("nanonis_stm_Au_mica_195.sxm", b":SCANIT_END:", _after_colons, 60),
+        ("nanonis_sts_Bias-Spectroscopy00015.dat", b"[DATA]", _after_tabs, 4),
+        ("nanonispy_Bias-Spectroscopy002.dat", b"[DATA]", _after_tabs, 6),
+        ("bruker_nanoscope_header.000", b"\\*File list end", _after_backslashes, 250),
+    ],
+)
+def test_headers_of_text_read_once_more(
+    told: Told, real: Real, file: str, stop: bytes, entries: Callable[[str], list[tuple[str, str]]], least: int
+) -> None:
+    text = real(file).read_bytes().partition(stop)[0].decode("latin-1").replace("\r\n", "\n")
+    theirs = set()
+    for key, said in entries(text):
+        with contextlib.suppress(ValueError):
+            theirs |= {(key.strip(), float(one)) for one in said.split()}
+    ours = {
+        (re.sub(r"(\.\d+)*$", "", path)[1:], float(value))
+        for path, value in flat(told(file).vendor)
+        if isinstance(value, (int, float))
+    }
+    assert len(theirs) > least
+    absent = {(k, n) for k, n in theirs if not any(path.endswith(k) and n == m for path, m in ours)}
+    assert absent == set()
+
+
+def test_variables_of_an_igor_experiment(told: Told, real: Real) -> None:
+    packed = pytest.importorskip("igor2.packed")
+    _, tree = packed.load(real("igor2_polar-graphs-demo.pxp"))
+    ours = told("igor2_polar-graphs-demo.pxp").vendor["root"]
+    root = {key.decode() if isinstance(key, bytes) else key: value for key, value in tree["root"].items()}
+    theirs = {key: value for key, value in root.items() if isinstance(value, (int, float))}
+    assert len(theirs) > 20
+    assert {key: ours[key] for key in theirs} == theirs
+    waves = {key: value.wave["wave"]["wave_header"] for key, value in root.items() if hasattr(value, "wave")}
+    assert len(waves) > 2
+    for key, head in waves.items():
+        for name in ("npnts", "modDate", "hsA", "sfA"):
+            if name in head:
+                assert np.array_equal(ours[key]["wave_header"][name], head[name]), (key, name)
 
 
 def test_notes_of_asylum(told: Told, real: Real) -> None:

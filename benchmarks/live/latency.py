@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -139,6 +140,30 @@ def account(result: Result, cut: int) -> dict[str, Any]:
         **{f"{name}_us": percentiles(part[answered] / 1e3) for name, part in parts.items()},
         "above_200us": float((total > DEADLINE / 1e3).mean()),
         "per_second": float(answered.sum() / (span / 1e9)),
+    }
+
+
+def median(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """What several sessions of one case have in the middle; of what must not be, the most.
+
+    Parameters
+    ----------
+    each : list of dict
+        As from `measure`.
+
+    Returns
+    -------
+    dict
+        As from `measure`, without what no table tells.
+    """
+    points = {name: statistics.median(one["latency_us"][name] for one in each) for name in POINTS}
+    middle = ("above_200us", "set_up_ms", "before_set_up", "late_for_set_up")
+    most = [name for name in ("wrong", "strain_rms") if name in each[0]]
+    return {
+        **{name: each[0][name] for name in ("case", "standing")},
+        "latency_us": points,
+        **{name: statistics.median(np.inf if one[name] is None else one[name] for one in each) for name in middle},
+        **{name: max(one[name] for one in each) for name in most},
     }
 
 

@@ -29,6 +29,13 @@ def spectra(snr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return resonance.reshape(10, 12), (BandExcitation(FREQUENCY).render(theta) + noise).reshape(10, 12, 40)
 
 
+def again_of(snr: float, seed: int) -> np.ndarray:
+    """The same spectra, with other noise and a bad one."""
+    again = spectra(snr, seed)[1] + spectra(0.0, seed + 100)[1] - spectra(0.0, seed)[1]
+    again[1, 2] = np.nan
+    return again
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
@@ -41,6 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "weak.npz", frequency=FREQUENCY, spectra=spectra(2.5, seed=2)[1])
     np.savez(folder / "nothing.npz", frequency=FREQUENCY, spectra=np.full((4, 40), np.nan + 0j))
     np.savez(folder / "noise.npz", frequency=FREQUENCY, spectra=spectra(0.0, seed=3)[1])
+    np.savez(folder / "again.npz", frequency=FREQUENCY, spectra=again_of(12.0, seed=1))
     np.savez(folder / "other.npz", frequency=FREQUENCY + 5e3, spectra=spectra(12.0, seed=1)[1])
     answer = run("train", "be-sho", str(folder / "scan.npz"), "-o", str(folder / "net"), "--minutes", "0.05")
     assert answer.exit_code == 0, answer.output
@@ -63,6 +71,16 @@ def test_the_folder_says_what_the_network_is_for_and_what_it_is_worth() -> None:
     assert notes["source_fingerprint"].startswith("sampled-sha256:")
     assert notes["training"]["steps"] >= 200
     assert {"by_snr", "bias", "refusals", "spectra_per_cpu_s", "parameters"} <= set(notes["card"])
+
+
+def test_a_scan_that_was_measured_twice_teaches_both_ways() -> None:
+    answer = run("train", "be-sho", "scan.npz", "--again", "again.npz", "-o", "twice", "--minutes", "0.05")
+    assert answer.exit_code == 0, answer.output
+    notes = json.loads(Path("twice/model.json").read_text(encoding="utf-8"))["notes"]
+    assert notes["training"]["teachers"] == ["simulation", "repeats"]
+    assert notes["again"].endswith("again.npz")
+    assert notes["again_fingerprint"] != notes["source_fingerprint"]
+    assert run("fit", "be-sho", "weak.npz", "--solver", "twice", "-o", "twice.nc", "--no-report").exit_code == 0
 
 
 def test_strong_spectra_are_fitted_as_without_it_and_weak_ones_have_its_errors() -> None:
@@ -104,6 +122,9 @@ def test_strong_spectra_are_fitted_as_without_it_and_weak_ones_have_its_errors()
             "--teacher rendering: has no spectrum of finite numbers",
         ),
         (("train", "be-sho", "noise.npz", "--teacher", "labels"), "--teacher labels: least squares fitted none"),
+        (("train", "be-sho", "scan.npz", "--again", "none.npz"), "none.npz: no such file"),
+        (("train", "be-sho", "scan.npz", "--again", "nothing.npz"), "nothing.npz: has shape (4, 40), not (10, 12, 40)"),
+        (("train", "be-sho", "scan.npz", "--again", "other.npz"), "other.npz: is along another axis"),
         (("train", "be-what", "scan.npz"), "be-what: is no technique"),
         (("train", "be-loop", "scan.npz"), "scan.npz: not spectra of be-loop"),
         (("fit", "be-sho", "scan.npz", "--solver", "none"), "none: is no folder with a network"),

@@ -98,6 +98,7 @@ def test_the_verb_strain_takes_them(folder: Path, tmp_path: Path) -> None:
 def test_what_is_for_spectra_is_refused(folder: Path, tmp_path: Path) -> None:
     said = {
         ("--everywhere",): "is for spectra",
+        ("--again", str(folder.parent / "scan.bin")): "--again: is for spectra",
         ("--teacher", "labels"): "labels cannot teach",
         ("--teacher", "rendering"): "add --teacher simulation",
     }

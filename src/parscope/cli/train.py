@@ -38,6 +38,9 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     teacher: Annotated[
         list[_Teacher] | None, typer.Option(help="What it learns from \\[simulation]; may be given several times.")
     ] = None,
+    again: Annotated[
+        Path | None, typer.Option(help="The same positions measured once more, for spectra: a teacher, too.")
+    ] = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Train for the whole range of the technique, not for this scan.")
     ] = False,
@@ -66,15 +69,16 @@ def train(  # noqa: PLR0913 - one argument an option, as typer wants it
     if minutes is not None:
         settings["minutes"] = minutes
     if technique == STRAIN:
-        if everywhere:
-            raise OptionError("is for spectra", "--everywhere", "leave it out")
+        for option, given in (("--everywhere", everywhere), ("--again", again is not None)):
+            if given:
+                raise OptionError("is for spectra", option, "leave it out")
         settings |= scan_options.setup_options(context.params)
         print(strain(source, where, scan_options.file_options(context.params), settings))
         return
     for name in scan_options.ONLY_SCANS:
         if context.params[name] is not None:
             raise OptionError("is for strain", f"--{name.strip('_').replace('_', '-')}", "leave it out")
-    settings |= {"everywhere": everywhere, "dataset": dataset, **options_of_technique(context)}
+    settings |= {"everywhere": everywhere, "again": again, "dataset": dataset, **options_of_technique(context)}
     print(spectra(source, technique, where, settings))
 
 

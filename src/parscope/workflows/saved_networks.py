@@ -49,6 +49,7 @@ def save_spectra(folder: Path, solver: SpectraNetwork, notes: Mapping[str, Any])
         "axis": solver.physics.axis.tolist(),
         "calibration": {n: getattr(solver.calibration, n).tolist() for n in _STRETCH},
         "factor_prior": prior,
+        "everywhere": solver.everywhere,
     }
     save_network(folder, solver.network, {**notes, **told})
 
@@ -140,7 +141,8 @@ class SavedSpectra:
             prior = told and FactorPrior(
                 np.array(told["mean"]).reshape(f), np.array(told["covariance"]).reshape(f, f), bool(told["two_signs"])
             )
-            solver = SpectraNetwork(physics, self.network, calibration, prior)
+            everywhere = bool(self.notes.get("everywhere", False))
+            solver = SpectraNetwork(physics, self.network, calibration, prior, everywhere)
             # Parts of other sizes than the physics are found by one spectrum of noise, before hours of data.
             noise = np.random.default_rng(0).normal(size=(1, *physics.signal_shape))
             solver(noise.astype(np.complex128) if physics.complex else noise)

@@ -126,6 +126,16 @@ def test_teachers_that_need_no_simulation_can_be_added(teacher: Any) -> None:
     assert notes["distribution"].startswith("fits of the scan")
 
 
+def test_a_second_measurement_teaches_by_itself() -> None:
+    (theta, first), (_, other) = spectra(15.0, 1000), spectra(0.0, 1000, seed=9)
+    again = PHYSICS.render(theta) + other
+    solver, notes = learn(PHYSICS, first, Lessons(("repeats",), seconds=6.0), again=again)
+    assert notes["training"]["teachers"] == ["repeats"]
+    fresh, signals = spectra(15.0, seed=4)
+    off = np.abs(solver(signals).theta - fresh)[:, 0]
+    assert np.median(off) < 1e3  # one sample of the spectrum, of 17 over which they are spread
+
+
 def test_teachers_that_have_nothing_to_teach_from_are_refused() -> None:
     ground = Inlet(PHYSICS), Decoder(PHYSICS), Anywhere(Decoder(PHYSICS))
     exact, noise = LeastSquares(PHYSICS), spectra(0.01)[1]
@@ -136,6 +146,11 @@ def test_teachers_that_have_nothing_to_teach_from_are_refused() -> None:
     ):
         with pytest.raises(OptionError, match=f"--teacher {teacher}: .*{why}"):
             faculty((teacher,), ground, Scan(signals, exact(signals, posterior=False), None))
+    _, good = spectra(15.0)
+    fits = exact(good, posterior=False)
+    for again, why in ((None, "there is no second"), (np.full_like(good, np.nan), "no position has a spectrum")):
+        with pytest.raises(OptionError, match=f"--again: {why}"):
+            faculty(("repeats",), ground, Scan(good, fits, None, again))
 
 
 def test_labels_of_a_singular_covariance_teach() -> None:

@@ -89,12 +89,29 @@ def sample(spectra: Spectra) -> NDArray[Any]:
     ndarray, shape (n, bins)
         About a thousand; some may be NaN.
     """
-    whole = blocks(spectra)
+    return samples(spectra)[0]
+
+
+def samples(*scans: Spectra) -> list[NDArray[Any]]:
+    """Spectra of the same positions of several scans, spread over them, read block by block.
+
+    Parameters
+    ----------
+    *scans : Spectra
+        Of one shape, with one navigation axis at least.
+
+    Returns
+    -------
+    list of ndarray, shape (n, bins)
+        About a thousand of each; some may be NaN.
+    """
+    whole = blocks(scans[0])
     some = np.unique(np.linspace(0, len(whole) - 1, min(len(whole), _SAMPLED_BLOCKS)).astype(int))
     each = -(-_SAMPLE // len(some))
-    picked = []
+    picked: list[list[NDArray[Any]]] = [[] for _ in scans]
     for start, stop in (whole[k] for k in some.tolist()):
-        signals, unreadable = read_block(spectra, start, stop)
-        readable = signals[~unreadable]
-        picked.append(readable[:: max(len(readable) // each, 1)].copy())
-    return np.concatenate(picked)
+        read = [read_block(spectra, start, stop) for spectra in scans]
+        readable = ~np.any([unreadable for _, unreadable in read], axis=0)
+        for (signals, _), kept in zip(read, picked, strict=True):
+            kept.append(signals[readable][:: max(int(readable.sum()) // each, 1)].copy())
+    return [np.concatenate(kept) for kept in picked]

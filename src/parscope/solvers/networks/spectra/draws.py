@@ -18,8 +18,9 @@ from parscope.solvers.population import Population
 
 Array = NDArray[np.float64]
 
-# Peaks over the noise that are drawn where nothing is known, as logarithms to the base 10.
-_WEAKEST, _STRONGEST = -0.5, 2.5
+WEAKEST, _STRONGEST = -0.5, 2.5
+"""Peaks over the noise that are drawn where nothing is known, as logarithms to the base 10."""
+
 # Noise of a scan is drawn within this factor either way, so that one network serves scans of other dwell times.
 _FACTOR = 4.0
 # Share of signals drawn from anywhere beside those of a scan, so that what is rare there is known too.
@@ -90,7 +91,7 @@ class Anywhere:
         factors = torch.randn(count, columns.shape[1], generator=chance, dtype=columns.dtype)
         clean = torch.einsum("nm,nmb->nb", factors * self._moving, columns)
         peak = clean.abs().amax(1).clamp_min(1e-20)
-        strength = 10 ** (_WEAKEST + (_STRONGEST - _WEAKEST) * torch.rand(count, generator=chance))
+        strength = 10 ** (WEAKEST + (_STRONGEST - WEAKEST) * torch.rand(count, generator=chance))
         return Made(unit, clean * (strength / peak)[:, None], torch.ones(count))
 
 

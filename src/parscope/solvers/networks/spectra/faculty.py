@@ -15,7 +15,7 @@ from parscope.solvers.networks.spectra.decoder import Decoder
 from parscope.solvers.networks.spectra.draws import Draws, roots
 from parscope.solvers.networks.spectra.inlet import Inlet
 from parscope.solvers.networks.spectra.scan import Scan, usable
-from parscope.solvers.networks.spectra.teachers import Cycle, Labels, Rendering, Simulation
+from parscope.solvers.networks.spectra.teachers import Cycle, Labels, Rendering, Repeats, Simulation
 from parscope.solvers.train import Teacher
 
 Ground = tuple[Inlet, Decoder, Draws]
@@ -31,7 +31,7 @@ def faculty(names: Sequence[str], ground: Ground, scan: Scan) -> dict[str, tuple
     Parameters
     ----------
     names : sequence of str
-        Of ``simulation``, ``rendering``, ``cycle`` and ``labels``.
+        Of ``simulation``, ``rendering``, ``cycle``, ``labels`` and ``repeats``.
     ground : tuple of Inlet, Decoder, Draws
         What enters the network, the physics, and where simulated signals come from.
     scan : Scan
@@ -85,9 +85,22 @@ def _labels(inlet: Inlet, decoder: Decoder, draws: Draws, scan: Scan) -> Teacher
     return Labels(inlet, decoder, signals[torch.as_tensor(fitted)], unit, torch.as_tensor(axes, dtype=torch.float32))
 
 
+def _repeats(inlet: Inlet, decoder: Decoder, draws: Draws, scan: Scan) -> Teacher:
+    if scan.again is None:
+        raise OptionError("there is no second measurement", "--again", "name the file")
+    both = np.flatnonzero(usable(scan.signals) & usable(scan.again))
+    if not len(both):
+        raise OptionError("no position has a spectrum of finite numbers in both scans", "--again", "leave it out")
+    kind = np.complex64 if np.iscomplexobj(scan.signals) else np.float32
+    size = np.abs(scan.signals[both]).max(axis=1, keepdims=True)
+    first, second = (torch.as_tensor((each[both] / size).astype(kind)) for each in (scan.signals, scan.again))
+    return Repeats(inlet, decoder, first, second)
+
+
 _TEACHERS: dict[str, Callable[[Inlet, Decoder, Draws, Scan], Teacher]] = {
     "simulation": _simulation,
     "rendering": _rendering,
     "cycle": _cycle,
     "labels": _labels,
+    "repeats": _repeats,
 }

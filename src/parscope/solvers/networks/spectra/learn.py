@@ -27,7 +27,7 @@ from parscope.solvers.train import Course, Progress, Recipe, train
 
 Array = NDArray[np.float64]
 
-_CALIBRATED, _FLOOR = 20_000, 2_000
+_CALIBRATED, _FLOOR = 10_000, 2_000
 # Least variance of what signals are drawn over, so that what is the same in all of them has an inverse.
 _LEAST = 1e-12
 # Seeds of what the training must not have seen.
@@ -61,6 +61,7 @@ def learn(
     signals: NDArray[Any],
     lessons: Lessons,
     *,
+    again: NDArray[Any] | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> tuple[SpectraNetwork, dict[str, Any]]:
@@ -74,6 +75,8 @@ def learn(
         Some spectra of a scan, of which some may be NaN.
     lessons : Lessons
         What is set.
+    again : ndarray, shape (n, bins), optional
+        The same spectra, measured again, for the teacher ``repeats``.
     checkpoint : Checkpoint, optional
         As for `train`.
     progress : callable, optional
@@ -96,7 +99,7 @@ def learn(
         If nothing is searched, or a parameter that is searched is circular.
     """
     decoder, inlet = Decoder(physics), Inlet(physics)
-    scan = Scan.of(physics, signals)
+    scan = Scan.of(physics, signals, again)
     draws, how = (Anywhere(decoder), "the whole range") if lessons.everywhere else scan.draws(decoder)
     module = NetworkModule(matched(inlet, decoder, draws, lessons.seed))
     teachers = faculty(lessons.teachers, (inlet, decoder, draws), scan)
@@ -106,7 +109,7 @@ def learn(
         course = train(module, teachers, recipe, checkpoint=checkpoint, progress=_beside(floor, progress))
     unit = 1.0 if lessons.everywhere else scan.noise
     prior = None if lessons.everywhere else _factor_prior(scan)
-    solver = SpectraNetwork(physics, module.network(), None, prior)
+    solver = SpectraNetwork(physics, module.network(), None, prior, isinstance(draws, Anywhere))
     solver.calibration = _calibrated(solver, decoder, draws, lessons.seed + _CALIBRATION)
     judged = card(solver, draws, unit, lessons.seed + _CARD)
     return solver, {"distribution": how, "training": {**_told(course, lessons), "floor": floor}, "card": judged}

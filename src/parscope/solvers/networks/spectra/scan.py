@@ -47,14 +47,17 @@ class Scan:
         Of least squares.
     population : Population, optional
         How they are distributed, as far as a Gaussian says; None where that cannot be told.
+    again : ndarray, shape (n, bins), optional
+        The same spectra, measured again.
     """
 
     signals: NDArray[Any]
     fits: Estimate
     population: Population | None
+    again: NDArray[Any] | None = None
 
     @classmethod
-    def of(cls, physics: Separable, signals: NDArray[Any]) -> Scan:
+    def of(cls, physics: Separable, signals: NDArray[Any], again: NDArray[Any] | None = None) -> Scan:
         """Look at some spectra of a scan.
 
         Parameters
@@ -63,6 +66,8 @@ class Scan:
             What made them.
         signals : ndarray, shape (n, bins)
             Some spectra, of which some may be NaN.
+        again : ndarray, shape (n, bins), optional
+            The same, measured again.
 
         Returns
         -------
@@ -72,7 +77,7 @@ class Scan:
         fits = exact(signals, posterior=False)
         good = fits.status == Status.OK
         alone = good.sum() >= max(_FEWEST, _MOST * len(good))
-        return cls(signals, fits, None if alone else EmpiricalBayes(exact).learn(signals))
+        return cls(signals, fits, None if alone else EmpiricalBayes(exact).learn(signals), again)
 
     @property
     def noise(self) -> float:

@@ -20,6 +20,7 @@ from parscope.solvers.networks.spectra.calibration import Calibration
 from parscope.solvers.networks.spectra.decoder import Decoder, FactorPrior, Factors
 from parscope.solvers.networks.spectra.head import gaussian
 from parscope.solvers.networks.spectra.inlet import Inlet
+from parscope.solvers.networks.spectra.weigh import Weigher
 from parscope.solvers.networks.threads import one_thread
 
 Array = NDArray[np.float64]
@@ -53,6 +54,8 @@ class SpectraNetwork:
         Of its standard errors. Default: as they are.
     prior : FactorPrior, optional
         How factors are distributed. Default: they may be anything.
+    everywhere : bool, default False
+        Whether it was trained on spectra from the whole range, so that the physics can weigh what it says.
 
     Raises
     ------
@@ -66,13 +69,16 @@ class SpectraNetwork:
         network: Network,
         calibration: Calibration | None = None,
         prior: FactorPrior | None = None,
+        everywhere: bool = False,
     ) -> None:
-        self.physics, self.network, self.prior = physics, network, prior
+        self.physics, self.network, self.prior, self.everywhere = physics, network, prior, everywhere
         self._inlet, self._decoder = Inlet(physics), Decoder(physics)
         self.calibration = calibration or Calibration.none(self._decoder.scale.size)
         if network.input_shape != (self._inlet.samples + 1,):
             raise ShapeError(f"reads {network.input_shape[0] - 1} numbers, not {self._inlet.samples}", "network")
         self._module = NetworkModule(network).eval()
+        weighs = everywhere and Weigher.suits(self._inlet, self._decoder)
+        self._weigher = Weigher(self._inlet, self._decoder) if weighs else None
 
     def __call__(self, signals: NDArray[Any], /) -> Estimate:
         """Estimate the parameters of every spectrum.
@@ -104,7 +110,7 @@ class SpectraNetwork:
         return result
 
     def told(self, signals: NDArray[Any]) -> Told:
-        """What the network says, its standard errors calibrated.
+        """What the network says, weighed by the physics where it may be anything, its standard errors calibrated.
 
         Parameters
         ----------
@@ -121,6 +127,8 @@ class SpectraNetwork:
             said = gaussian(output.double(), self._decoder.scale.size)
             axes: Array = said.axes().numpy()
             unit: Array = said.mean.clamp(0, 1).numpy()
+        if self._weigher is not None:
+            unit, axes = self._weigher(signals, unit, axes)
         stretch = self.calibration(np.sqrt(np.square(axes).sum(axis=2)))
         return Told(unit, stretch[:, :, None] * axes)
 

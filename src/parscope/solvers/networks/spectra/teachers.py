@@ -71,12 +71,45 @@ class Rendering(_Reader):
         signals = self._signals[torch.randint(len(self._signals), (BATCH,), generator=generator)]
         told = self._read(module, signals)
         unit = told.sample(generator)
-        left = self._decoder.left(unit, signals)
-        whole = torch.square(self._inlet.without_level(signals).abs()).sum(1)
-        freedom = self._inlet.parts * (self._inlet.bins - len(self._inlet.moving))
-        outside = torch.square(unit - unit.clamp(0, 1)).sum(1)
-        likelihood = 0.5 * freedom * torch.log((left / whole.clamp_min(1e-30)).clamp_min(1e-12))
-        return (likelihood - told.entropy() + 10 * outside).mean()
+        return _misfit(self._inlet, signals, self._decoder.left(unit, signals), told, unit).mean()
+
+
+class Repeats(_Reader):
+    """Signals measured twice: what the network says of one measurement must render the other.
+
+    Their noises have nothing to do with each other, so that nothing predicts the other measurement better than the
+    signal without noise does (Noise2Noise; Lehtinen et al., arXiv:1803.04189). Factors are those of the first one.
+
+    Parameters
+    ----------
+    inlet, decoder : Inlet, Decoder
+        Of the physics.
+    first, second : Tensor, shape (n, bins)
+        Measured signals, and the same again.
+    """
+
+    def __init__(self, inlet: Inlet, decoder: Decoder, first: Tensor, second: Tensor) -> None:
+        super().__init__(inlet, decoder)
+        self._pairs = torch.stack([first, second])
+
+    def loss(self, module: nn.Module, generator: torch.Generator) -> Tensor:
+        """Bound on minus the logarithm of the likelihood of the other measurement, [nat]."""
+        some = torch.randint(self._pairs.shape[1], (BATCH,), generator=generator)
+        which = torch.randint(2, (BATCH,), generator=generator)
+        seen, other = self._pairs[which, some], self._pairs[1 - which, some]
+        told = self._read(module, seen)
+        unit = told.sample(generator)
+        left = torch.square((other - self._decoder.rendered(unit, seen)).abs()).sum(1)
+        return _misfit(self._inlet, other, left, told, unit).mean()
+
+
+def _misfit(inlet: Inlet, signals: Tensor, left: Tensor, told: Gaussian, unit: Tensor) -> Tensor:
+    """Minus the logarithm of the likelihood of signals of which so much is left, less the entropy of the answer."""
+    whole = torch.square(inlet.without_level(signals).abs()).sum(1)
+    freedom = inlet.parts * (inlet.bins - len(inlet.moving))
+    outside = torch.square(unit - unit.clamp(0, 1)).sum(1)
+    likelihood = 0.5 * freedom * torch.log((left / whole.clamp_min(1e-30)).clamp_min(1e-12))
+    return likelihood - told.entropy() + 10 * outside
 
 
 class Cycle(_Reader):

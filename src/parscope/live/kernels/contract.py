@@ -73,13 +73,12 @@ class State(tuple[Any, ...]):
     ([95.0, 96.0], {})
     """
 
-    found: Mapping[str, Any]
-
     def __new__(cls, arguments: Sequence[Any], found: Mapping[str, Any]) -> State:
         """Make the tuple."""
-        made = super().__new__(cls, arguments)
-        made.found = dict(found)
-        return made
+        return super().__new__(cls, arguments)
+
+    def __init__(self, arguments: Sequence[Any], found: Mapping[str, Any]) -> None:
+        self.found: Mapping[str, Any] = dict(found)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A tuple alone would be pickled without what was found."""

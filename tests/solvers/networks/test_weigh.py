@@ -75,6 +75,12 @@ def test_noise_alone_is_anywhere() -> None:
     assert abs(unit[:, 0].mean() - 0.5) < 0.05
 
 
+def test_a_spectrum_of_nothing_but_level_is_anywhere() -> None:
+    unit, axes = Weigher(INLET, DECODER)(np.zeros((2, 40), complex), *told(2))
+    np.testing.assert_allclose(unit[:, 0], 0.5, atol=0.05)
+    assert np.isfinite(axes).all()
+
+
 def test_what_no_place_is_near_enough_to_stays_as_it_was_told() -> None:
     _, signals = draw(1e6, 5)
     unit, axes = told(5)

@@ -130,7 +130,7 @@ class Weigher:
         That of the best strength is Student's distribution, since the noise is not known; see `Strengths` for the rest.
         """
         freedom = self._decoder.freedom
-        left = np.maximum(energy - places.explained.max(axis=1, keepdims=True), 1e-12 * energy)
+        left = np.maximum(energy - places.explained.max(axis=1, keepdims=True), 1e-12 * energy + _LEAST)
         share = np.minimum(places.explained / np.maximum(energy, _LEAST), 1 - 1e-12)
         power: Array = self._strengths(np.sqrt(places.explained * freedom / left), places.weakest)
         return power - 0.5 * freedom * np.log1p(-share)

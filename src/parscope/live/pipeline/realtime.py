@@ -136,9 +136,9 @@ def keep_off(core: int | None = None) -> None:
     core : int, optional
         As of `take`, by the other.
     """
-    if sys.platform == "linux" and _CORES:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, _CORES - {max(_CORES) if core is None else core} or _CORES)
+    if _CORES:
+        _TAKEN.add(max(_CORES) if core is None else core)
+        stand_back()
 
 
 def rest_due() -> float:

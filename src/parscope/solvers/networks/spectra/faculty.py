@@ -54,8 +54,18 @@ def _measured(scan: Scan, teacher: str) -> tuple[NDArray[np.intp], torch.Tensor]
     sound = np.flatnonzero(usable(scan.signals))
     if not len(sound):
         raise OptionError("has no spectrum of finite numbers to teach from", f"--teacher {teacher}", "leave it out")
-    some: NDArray[Any] = scan.signals[sound] / np.abs(scan.signals[sound]).max(axis=1, keepdims=True)
-    return sound, torch.as_tensor(some.astype(np.complex64 if np.iscomplexobj(some) else np.float32))
+    return sound, _single(scan.signals[sound], _largest(scan.signals[sound]))
+
+
+def _largest(signals: NDArray[Any]) -> NDArray[Any]:
+    """Largest modulus of each signal (n, bins), shape (n, 1)."""
+    largest: NDArray[Any] = np.abs(signals).max(axis=1, keepdims=True)
+    return largest
+
+
+def _single(signals: NDArray[Any], unit: NDArray[Any]) -> torch.Tensor:
+    """Signals in a unit of their own, in single precision."""
+    return torch.as_tensor((signals / unit).astype(np.complex64 if np.iscomplexobj(signals) else np.float32))
 
 
 def _simulation(inlet: Inlet, decoder: Decoder, draws: Draws, scan: Scan) -> Teacher:
@@ -91,10 +101,8 @@ def _repeats(inlet: Inlet, decoder: Decoder, draws: Draws, scan: Scan) -> Teache
     both = np.flatnonzero(usable(scan.signals) & usable(scan.again))
     if not len(both):
         raise OptionError("no position has a spectrum of finite numbers in both scans", "--again", "leave it out")
-    kind = np.complex64 if np.iscomplexobj(scan.signals) else np.float32
-    size = np.abs(scan.signals[both]).max(axis=1, keepdims=True)
-    first, second = (torch.as_tensor((each[both] / size).astype(kind)) for each in (scan.signals, scan.again))
-    return Repeats(inlet, decoder, first, second)
+    unit = _largest(scan.signals[both])  # one for both measurements
+    return Repeats(inlet, decoder, _single(scan.signals[both], unit), _single(scan.again[both], unit))
 
 
 _TEACHERS: dict[str, Callable[[Inlet, Decoder, Draws, Scan], Teacher]] = {

@@ -84,11 +84,11 @@ class Weigher:
         for first in range(0, len(signals), _CHUNK):
             part = slice(first, first + _CHUNK)
             alone = self._inlet.without_level(torch.as_tensor(signals[part])).numpy()
-            unit[part], axes[part] = self._weigh(alone, unit[part], axes[part])
+            self._weigh(alone, unit[part], axes[part])
         return unit, axes
 
-    def _weigh(self, alone: NDArray[Any], unit: Array, axes: Array) -> tuple[Array, Array]:
-        """Weigh a few signals without their level."""
+    def _weigh(self, alone: NDArray[Any], unit: Array, axes: Array) -> None:
+        """Weigh what is told of a few signals without their level, in place."""
         wide = _WIDER * axes
         places = self._places(alone, unit, wide)
         energy = np.square(np.abs(alone)).sum(axis=1).astype(np.float64)[:, None]
@@ -100,9 +100,7 @@ class Weigher:
         away = places.unit - mean[:, None]
         covariance = np.einsum("np,npk,npl->nkl", weight, away, away)
         told = (1 / np.square(weight).sum(axis=1) >= _FEWEST) & (np.linalg.eigvalsh(covariance)[:, 0] > _LEAST)
-        unit, axes = unit.copy(), axes.copy()
         unit[told], axes[told] = mean[told], np.linalg.cholesky(covariance[told])
-        return unit, axes
 
     def _places(self, alone: NDArray[Any], unit: Array, wide: Array) -> _Places:
         """Places from anywhere, the same for all signals, and from what is told of each."""

@@ -61,9 +61,11 @@ _STRAIN = (*_TYPED, "strain")
 _GIVEN = ("com", "bf:95.5,95.5,40", "adf:95.5,95.5,45,90")
 _GIVEN_96 = ("com", "bf:47.5,47.5,20", "adf:47.5,47.5,22,45")
 _FIVE = Load((200, 150), 5000)
+_WIRE = Load((200, 150), 5000, plain=True)
 _CRYSTAL = Load((200, 150), 5000, dtype="uint16", disks=True)
 CASES = {
     "5kHz": Case(_FIVE, _TYPED),
+    "5kHz-wire": Case(_WIRE, _TYPED),
     "5kHz-strain": Case(_CRYSTAL, _STRAIN),
     "5kHz-default": Case(_FIVE, _TYPED, low_latency=False),
     "5kHz-steady": Case(_FIVE, _GIVEN, cut=200),

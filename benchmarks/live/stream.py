@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import zmq
 
+from benchmarks.live.plain import PlainPush
 from parscope.core.stream import Series
 from parscope.live.wire.encode import end_message, image_message, patch, start_message
 
@@ -22,6 +23,7 @@ POOL = 64
 _BIG = struct.Struct(">Q")
 _ELECTRONS_PER_S = 100e-12 / 1.602e-19
 CHANNEL = "threshold_1"
+_SYSTEM = 4 << 20  # bytes that the system holds for the sender
 _AWAKE = 60_000  # ns before a time from which on it is waited for without sleep
 
 
@@ -47,6 +49,8 @@ class Load:
         Patterns that are sent at once, after which the sender may sleep.
     most : int
         Messages that wait for the receiver at most; at a rate, what comes then is refused, as a detector loses it.
+    plain : bool
+        Whether the sender does without ZeroMQ's library, whose thread costs it as much as the receiver all it does.
     """
 
     scan: tuple[int, int]
@@ -57,6 +61,7 @@ class Load:
     disks: bool = False
     burst: int = 1
     most: int = 10_000
+    plain: bool = False
 
     @property
     def radius(self) -> float:
@@ -144,14 +149,13 @@ class Sender:
 def _send(load: Load, series: int, pipe: Any) -> None:
     """Send in a process of its own, on core 0."""
     context = zmq.Context()
-    socket = context.socket(zmq.PUSH)
-    socket.set_hwm(load.most)
-    socket.setsockopt(zmq.SNDBUF, 4 << 20)
-    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    socket, port = _opened(context, load)
     told = load.series
     messages = [bytearray(image_message(told, 0, {CHANNEL: one}, (0, 0))) for one in patterns(load)]
     start, end = start_message(told), end_message(told)
     pipe.send(port)
+    if load.plain:
+        socket.accept()
     real_time = _first(load)
     made: dict[str, float] = {}
     for _ in range(series):
@@ -165,6 +169,17 @@ def _send(load: Load, series: int, pipe: Any) -> None:
     pipe.send({**made, "real_time": real_time, "bytes": sum(map(len, messages)) / POOL})
     socket.close(60_000)
     context.term()
+
+
+def _opened(context: zmq.Context[Any], load: Load) -> tuple[Any, int]:
+    """The socket that sends, and its port."""
+    if load.plain:
+        plain = PlainPush(_SYSTEM)
+        return plain, plain.port
+    socket = context.socket(zmq.PUSH)
+    socket.set_hwm(load.most)
+    socket.setsockopt(zmq.SNDBUF, _SYSTEM)
+    return socket, socket.bind_to_random_port("tcp://127.0.0.1")
 
 
 def _first(load: Load) -> bool:

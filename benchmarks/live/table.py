@@ -25,9 +25,11 @@ _NONE = Target(at_most=0)
 _THREE, _FOUR = "192 x 192 u8, 5 kHz, CoM + BF + ADF", "192 x 192 u16, 5 kHz, CoM + BF + ADF + strain of 25 disks"
 _ALL = "as typed, every pattern of the first series"
 _REST = "less the first 200 patterns"
+_PLAIN = "from a sender without ZeroMQ's library"
 # Title, aims of percentiles of the latency [us], and the share that may be later than 200 us [%].
 _LATENCY = {
     "5kHz": (f"V2, {_THREE}, --low-latency, {_ALL}", {"p50": 40.0, "p99": 100.0}, 0.1),
+    "5kHz-wire": (f"V2, {_THREE}, --low-latency, {_ALL}, {_PLAIN}", {"p50": 40.0, "p99": 100.0}, 0.1),
     "5kHz-strain": (f"V2, {_FOUR}, --low-latency, {_ALL}", {"p99": 120.0}, None),
     "5kHz-default": (f"V2, {_THREE}, default mode, {_ALL}", {"p99": 150.0}, None),
     "5kHz-steady": (f"V2, {_THREE}, --low-latency, discs given, {_REST}", {"p50": 40.0, "p99": 100.0}, 0.1),

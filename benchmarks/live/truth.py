@@ -85,7 +85,9 @@ def sums(load: Load, pool: NDArray[Any], text: str, analyse: Sequence[str]) -> l
     kernel: Any = kernel_of(text)
     made = []
     for examples in sorted({kernel.examples, examples_of(analyse)}):
-        region = kernel.wanted(detector_of(load), pool[:examples]).region
+        region = np.zeros(load.series.shape, np.bool_)
+        for row, first, stop, _ in kernel.wanted(detector_of(load), pool[:examples]).spans:
+            region[row, first:stop] = True
         if ":" in text or _at_the_disk(kernel.name, region, load, examples):
             made.append(pool[:, region].sum(1, dtype=np.int64))
     return made

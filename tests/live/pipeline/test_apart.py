@@ -16,13 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parscope.core.errors import InputError, ParscopeError
+from parscope.core.errors import InputError, OutputError, ParscopeError
 from parscope.live.kernels.contract import Detector, Output
 from parscope.live.kernels.parts import part_of
+from parscope.live.kernels.plan import Plan
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.apart import Apart, serve
+from parscope.live.pipeline.memory import Segment
+from parscope.live.pipeline.series import Analyser
 from parscope.live.pipeline.session import Session
 from parscope.live.pipeline.workers import Orders
+from parscope.live.pipeline.workshop import Workshop
 from parscope.live.sources.address import Wishes
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
 from parscope.testing.kernel import example_detector, example_patterns
@@ -35,29 +39,43 @@ def apart(kernels: tuple[Any, ...], told: list[Any] | None = None) -> Iterator[t
     other = threading.Thread(target=serve, args=(kernels, there))
     other.start()
     try:
-        yield Apart(here, (told if told is not None else []).append), other
+        asking = Apart(here, (told if told is not None else []).append)
+        yield asking, other
+        asking.close()
     finally:
         here.close()
         other.join(60)
         assert not other.is_alive()
 
 
+def asked(apart: Apart, kernel: Any, detector: Detector, patterns: np.ndarray) -> Any:
+    """What the other process makes of a kernel."""
+    room = apart.room(kernel, detector)
+    shown = room[: len(patterns)]
+    shown[...] = patterns[: len(room)]
+    apart.ask(kernel, detector, shown)
+    while (answer := apart.answer()) is None:
+        apart.wait()
+    return answer.part
+
+
 def test_the_state_is_the_one_that_would_have_been_made_here() -> None:
     kernels = analyser_of(["bf", "adf", "strain"]).kernels
     detector, patterns = example_detector(), example_patterns()
-    with apart(kernels) as (setup, _):
+    with apart(kernels) as (there, _):
         for kernel in kernels:
-            ours, theirs = part_of(kernel, detector, patterns), setup(kernel, detector, patterns)
+            examples = patterns[: kernel.examples]
+            ours, theirs = part_of(kernel, detector, examples), asked(there, kernel, detector, examples)
             assert pickle.dumps(theirs) == pickle.dumps(pickle.loads(pickle.dumps(ours)))
 
 
 class Odd:
     """A kernel whose set-up is a function."""
 
-    function, outputs = staticmethod(lambda frame, out: None), (Output("x", "1", "x"),)
+    function, outputs = staticmethod(lambda frame, *state: None), (Output("x", "1", "x"),)
 
-    def __init__(self, setup: Any, examples: int = 1) -> None:
-        self.name, self.examples, self._setup = "odd", examples, setup
+    def __init__(self, setup: Any, examples: int = 1, name: str = "odd") -> None:
+        self.name, self.examples, self._setup = name, examples, setup
 
     def setup(self, detector: Detector, examples: np.ndarray) -> tuple[Any, ...]:
         result: tuple[Any, ...] = self._setup(examples)
@@ -85,29 +103,80 @@ def test_what_fails_there_fails_here_and_the_next_kernel_is_set_up(
 ) -> None:
     kernels = Odd(setup), *analyser_of(["bf"]).kernels
     detector, patterns = example_detector(), example_patterns()
-    with apart(kernels) as (ask, _):
-        with pytest.raises(kind, match=text):
-            ask(kernels[0], DETECTOR, EXAMPLES)
-        assert ask(kernels[1], detector, patterns).region.any()
+    with apart(kernels) as (there, _):
+        part = asked(there, kernels[0], DETECTOR, EXAMPLES)
+        assert isinstance(part, kind)
+        assert text in str(part)
+        assert len(asked(there, kernels[1], detector, patterns).spans)
 
 
-def test_examples_may_be_written_to_and_a_kernel_without_any_stays_here() -> None:
-    own = threading.get_ident()
-    writing = Odd(lambda examples: (examples.flags.writeable, int(examples.sum()), threading.get_ident()))
-    with apart((writing,)) as (ask, other):
-        assert ask(writing, DETECTOR, EXAMPLES) == (True, 120, other.ident)
-        assert ask(Odd(lambda _: (threading.get_ident(),), 0), DETECTOR, EXAMPLES[:0]) == (own,)
+def test_examples_and_mask_come_as_they_are_and_may_be_written_to() -> None:
+    odd = Odd(lambda examples: (examples.flags.writeable, examples.tolist()), 3)
+    masked = replace(DETECTOR, mask=EXAMPLES[0] == 5)
+    odd.setup = lambda detector, examples: (*odd._setup(examples), detector.mask)  # type: ignore[method-assign]
+    with apart((odd,)) as (there, _):
+        writeable, examples, mask = asked(there, odd, masked, EXAMPLES)
+    assert writeable
+    assert examples == EXAMPLES.tolist()
+    assert np.array_equal(mask, masked.mask)
 
 
-def test_when_the_other_end_is_gone_it_is_done_here_and_said_once() -> None:
+def test_what_was_asked_before_is_not_answered_any_more() -> None:
+    calls: list[int] = []
+    odd = Odd(lambda examples: (calls.append(len(examples)), len(calls)))
+    with apart((odd,)) as (there, _):
+        there.room(odd, DETECTOR)
+        there.ask(odd, DETECTOR, EXAMPLES)
+        assert asked(there, odd, DETECTOR, EXAMPLES) == (None, 2)
+        assert there.answer() is None
+
+
+def test_without_memory_to_share_a_thread_has_to_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(size: int) -> Segment:
+        raise OutputError("there is no room", "memory")
+
+    monkeypatch.setattr(Segment, "create", full)
+    odd = Odd(lambda examples: (int(examples.sum()),))
+    with apart((odd,)) as (there, _):
+        assert there.room(odd, DETECTOR).shape == (1, 4, 4)
+        assert not there.can(odd)
+
+
+def made_in(shop: Workshop, patterns: np.ndarray) -> Plan:
+    """The plan when each pattern was shown, and all was set up that could be."""
+    shop.begin(DETECTOR)
+    for pattern in patterns:
+        shop.show(pattern)
+    while shop.busy:
+        shop.wait()
+        shop.look()
+    assert shop.plan is not None
+    return shop.plan
+
+
+def test_when_the_other_end_is_gone_a_thread_does_it_and_it_is_said_once() -> None:
     told: list[Any] = []
     here, there = Pipe()
     there.close()
-    ask = Apart(here, told.append)
+    odd = Odd(lambda examples: (int(examples.sum()),))
+    shop = Workshop(Analyser((odd,), Apart(here, told.append)))
     for _ in range(2):
-        assert ask(Odd(lambda examples: (int(examples.sum()),)), DETECTOR, EXAMPLES) == (120,)
+        assert made_in(shop, EXAMPLES).parts == {"odd": (120,)}
     here.close()
     assert told == ["the process that sets kernels up has died; the analysis does it itself, and is late meanwhile"]
+
+
+def test_kernels_are_put_in_place_one_by_one_and_those_without_examples_stay_here() -> None:
+    own = Odd(lambda _: (threading.get_ident(),), 0, "own")
+    odd = Odd(lambda examples: (int(examples.sum()), threading.get_ident()))
+    failing = Odd(refusing, 1, "failing")
+    with apart((odd, failing)) as (there, other):
+        shop = Workshop(Analyser((own, odd, failing), there))
+        plan = made_in(shop, EXAMPLES)
+        assert plan.parts["odd"] == (120, other.ident)
+        assert plan.parts["own"] != (other.ident,)
+        assert plan.missing == ("failing",)
+        assert "are dark" in str(shop.faults["failing"])
 
 
 def test_a_session_maps_strain_also_when_that_process_is_killed(tmp_path: Path) -> None:

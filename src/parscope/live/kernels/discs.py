@@ -13,8 +13,7 @@ from scipy import ndimage
 
 from parscope.core.errors import InputError, NoLatticeError, OptionError
 from parscope.live.kernels.contract import Detector, Output
-from parscope.live.kernels.moments import Mask, Shared, Wanted, of_counts
-from parscope.live.kernels.sweep import REGION
+from parscope.live.kernels.moments import Mask, Shared, Wanted
 from parscope.techniques.diffraction.setup.probe import first_probe
 
 Array = NDArray[np.float64]
@@ -89,7 +88,7 @@ class Disc(Shared):
         mask = ring(detector.shape, centre, -1.0, radius)
         _check_pixels(self.name, mask, f"a disc of {radius:g} px about {centre[0]:g},{centre[1]:g}")
         told = {"centre_px": list(centre), "radius_px": radius}
-        return Wanted(of_counts(REGION), mask, told)
+        return Wanted.counts_in(detector, mask, told)
 
     @classmethod
     def parse(cls, text: str) -> Disc:
@@ -163,7 +162,7 @@ class Ring(Shared):
         mask = ring(detector.shape, centre, inner, outer)
         _check_pixels(self.name, mask, f"a ring of {inner:.1f} to {outer:.1f} px about {centre[0]:.1f},{centre[1]:.1f}")
         told = {"centre_px": list(centre), "inner_px": inner, "outer_px": outer}
-        return Wanted(of_counts(REGION), mask, told)
+        return Wanted.counts_in(detector, mask, told)
 
     @classmethod
     def parse(cls, text: str) -> Ring:

@@ -42,15 +42,39 @@ class Wanted:
     ----------
     recipe : ndarray, shape (outputs, 7)
         As `measure` takes it; the numbers go to the places 0, 1, ...
-    region : ndarray of bool, shape (q_y, q_x), optional
-        Where to sum, if the only number is the counts of a region.
+    spans : ndarray of int32, shape (n, 4), optional
+        Where to sum, as of `spans_of`, if the only number is the counts of a region.
     found : mapping, optional
         As of `State`.
     """
 
     recipe: Array
-    region: Mask | None = None
+    spans: NDArray[np.int32] | None = None
     found: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def counts_in(cls, detector: Detector, region: Mask, found: Mapping[str, Any] | None = None) -> Wanted:
+        """The counts of a region.
+
+        Parameters
+        ----------
+        detector : Detector
+            What is known of the patterns.
+        region : ndarray of bool, shape (q_y, q_x)
+            Where to sum; unusable pixels are left out.
+        found : mapping, optional
+            As of `State`.
+
+        Returns
+        -------
+        Wanted
+
+        Raises
+        ------
+        ShapeError
+            If the region has another shape than the patterns.
+        """
+        return cls(of_counts(REGION), _usable(detector, region), {} if found is None else found)
 
 
 class Shared:
@@ -106,8 +130,6 @@ def prepare(
     ------
     InputError
         If the patterns are not real numbers.
-    ShapeError
-        If a region has another shape than they.
     """
     kind = native(detector)
     exact = kind.kind in "iu"
@@ -115,14 +137,14 @@ def prepare(
     for number, one in enumerate(wanted):
         recipe = one.recipe.copy()
         recipe[:, PLACE] = np.arange(lines, lines + len(recipe)) if places is None else places[number]
-        if one.region is not None:
-            spans.append(_usable(detector, one.region, lines))
+        if one.spans is not None:
+            spans.append(_numbered(one.spans, lines))
         recipes.append(recipe)
         lines += len(recipe)
     if exact:
         spans.append(spans_of(detector.mask, BAD))
     else:
-        spans.append(_usable(detector, np.ones(detector.shape, np.bool_), lines))
+        spans.append(_numbered(_usable(detector, np.ones(detector.shape, np.bool_)), lines))
         recipes.append(np.where(np.arange(COLUMNS) == PLACE, -1.0, 0.0)[None])
     width = detector.shape[1]
     lanes = np.zeros((2 if exact else 0, width), _LANES.get(kind.name, "int64"))
@@ -130,11 +152,18 @@ def prepare(
     return np.concatenate(spans), np.concatenate(recipes), void(detector), (lanes, columns)
 
 
-def _usable(detector: Detector, region: Mask, line: int) -> NDArray[np.int32]:
+def _usable(detector: Detector, region: Mask) -> NDArray[np.int32]:
     """Spans of the usable pixels of a region."""
     if region.shape != detector.shape:
         raise ShapeError(f"has shape {region.shape}, the patterns {detector.shape}", "region")
-    return spans_of(region & ~detector.mask, line)
+    return spans_of(region & ~detector.mask)
+
+
+def _numbered(spans: NDArray[np.int32], line: int) -> NDArray[np.int32]:
+    """The same spans, of another region."""
+    numbered = spans.copy()
+    numbered[:, 3] = line
+    return numbered
 
 
 def native(detector: Detector) -> np.dtype[Any]:
@@ -185,6 +214,8 @@ def spans_of(region: Mask, number: int = 0) -> NDArray[np.int32]:
     >>> spans_of(np.array([[True, True, False, True]])).tolist()
     [[0, 0, 2, 0], [0, 3, 4, 0]]
     """
+    if not region.any():  # as of the unusable pixels of most detectors
+        return np.zeros((0, 4), np.int32)
     framed = np.zeros((region.shape[0], region.shape[1] + 2), np.bool_)
     framed[:, 1:-1] = region
     # Along a row a begin and an end take turns.
@@ -260,7 +291,7 @@ class Region(Shared):
 
     def wanted(self, detector: Detector, examples: NDArray[Any]) -> Wanted:
         """What is wanted from the pass; see `Shared.wanted`."""
-        return Wanted(of_counts(REGION), self.area)
+        return Wanted.counts_in(detector, self.area)
 
     @classmethod
     def parse(cls, text: str) -> Region:

@@ -2,27 +2,59 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+import contextlib
+import math
+import select
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parscope.core.errors import ParscopeError
+from parscope.core.errors import OutputError, ParscopeError
 from parscope.live.kernels.contract import Detector, Kernel
 from parscope.live.kernels.parts import part_of
+from parscope.live.pipeline.memory import Segment
 from parscope.live.pipeline.sentences import Tell
 
-_WHERE = "the process that sets kernels up"
+
+def room(kernel: Kernel, detector: Detector) -> NDArray[Any]:
+    """Room for the examples of a kernel.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Any.
+    detector : Detector
+        Of the patterns.
+
+    Returns
+    -------
+    ndarray, shape (n, q_y, q_x)
+        Of as many as it wants.
+    """
+    return np.empty((kernel.examples, *detector.shape), detector.dtype)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the other process gives.
+
+    Parameters
+    ----------
+    part : object
+        As of `parscope.live.kernels.parts.part_of`, or an exception.
+    """
+
+    part: Any
 
 
 class Apart:
-    """Sets kernels up by way of a process in which `serve` runs.
+    """Has kernels set up by a process in which `serve` runs; nothing here takes longer than a fraction of a ms.
 
-    Kernels that want no examples are set up here: they are quick, or cannot be sent. So are all others when the other
-    process has died.
+    Examples lie in memory that the other process sees too.
 
     Parameters
     ----------
@@ -30,37 +62,136 @@ class Apart:
         To that process.
     tell : callable
         Is told, once, if it has died.
+
+    Attributes
+    ----------
+    alive : bool
+        Whether it can be asked.
     """
 
     def __init__(self, pipe: Connection, tell: Tell) -> None:
         self._pipe, self._tell = pipe, tell
-        self._lock = threading.Lock()  # of a series before this one a kernel may still be at work
-        self._alive = True
+        self._poll = select.poll()  # that of the pipe takes 50 us
+        self._poll.register(pipe.fileno(), select.POLLIN)
+        self.alive = True
+        self._asked = 0
+        self._places: dict[str, Segment] = {}
 
-    def __call__(self, kernel: Kernel, detector: Detector, examples: NDArray[Any]) -> Any:
-        """Set one kernel up; see `parscope.live.kernels.parts.part_of`."""
-        if kernel.examples:
-            with self._lock:
-                part = self._ask(kernel, detector, examples)
-            if isinstance(part, Exception):
-                raise part
-            if part is not None:
-                return part
-        return part_of(kernel, detector, examples)
+    def room(self, kernel: Kernel, detector: Detector) -> NDArray[Any]:
+        """Room for the examples of a kernel; if the machine has no such memory left, a thread has to set it up.
 
-    def _ask(self, kernel: Kernel, detector: Detector, examples: NDArray[Any]) -> Any:
-        """What the other process gives: the part, or an error; None if it is no more."""
-        if not self._alive:
-            return None
+        Parameters
+        ----------
+        kernel : Kernel
+            Any.
+        detector : Detector
+            Of the patterns.
+
+        Returns
+        -------
+        ndarray, shape (n, q_y, q_x)
+            Of as many as it wants.
+        """
+        own = room(kernel, detector)
+        if own.nbytes == 0:
+            return own
+        place = self._place(kernel.name, own.nbytes + detector.mask.size)
+        if place is None:
+            return own
+        shared, mask = _laid_out(place, own.shape, own.dtype)
+        mask[...] = detector.mask
+        return shared
+
+    def can(self, kernel: Kernel) -> bool:
+        """Whether the other process can set a kernel up.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            Any.
+
+        Returns
+        -------
+        bool
+            Not one that wants no examples: it is quick, or cannot be sent.
+        """
+        return self.alive and kernel.name in self._places
+
+    def ask(self, kernel: Kernel, detector: Detector, examples: NDArray[Any]) -> None:
+        """Ask for a kernel; what was asked before is of no use any more.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            One that `can` be set up.
+        detector : Detector
+            For which `room` was made.
+        examples : ndarray, shape (n, q_y, q_x)
+            Patterns; copied if they are not in that room.
+        """
+        place = self._places[kernel.name]
+        shared, mask = _laid_out(place, (kernel.examples, *detector.shape), examples.dtype)
+        if not np.may_share_memory(shared, examples):
+            shared[: len(examples)] = examples
+        self._asked += 1
+        told = replace(detector, mask=mask[:0])
+        with self._mortal():
+            self._pipe.send((self._asked, kernel.name, told, kernel.examples, len(examples), place.name))
+
+    def answer(self) -> Answer | None:
+        """What came of what was asked last.
+
+        Returns
+        -------
+        Answer, optional
+            None if there is no answer yet, or can be none.
+        """
+        with self._mortal():
+            while self.alive and self._poll.poll(0):
+                asked, part = self._pipe.recv()
+                if asked == self._asked:
+                    return Answer(part)
+        return None
+
+    def wait(self) -> None:
+        """Wait until there is an answer, or can be none."""
+        if self.alive:
+            self._poll.poll()
+
+    def close(self) -> None:
+        """Let go of the memory; may be called twice."""
+        for place in self._places.values():
+            place.close()
+        self._places = {}
+
+    def _place(self, name: str, size: int) -> Segment | None:
+        """Memory for a kernel: that of the series before if it is as large; None if there is none left."""
+        place = self._places.pop(name, None)
+        if place is not None and place.buffer.nbytes != size:
+            place.close()
+            place = None
         try:
-            self._pipe.send((kernel.name, detector, examples.dtype, examples.shape))
-            # As they are: to pickle megabytes takes ms, with Python's lock held.
-            self._pipe.send_bytes(np.ascontiguousarray(examples).reshape(-1).view(np.uint8).data)
-            return self._pipe.recv()
-        except (OSError, EOFError):
-            self._alive = False
-            self._tell(f"{_WHERE} has died; the analysis does it itself, and is late meanwhile")
+            self._places[name] = place or Segment.create(size)
+        except OutputError:
             return None
+        return self._places[name]
+
+    @contextlib.contextmanager
+    def _mortal(self) -> Iterator[None]:
+        """Whatever is done with the pipe, the other process may die meanwhile."""
+        try:
+            yield
+        except (OSError, EOFError):
+            self.alive = False
+            self._tell("the process that sets kernels up has died; the analysis does it itself, and is late meanwhile")
+
+
+def _laid_out(place: Segment, shape: tuple[int, ...], kind: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """What lies in a place: room for examples (n, q_y, q_x), and the mask of the detector (q_y, q_x)."""
+    count = math.prod(shape)
+    examples = np.frombuffer(place.buffer, kind, count).reshape(shape)
+    mask = np.frombuffer(place.buffer, np.bool_, offset=examples.nbytes).reshape(shape[1:])
+    return examples, mask
 
 
 def serve(kernels: Sequence[Kernel], pipe: Connection) -> None:
@@ -76,27 +207,28 @@ def serve(kernels: Sequence[Kernel], pipe: Connection) -> None:
     named = {kernel.name: kernel for kernel in kernels}
     while True:
         try:
-            name, detector, kind, shape = pipe.recv()
-            # A copy, since what cannot be written to is another type to the compiler.
-            examples = np.frombuffer(pipe.recv_bytes(), kind).reshape(shape).copy()
-            _send(pipe, _made(named[name], detector, examples))
+            asked, name, detector, room, shown, place = pipe.recv()
+            _send(pipe, asked, _made(named[name], detector, (room, shown), place))
         except (OSError, EOFError):
             return
 
 
-def _made(kernel: Kernel, detector: Detector, examples: NDArray[Any]) -> Any:
+def _made(kernel: Kernel, detector: Detector, counts: tuple[int, int], name: str) -> Any:
     """What the set-up gives, or why it failed."""
     try:
-        return part_of(kernel, detector, examples)
+        with Segment(name) as place:
+            shared, mask = _laid_out(place, (counts[0], *detector.shape), np.dtype(detector.dtype))
+            # Copies: of the next series there may be others in the same place.
+            return part_of(kernel, replace(detector, mask=mask.copy()), shared[: counts[1]].copy())
     except Exception as error:  # noqa: BLE001 - whatever a kernel does, the others are set up
         return error.with_traceback(None)
 
 
-def _send(pipe: Connection, part: Any) -> None:
+def _send(pipe: Connection, asked: int, part: Any) -> None:
     """Send it, or why it cannot be sent."""
     try:
-        pipe.send(part)
+        pipe.send((asked, part))
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - what cannot be pickled says so in many ways
-        pipe.send(ParscopeError(f"cannot be sent by {_WHERE}: {error}"))
+        pipe.send((asked, ParscopeError(f"cannot be sent by the process that sets kernels up: {error}")))

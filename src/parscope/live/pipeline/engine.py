@@ -33,7 +33,7 @@ _LONG = 100_000  # ns until the next pattern is due below which nothing is slept
 _SPIN = 2e-4  # s
 _SILENT = 20_000_000  # ns without a message after which the loop takes it easy
 _MOMENT = 5e-4  # s that others have Python's lock to themselves while nothing can be done without them
-_TURNS, _LOOK = 15, 10_000_000  # turns (one less than a power of 2), or ns, between looks at what else there is to do
+_TURNS, _LOOK = 15, 10_000_000  # busy turns (less 1, of a power of 2), or ns, between looks at what else is to do
 _QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
 _SILENCE, _PERIODS = 30_000_000_000, 100  # the same, after another image: ns, and periods of the detector if more
 
@@ -141,9 +141,10 @@ class Engine:
         self._share = rest_due()
         try:
             while not self.over:
-                count += 1
-                self.turn()
-                if not count & _TURNS or self.clock() - self._looked > _LOOK:
+                busy = self.turn()
+                count += busy
+                # right after an answer: nothing is due for the longest time then
+                if (busy and not count & _TURNS) or self.clock() - self._looked > _LOOK:
                     self._look()
                     between()
         finally:

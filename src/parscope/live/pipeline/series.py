@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from parscope.core.errors import OptionError, ShapeError
 from parscope.core.stream import Series
 from parscope.live.kernels.contract import Detector, Kernel, Output
-from parscope.live.kernels.parts import outputs_of, part_of
+from parscope.live.kernels.parts import outputs_of
+from parscope.live.pipeline.apart import Apart
 from parscope.live.wire.messages import appendix
-
-Setup = Callable[[Kernel, Detector, NDArray[Any]], Any]
-"""Sets a kernel up with examples of the patterns, as `parscope.live.kernels.parts.part_of` does."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +25,12 @@ class Analyser:
     ----------
     kernels : tuple of Kernel
         Each of another name.
-    setup : callable
-        Sets one of them up. Default: in the calling thread.
+    apart : Apart, optional
+        By which another process is asked to set kernels up. Default: threads of this one do it.
     """
 
     kernels: tuple[Kernel, ...]
-    setup: Setup = part_of
+    apart: Apart | None = None
 
     @property
     def outputs(self) -> tuple[Output, ...]:

@@ -21,7 +21,7 @@ from parscope.live.pipeline.apart import Apart, serve
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
-from parscope.live.pipeline.realtime import Watchdog, calm, keep_off, release, take
+from parscope.live.pipeline.realtime import Watchdog, calm, hurry, keep_off, release, take
 from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.pipeline.sentences import Tell
@@ -141,7 +141,8 @@ def _answer(orders: Orders, places: tuple[Ring, Board], lines: Lines, pipe: Conn
         with lock:  # the threads that look after sinks and connections tell things too
             _say(pipe, "note" if isinstance(told, str) else "missing", told)
 
-    analyser = replace(analyser, setup=Apart(lines.apart, tell))
+    apart = Apart(lines.apart, tell)
+    analyser = replace(analyser, apart=apart)
     source = make_source(orders.address, orders.wishes, tell)
     actuator = _actuator(orders, analyser.outputs, tell)
     try:
@@ -162,6 +163,7 @@ def _answer(orders: Orders, places: tuple[Ring, Board], lines: Lines, pipe: Conn
         if actuator is not None:
             actuator.close()
         source.close()
+        apart.close()
 
 
 def _actuator(orders: Orders, outputs: Sequence[Output], tell: Tell) -> Actuator | None:
@@ -179,6 +181,8 @@ def _run(orders: Orders, engine: Engine, desk: Connection, pipe: Connection) -> 
     board, session = engine.board, os.getppid()
     look = Commands(desk, board, engine.answers, engine.answers.actuator).look
     standing = take(orders.core).sentence if orders.policy.busy else ""
+    if not orders.policy.busy:
+        hurry()
     pipe.send(("ready", standing))
 
     def between() -> None:

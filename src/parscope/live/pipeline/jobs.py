@@ -1,0 +1,214 @@
+"""Kernels that cannot answer yet, and what is done for them: by a thread of this process, or by another process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parscope.core.errors import ParscopeError
+from parscope.live.kernels.contract import Kernel
+from parscope.live.kernels.parts import part_of
+from parscope.live.kernels.plan import Plan
+from parscope.live.pipeline.apart import Apart
+from parscope.live.pipeline.realtime import stand_back
+
+_LONGEST_REST = 64  # times the examples of a kernel
+
+
+class Job:
+    """A kernel that cannot answer yet.
+
+    While it is set up it looks on, for the case that this fails: then it is tried with what came later, and after a
+    rest that grows.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The kernel.
+    room : ndarray, shape (n, q_y, q_x)
+        For as many examples as it wants.
+    """
+
+    def __init__(self, kernel: Kernel, room: NDArray[Any]) -> None:
+        self.kernel = kernel
+        self._room, self._shown = room, 0
+        self.fault: ParscopeError | None = None
+        self.rest = self._next = 0
+        self.at_work = self.last = False
+
+    @property
+    def wants(self) -> bool:
+        """Whether it is to be shown patterns, or to have them counted."""
+        return self._shown < self.kernel.examples
+
+    @property
+    def full(self) -> bool:
+        """Whether it can be set up."""
+        if self.at_work or (self.fault is not None and self.kernel.examples == 0):
+            return False
+        return not self.wants or (self.last and self._shown > 0)
+
+    def show(self, frame: NDArray[Any]) -> None:
+        """Give an example, or let it rest.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (q_y, q_x)
+            A pattern; it is copied if it is kept.
+        """
+        if self.rest:
+            self.rest -= 1
+        else:
+            self._room[self._shown] = frame
+            self._shown += 1
+
+    def take(self) -> NDArray[Any]:
+        """Take the examples, and begin anew, in other room: these are read meanwhile.
+
+        Returns
+        -------
+        ndarray, shape (n, q_y, q_x)
+        """
+        taken, self._room = self._room[: self._shown], np.empty_like(self._room)
+        self._shown, self.at_work = 0, True
+        wanted = self.kernel.examples
+        self.rest, self._next = self._next, min(max(2 * self._next, wanted), _LONGEST_REST * wanted)
+        return taken
+
+
+class Work(Protocol):
+    """Something that is done for kernels while patterns come."""
+
+    jobs: Sequence[Job]
+    plan: Plan
+    """What is ready by now."""
+    faults: dict[str, ParscopeError]
+    """Why kernels could not be set up, by their names."""
+
+    def look(self) -> bool:
+        """See how far it is; whether it is over."""
+
+    def wait(self) -> None:
+        """Wait until there is something to see."""
+
+
+class Thread:
+    """What is done by a thread of this process: it sets some kernels up, the quickest first.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is ready.
+    jobs : sequence of Job
+        What is not.
+    examples : sequence of ndarray
+        What was taken of each.
+    """
+
+    def __init__(self, plan: Plan, jobs: Sequence[Job], examples: Sequence[NDArray[Any]]) -> None:
+        self.plan, self.jobs, self._examples = plan, jobs, examples
+        self.faults: dict[str, ParscopeError] = {}
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name="parscope-set-up", daemon=True)
+        self._thread.start()
+
+    def look(self) -> bool:
+        """Whether it is over; see `Work`."""
+        return self._over
+
+    def wait(self) -> None:
+        """Wait until it is over."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        """Do it."""
+        stand_back()  # a thread begins with the core and the priority of the loop, which must not share them
+        for job, shown in zip(self.jobs, self._examples, strict=True):
+            try:
+                part = part_of(job.kernel, self.plan.detector, shown)
+                _run_alone(self.plan, job.kernel, part)
+                self.plan = self.plan.having(job.kernel.name, part)
+            except Exception as error:  # noqa: BLE001 - whatever a kernel does, the others go on
+                self.faults[job.kernel.name] = _told(error)
+        self._examples = []
+        self._over = True
+
+
+class Errand:
+    """What is done by the process that sets kernels up: it is asked for one, and what it gives is put in place.
+
+    The loop does this between two patterns, a piece of a tenth of a ms at each look: of a thread it would have to wait
+    for Python's lock, and for whoever has put that thread aside meanwhile.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is ready.
+    job : Job
+        What is not.
+    apart : Apart
+        By which that process is asked.
+    """
+
+    def __init__(self, plan: Plan, job: Job, apart: Apart) -> None:
+        self.plan, self._apart, self._kernel = plan, apart, job.kernel
+        self.jobs: Sequence[Job] = (job,)
+        self.faults: dict[str, ParscopeError] = {}
+        self._examples = job.take()
+        self._other: Apart | Thread | None = apart
+        apart.ask(job.kernel, plan.detector, self._examples)
+        self._pieces = self._done()
+
+    def look(self) -> bool:
+        """Do the next piece, if it can be done; whether that was the last one."""
+        return next(self._pieces)
+
+    def wait(self) -> None:
+        """Wait until the next piece can be done."""
+        if self._other is not None:
+            self._other.wait()
+
+    def _done(self) -> Iterator[bool]:
+        """Piece after piece; if the other process has died, a thread does it all."""
+        while (answer := self._apart.answer()) is None:
+            if not self._apart.alive:
+                yield from self._done_by_thread()
+            yield False
+        self._other = None
+        if isinstance(answer.part, Exception):
+            self.faults[self._kernel.name] = _told(answer.part)
+            yield True
+        yield False
+        try:
+            _run_alone(self.plan, self._kernel, answer.part)
+            yield False
+            plan = self.plan.having(self._kernel.name, answer.part)
+            yield False
+            self.plan = plan
+        except Exception as error:  # noqa: BLE001 - whatever a kernel does, the loop goes on
+            self.faults[self._kernel.name] = _told(error)
+        yield True
+
+    def _done_by_thread(self) -> Iterator[bool]:
+        """The same, as a thread does it."""
+        self._other = thread = Thread(self.plan, self.jobs, [self._examples])
+        while not thread.look():
+            yield False
+        self.plan, self.faults = thread.plan, thread.faults
+        yield True
+
+
+def _run_alone(plan: Plan, kernel: Kernel, part: Any) -> None:
+    """Run a kernel by itself, for the compiler: the loop may be running the others."""
+    Plan.of_parts([kernel], plan.detector, {kernel.name: part}).warm()
+
+
+def _told(error: Exception) -> ParscopeError:
+    """Why a kernel could not be set up."""
+    if isinstance(error, ParscopeError):
+        return error.with_traceback(None)
+    return ParscopeError(f"{type(error).__name__}: {error}")

@@ -38,11 +38,11 @@ def apart(kernels: tuple[Any, ...], told: list[Any] | None = None) -> Iterator[t
     here, there = Pipe()
     other = threading.Thread(target=serve, args=(kernels, there))
     other.start()
+    asking = Apart(here, (told if told is not None else []).append)
     try:
-        asking = Apart(here, (told if told is not None else []).append)
         yield asking, other
-        asking.close()
     finally:
+        asking.close()
         here.close()
         other.join(60)
         assert not other.is_alive()
@@ -159,9 +159,11 @@ def test_when_the_other_end_is_gone_a_thread_does_it_and_it_is_said_once() -> No
     here, there = Pipe()
     there.close()
     odd = Odd(lambda examples: (int(examples.sum()),))
-    shop = Workshop(Analyser((odd,), Apart(here, told.append)))
+    asking = Apart(here, told.append)
+    shop = Workshop(Analyser((odd,), asking))
     for _ in range(2):
         assert made_in(shop, EXAMPLES).parts == {"odd": (120,)}
+    asking.close()
     here.close()
     assert told == ["the process that sets kernels up has died; the analysis does it itself, and is late meanwhile"]
 

@@ -27,7 +27,7 @@ def board() -> Iterator[Board]:
 def test_nothing_is_measured_at_the_beginning(board: Board) -> None:
     bank = board.begin({"series": 3, "name": "ARINA"}, (3, 4))
     assert np.isnan(bank.values).all() and bank.values.shape == (12, 2)
-    assert not bank.stamps.any() and bank.stamps.shape == (12, 6)
+    assert not bank.stamps.any() and bank.stamps.shape == (12, 7)
     assert (bank.fate == Fate.WAITING).all()
     assert (bank.places == -1).all()
     assert bank.head == {"series": 3, "name": "ARINA", "scan_shape": [3, 4], "counted": dict.fromkeys(COUNTERS, 0)}

@@ -12,8 +12,12 @@ from parscope.core.stream import Fate
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.latency import report_of
 from parscope.live.pipeline.ring import SMALLEST, Reader
+from parscope.live.rules.actuator import Actuator
+from parscope.live.rules.decider import Decider
 from parscope.live.rules.file import RuleSet, act
-from parscope.live.rules.journal import read
+from parscope.live.rules.journal import Journal, read
+from parscope.live.rules.replay import Recording, journalled, replay
+from parscope.live.sinks.address import make_sink
 from parscope.live.wire.encode import end_message, image_message, start_message
 
 from .conftest import SHAPE, Clock, Make, image, pattern, series, whole
@@ -37,11 +41,35 @@ def test_every_pattern_is_answered_with_the_right_numbers(bench: Make) -> None:
 
 def test_stamps_are_in_order_and_the_detector_s_own_is_kept(bench: Make) -> None:
     made = bench(whole(series())).run()
-    received, decoded, decided, emitted, exposed, opened = made.board.bank.stamps.T
-    assert (received < decoded).all() and (decoded < decided).all()
+    received, decoded, analysed, decided, emitted, exposed, opened = made.board.bank.stamps.T
+    assert (received < decoded).all() and (decoded < analysed).all()
+    assert (analysed == decided).all()  # there are no rules
     assert not emitted.any()
     assert exposed.tolist() == [200 * i + 190 for i in range(12)]
     assert opened.tolist() == [200 * i for i in range(12)]
+
+
+def test_with_rules_a_pattern_is_decided_when_they_have_been_tried(bench: Make, tmp_path: Path) -> None:
+    rules = RuleSet.of_texts(["when sum.counts > 5 for 2 frames: send shm://parscope-test-stamps"])
+    clock = Clock()
+    outputs = analyser_of(["com", "sum"]).outputs
+    decider = Decider(rules.rules, outputs)
+    sinks = {address: make_sink(address) for address in decider.addresses}
+    actuator = Actuator(decider, sinks, Journal(tmp_path / "journal.jsonl"), clock)
+    actuator.open()
+    actuator.arm()
+    made = bench(whole(series()), actuator=actuator, clock=clock).run()
+    actuator.close()
+    stamps = made.board.bank.stamps
+    _, decoded, analysed, decided, emitted, *_ = stamps.T
+    assert (decoded < analysed).all() and (analysed < decided).all()
+    acted = np.flatnonzero(emitted)
+    assert acted.tolist() == list(range(6, 12))
+    assert (decided < emitted)[acted].all()
+    noted, _ = journalled(tmp_path / "journal.jsonl")
+    assert [one.decided for one in noted] == analysed[acted].tolist()  # the time that intervals are counted by
+    recording = Recording.of_results(1, 4, made.board.bank.values, stamps)
+    assert replay(Decider(rules.rules, outputs), [recording], decider.switches) == noted
 
 
 def test_a_late_answer_is_missed_and_counted_once(bench: Make) -> None:

@@ -23,10 +23,13 @@ HEAD_MOST = _FOUND - 8
 
 _ALIGN = 64
 
-STAMPS = ("received", "decoded", "decided", "emitted", "exposed", "opened")
+STAMPS = ("received", "decoded", "analysed", "decided", "emitted", "exposed", "opened")
 """Times of a position, [ns]: on the clock of this machine, but for the last two, end and beginning of the exposure on
-that of the detector; 0 where there is none. Patterns that are answered together, because many wait, have the times of
-their last one, so that no answer is said to be earlier than it was."""
+that of the detector; 0 where there is none. Rules decide by the time ``analysed``, when the numbers were there, and
+have done so at ``decided``; without rules the two are one. ``emitted`` is when the last message was handed over.
+
+Patterns that are answered together, because many wait, have the times of their last one, so that no answer is said to
+be earlier than it was."""
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -89,7 +92,7 @@ class Bank:
     ----------
     values : ndarray of float32, shape (positions, outputs)
         NaN where nothing was computed.
-    stamps : ndarray of int64, shape (positions, 6)
+    stamps : ndarray of int64, shape (positions, 7)
         Times, in the order of `STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.

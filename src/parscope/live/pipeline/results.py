@@ -37,7 +37,7 @@ class Result:
         What was computed.
     values : ndarray of float32, shape (positions, outputs)
         The numbers.
-    stamps : ndarray of int64, shape (positions, 6)
+    stamps : ndarray of int64, shape (positions, 7)
         Times of `STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.

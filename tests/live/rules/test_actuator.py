@@ -227,6 +227,26 @@ def test_messages_that_are_lost_later_are_noted_and_told_but_not_each_of_them(tm
     assert noted == [(4, 1, "answered 500"), (4, 3, "answered 502")]
 
 
+def test_a_series_accounts_for_its_own_losses_even_those_found_later() -> None:
+    sink, reports = Late(), {1: list[list[str]](), 2: list[list[str]]()}
+    made = Actuator(Decider([parse("when x.a > 1: send late://here")], OUTPUTS), {"late://here": sink})
+    made.arm()
+    for series, given in ((1, 4), (2, 3)):
+        made.begin(series, report=reports[series].append)
+        for position in range(given):
+            made.step(position, HIGH, 0, 0)
+        sink.lose(f"answered {500 + series}")
+        made._deliveries.look()
+        sink.lose("answered 503")
+    sink.dropped += 3
+    made.close()
+    assert reports[1] == [
+        ["1 of 4 messages to late://here were lost: answered 501"],
+        ["2 of 4 messages to late://here were lost: answered 503"],
+    ]
+    assert reports[2][-1] == ["5 messages to late://here were lost: answered 503"]  # some of them of series 1
+
+
 def test_what_a_sink_loses_when_it_is_closed_is_told_too() -> None:
     class Hasty(Late):
         def close(self) -> None:

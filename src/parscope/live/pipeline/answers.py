@@ -162,7 +162,7 @@ class Answers:
         self._closing = self._full = False
         self._use()
         if self.actuator is not None:
-            self.actuator.begin(series.number, shape)
+            self.actuator.begin(series.number, shape, self._bank.lose)
         self.course = Course(self._bank, self._cells)
         self._cells[_SERIES] += 1
 

@@ -125,7 +125,12 @@ class Actuator:
         """Let nothing be sent, from the next pattern on."""
         self.decider.disarm()
 
-    def begin(self, series: int, scan_shape: tuple[int, int] | None = None) -> None:
+    def begin(
+        self,
+        series: int,
+        scan_shape: tuple[int, int] | None = None,
+        report: Callable[[Sequence[str]], None] = lambda _: None,
+    ) -> None:
         """Begin a series.
 
         Parameters
@@ -134,8 +139,10 @@ class Actuator:
             Its number.
         scan_shape : tuple of int, optional
             Scan positions (y, x).
+        report : callable, optional
+            Is given a sentence for each sink that has lost messages of this series, again whenever there are more.
         """
-        self._deliveries.sum_up()
+        self._deliveries.begin(report)
         self._columns = 0 if scan_shape is None else scan_shape[1]
         self.decider.begin(series, self._columns)
         self._note({"t": "series", "series": series, "scan_shape": scan_shape, "at_ns": self._clock()})

@@ -20,7 +20,7 @@ from parscope.live.rules.replay import Recording, journalled, replay
 from parscope.live.sinks.address import make_sink
 from parscope.live.wire.encode import end_message, image_message, start_message
 
-from .conftest import SHAPE, Clock, Make, image, pattern, series, whole
+from .conftest import SHAPE, Bench, Clock, Make, image, pattern, series, whole
 
 
 def truth(images: int) -> np.ndarray:
@@ -144,10 +144,40 @@ def test_a_series_that_falls_silent_in_its_middle_ends_after_a_longer_while(
 
 
 def test_what_was_not_measured_when_stopped_is_not_lost(bench: Make) -> None:
-    made = bench([*whole(series(), [0, 1, 3])[:-1]]).run()
+    made = bench([*whole(series(), [0, 1, 3])[:-1]])
+    while made.board.counters["answered"] < 3:
+        made.engine.turn()
+    stopped(made)
     assert made.counted() == {"received": 4, "answered": 3, "series": 1, "lost": 1}
     assert made.board.bank.fate[4:].tolist() == [Fate.WAITING] * 8
     assert made.board.counters["finished"] == 1
+    assert made.told == []
+
+
+def stopped(made: Bench) -> None:
+    """A person ends the session, and the loop sees it at once."""
+    made.board.stop()
+    made.engine._look()
+    assert made.engine.over
+    made.engine.close()
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_a_source_that_ends_in_the_middle_of_a_series_leaves_holes_behind_it(bench: Make, newest: bool) -> None:
+    made = bench([*whole(series(), [0, 1, 3])[:-1]], newest=newest).run()
+    counted = {"answered": 1, "skipped": 2, "filled": 2} if newest else {"answered": 3}
+    assert made.counted() == {"received": 4, "series": 1, "lost": 9} | counted
+    there = [0, 1, 3]
+    assert np.array_equal(made.board.bank.values[there], truth(12)[there])
+    assert (np.delete(made.board.bank.fate, there) == Fate.LOST).all()
+    assert made.told == ["series 1 ends without its last patterns: its source has ended"]
+    assert made.board.counters["finished"] == 1
+
+
+def test_a_source_that_ends_without_an_end_of_the_series_is_no_fault(bench: Make) -> None:
+    made = bench([*whole(series())[:-1]]).run()
+    assert made.counted() == {"received": 13, "answered": 12, "series": 1}
+    assert made.told == []
 
 
 def test_as_many_series_as_were_wanted(bench: Make) -> None:

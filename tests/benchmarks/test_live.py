@@ -56,10 +56,10 @@ def test_strain_is_held_against_what_was_put_in() -> None:
 def result(count: int = 1000) -> Result:
     """A series at 5 kHz, each pattern answered 50 us after it was sent, the first ones when 100 had come."""
     stamps = np.zeros((count, len(STAMPS)), np.int64)
-    stamps[:, 4] = 10**9 + 200_000 * np.arange(count)
-    stamps[:, 0] = stamps[:, 4] + 20_000
-    stamps[:, 1] = stamps[:, 4] + 30_000
-    stamps[:, 2] = np.maximum(stamps[:, 4] + 50_000, stamps[100, 4] + 10_000)
+    sent = 10**9 + 200_000 * np.arange(count)
+    decided = np.maximum(sent + 50_000, sent[100] + 10_000)
+    stamps[:, :4] = np.stack([sent + 20_000, sent + 30_000, decided, decided], axis=1)
+    stamps[:, STAMPS.index("exposed")] = sent
     return Result(1, {}, (), np.zeros((count, 1), np.float32), stamps, np.full(count, Fate.ANSWERED, np.uint8))
 
 
@@ -78,9 +78,9 @@ def test_a_pattern_without_an_answer_is_late_and_nothing_else_is_left_out() -> N
 
 def test_the_set_up_and_what_waited_for_it_are_told() -> None:
     made = result()
-    whole = int(made.stamps[0, 2])
+    whole = int(made.stamps[0, STAMPS.index("decided")])
     assert latency.set_up(made, whole) == {"set_up_ms": 19.99, "before_set_up": 100, "late_for_set_up": 100}
-    made.stamps[700, 2] += 10**6
+    made.stamps[700, 2:4] += 10**6
     assert latency.set_up(made, whole)["late_for_set_up"] == 100
     assert latency.set_up(made, 0)["set_up_ms"] is None
 

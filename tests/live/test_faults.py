@@ -14,7 +14,7 @@ import pytest
 from parscope.core.stream import Fate
 from parscope.io.open import open_frames
 from parscope.live.emulator import Emulator, Faults, Scene
-from parscope.live.pipeline import engine
+from parscope.live.pipeline import course
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.answers import Policy
 from parscope.live.pipeline.board import Board
@@ -175,7 +175,7 @@ def test_a_missing_end_and_a_missing_start(array: np.ndarray, receivers) -> None
 
 
 def test_an_end_and_last_images_that_are_lost(array: np.ndarray, receivers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_SILENCE", 2_500_000_000)
+    monkeypatch.setattr(course, "_SILENCE", 2_500_000_000)
     preset = {"detector/trigger_mode": "ints", "detector/nimages": N // 2, "detector/ntrigger": 2}
     with Emulator(Scene(array=array), rate=0, preset=preset) as detector:
         receiver = receivers(detector.stream)

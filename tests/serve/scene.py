@@ -99,7 +99,7 @@ class Scene:
         taken = self._random.lognormal(np.log(34_000), 0.25, good.size).astype(np.int64)
         taken[::211] += 400_000
         self.bank.values[part] = values
-        for column, share in enumerate((0, 0.5, 1, 1.1)):
+        for column, share in enumerate((0, 0.5, 0.9, 1, 1.1)):
             self.bank.stamps[part, column] = np.where(good, received + share * taken, 0)
         self.bank.fate[part] = fate.ravel()
         for name, number in {"received": good.size, "answered": good.sum(), "lost": (fate == Fate.LOST).sum(),

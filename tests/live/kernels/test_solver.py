@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ from typer.testing import CliRunner
 
 from parscope.cli.main import app
 from parscope.core.errors import FormatError, OptionError, ShapeError
+from parscope.core.solver import Estimate
 from parscope.live.kernels import Detector
 from parscope.live.kernels.onnx import OnnxKernel
 from parscope.live.kernels.plan import kernel_of
 from parscope.live.kernels.solver import SolverKernel
 from parscope.live.kernels.tracked import lattice_of
 from parscope.solvers.lattice import LatticeFilters
+from parscope.techniques.diffraction import DiffractionPattern
 from parscope.techniques.diffraction.saved import told
 from parscope.techniques.diffraction.setup import find_setup
 from parscope.techniques.diffraction.simulate import ScanDesign, simulate
@@ -45,6 +47,58 @@ def test_a_solver_is_a_kernel(solver: LatticeFilters) -> None:
 def test_a_solver_of_other_patterns_is_refused(solver: LatticeFilters) -> None:
     with pytest.raises(ShapeError, match="is for patterns"):
         SolverKernel(solver).setup(Detector((4, 4), "uint8", np.zeros((4, 4), np.bool_), 255, (1, 1)), NOTHING)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Least squares that also say how much speaks for their lattice."""
+
+    solver: LatticeFilters
+
+    @property
+    def physics(self) -> DiffractionPattern:
+        return self.solver.physics
+
+    def __call__(self, signals: np.ndarray, /) -> Estimate:
+        found = self.solver(signals)
+        return replace(found, extra={"evidence": -found.misfit})
+
+
+def test_of_several_phases_the_one_that_is_there_is_told_with_its_parameters(solver: LatticeFilters) -> None:
+    turn = np.array([[np.cos(0.4), np.sin(0.4)], [-np.sin(0.4), np.cos(0.4)]])
+    other = LatticeFilters(replace(solver.physics, basis=solver.physics.basis @ turn))
+    pattern = example_patterns()[:1]
+    clean = np.where(example_detector().mask, 0, pattern).astype(np.uint8)
+    for first, second, phase in ((solver, other, 0), (other, solver, 1)):
+        kernel = SolverKernel(Weighed(first), others=(Weighed(second),))
+        check_kernel(kernel)
+        assert [(o.name, o.unit) for o in kernel.outputs[-3:]] == [("A_xx", "1"), ("misfit", "1"), ("phase", "1")]
+        out = np.empty(8)
+        kernel.function(pattern[0], *kernel.setup(example_detector(), NOTHING), out)
+        assert out[:6].tolist() == solver(clean).theta[0].tolist()
+        assert out[6:].tolist() == [solver(clean).misfit[0], phase]
+    small = Weighed(LatticeFilters(replace(solver.physics, shape=(48, 48), mask=None)))
+    with pytest.raises(ShapeError, match="is for patterns"):
+        SolverKernel(Weighed(solver), others=(small,)).setup(example_detector(), NOTHING)
+
+
+def test_networks_for_several_phases_are_read_in_their_order(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from parscope.solvers.networks.constellation.encoder import orientation_network, window_network
+    from parscope.solvers.networks.constellation.store import save_encoder
+
+    simulated = simulate(replace(ScanDesign().sized((64, 64)), scan=(6, 6), electrons=2e4))
+    physics = find_setup(np.asarray(simulated.frames.data[:]).reshape(-1, 64, 64)).physics
+    lattices = [physics, replace(physics, basis=1.2 * physics.basis)]
+    first, second = (
+        (orientation_network(n), window_network(n), {"physics": told(one)}) for n, one in enumerate(lattices)
+    )
+    save_encoder(tmp_path / "net", *first, [second])
+    kernel = kernel_of(f"solver:{tmp_path / 'net'}")
+    assert isinstance(kernel, SolverKernel)
+    for one, lattice in zip((kernel.solver, *kernel.others), lattices, strict=True):
+        assert np.allclose(one.physics.basis, lattice.basis)
+    assert [output.name for output in kernel.outputs][-2:] == ["misfit", "phase"]
 
 
 def test_networks_that_were_trained_are_reached_from_a_stream(tmp_path: Path) -> None:

@@ -24,10 +24,20 @@ def board() -> Iterator[Board]:
     made.close()
 
 
+def test_messages_that_sinks_lost_stand_with_their_series(board: Board) -> None:
+    first = board.begin({"series": 1}, (3, 4))
+    assert first.lost == []
+    first.lose(["3 of 4 messages to here were lost", "x" * 10_000, "no room"])
+    first.lose(["4 of 4 messages to here were lost: " + "é", "x" * 10_000])
+    board.begin({"series": 2}, (3, 4)).lose(["of the other"])
+    assert board.of(1).lost == ["4 of 4 messages to here were lost: é"]
+    assert board.begin({"series": 3}, (3, 4)).lost == []
+
+
 def test_nothing_is_measured_at_the_beginning(board: Board) -> None:
     bank = board.begin({"series": 3, "name": "ARINA"}, (3, 4))
     assert np.isnan(bank.values).all() and bank.values.shape == (12, 2)
-    assert not bank.stamps.any() and bank.stamps.shape == (12, 6)
+    assert not bank.stamps.any() and bank.stamps.shape == (12, 7)
     assert (bank.fate == Fate.WAITING).all()
     assert (bank.places == -1).all()
     assert bank.head == {"series": 3, "name": "ARINA", "scan_shape": [3, 4], "counted": dict.fromkeys(COUNTERS, 0)}

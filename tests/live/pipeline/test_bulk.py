@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from parscope.core.stream import Fate
+from parscope.live.pipeline.board import STAMPS
 from parscope.live.pipeline.bulk import LEAST
 from parscope.live.pipeline.ring import SMALLEST
 from parscope.live.pipeline.stretch import MOST
@@ -146,21 +147,21 @@ def test_the_same_as_one_by_one(bench: Make, which: str, way: str) -> None:
         a, b = one.board.of(generation), many.board.of(generation)
         assert a.values.tobytes() == b.values.tobytes()
         assert np.array_equal(a.fate, b.fate)
-        assert np.array_equal(a.stamps[:, 4:], b.stamps[:, 4:])
+        assert np.array_equal(a.stamps[:, 5:], b.stamps[:, 5:])
         assert np.array_equal(a.places, b.places)
     assert _together(many) > MOST // 2 > _together(one) == 0
 
 
 def _together(made: Bench) -> int:
     """How many answers of the last series share the time at which they were there with others."""
-    decided = made.board.bank.stamps[made.board.bank.fate == Fate.ANSWERED, 2]
+    decided = made.board.bank.stamps[made.board.bank.fate == Fate.ANSWERED, STAMPS.index("decided")]
     return len(decided) - len(np.unique(decided))
 
 
 def test_times_are_never_before_what_they_tell(bench: Make) -> None:
     made = by_the_dozen(bench, _plain(), scan=SCAN, places=N)
-    received, decoded, decided, emitted, exposed, opened = made.board.bank.stamps.T
-    assert (received < decoded).all() and (decoded < decided).all()
+    received, decoded, analysed, decided, emitted, exposed, opened = made.board.bank.stamps.T
+    assert (received < decoded).all() and (decoded < analysed).all() and (analysed == decided).all()
     assert (np.diff(received) >= 0).all() and (np.diff(decided) >= 0).all()
     assert not emitted.any() and exposed.tolist() == [200 * n + 190 for n in range(N)]
     assert opened.tolist() == [200 * n for n in range(N)]

@@ -12,11 +12,15 @@ from parscope.core.stream import Fate
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.latency import report_of
 from parscope.live.pipeline.ring import SMALLEST, Reader
+from parscope.live.rules.actuator import Actuator
+from parscope.live.rules.decider import Decider
 from parscope.live.rules.file import RuleSet, act
-from parscope.live.rules.journal import read
+from parscope.live.rules.journal import Journal, read
+from parscope.live.rules.replay import Recording, journalled, replay
+from parscope.live.sinks.address import make_sink
 from parscope.live.wire.encode import end_message, image_message, start_message
 
-from .conftest import SHAPE, Clock, Make, image, pattern, series, whole
+from .conftest import SHAPE, Bench, Clock, Make, image, pattern, series, whole
 
 
 def truth(images: int) -> np.ndarray:
@@ -37,11 +41,35 @@ def test_every_pattern_is_answered_with_the_right_numbers(bench: Make) -> None:
 
 def test_stamps_are_in_order_and_the_detector_s_own_is_kept(bench: Make) -> None:
     made = bench(whole(series())).run()
-    received, decoded, decided, emitted, exposed, opened = made.board.bank.stamps.T
-    assert (received < decoded).all() and (decoded < decided).all()
+    received, decoded, analysed, decided, emitted, exposed, opened = made.board.bank.stamps.T
+    assert (received < decoded).all() and (decoded < analysed).all()
+    assert (analysed == decided).all()  # there are no rules
     assert not emitted.any()
     assert exposed.tolist() == [200 * i + 190 for i in range(12)]
     assert opened.tolist() == [200 * i for i in range(12)]
+
+
+def test_with_rules_a_pattern_is_decided_when_they_have_been_tried(bench: Make, tmp_path: Path) -> None:
+    rules = RuleSet.of_texts(["when sum.counts > 5 for 2 frames: send shm://parscope-test-stamps"])
+    clock = Clock()
+    outputs = analyser_of(["com", "sum"]).outputs
+    decider = Decider(rules.rules, outputs)
+    sinks = {address: make_sink(address) for address in decider.addresses}
+    actuator = Actuator(decider, sinks, Journal(tmp_path / "journal.jsonl"), clock)
+    actuator.open()
+    actuator.arm()
+    made = bench(whole(series()), actuator=actuator, clock=clock).run()
+    actuator.close()
+    stamps = made.board.bank.stamps
+    _, decoded, analysed, decided, emitted, *_ = stamps.T
+    assert (decoded < analysed).all() and (analysed < decided).all()
+    acted = np.flatnonzero(emitted)
+    assert acted.tolist() == list(range(6, 12))
+    assert (decided < emitted)[acted].all()
+    noted, _ = journalled(tmp_path / "journal.jsonl")
+    assert [one.decided for one in noted] == analysed[acted].tolist()  # the time that intervals are counted by
+    recording = Recording.of_results(1, 4, made.board.bank.values, stamps)
+    assert replay(Decider(rules.rules, outputs), [recording], decider.switches) == noted
 
 
 def test_a_late_answer_is_missed_and_counted_once(bench: Make) -> None:
@@ -116,10 +144,40 @@ def test_a_series_that_falls_silent_in_its_middle_ends_after_a_longer_while(
 
 
 def test_what_was_not_measured_when_stopped_is_not_lost(bench: Make) -> None:
-    made = bench([*whole(series(), [0, 1, 3])[:-1]]).run()
+    made = bench([*whole(series(), [0, 1, 3])[:-1]])
+    while made.board.counters["answered"] < 3:
+        made.engine.turn()
+    stopped(made)
     assert made.counted() == {"received": 4, "answered": 3, "series": 1, "lost": 1}
     assert made.board.bank.fate[4:].tolist() == [Fate.WAITING] * 8
     assert made.board.counters["finished"] == 1
+    assert made.told == []
+
+
+def stopped(made: Bench) -> None:
+    """A person ends the session, and the loop sees it at once."""
+    made.board.stop()
+    made.engine._look()
+    assert made.engine.over
+    made.engine.close()
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_a_source_that_ends_in_the_middle_of_a_series_leaves_holes_behind_it(bench: Make, newest: bool) -> None:
+    made = bench([*whole(series(), [0, 1, 3])[:-1]], newest=newest).run()
+    counted = {"answered": 1, "skipped": 2, "filled": 2} if newest else {"answered": 3}
+    assert made.counted() == {"received": 4, "series": 1, "lost": 9} | counted
+    there = [0, 1, 3]
+    assert np.array_equal(made.board.bank.values[there], truth(12)[there])
+    assert (np.delete(made.board.bank.fate, there) == Fate.LOST).all()
+    assert made.told == ["series 1 ends without its last patterns: its source has ended"]
+    assert made.board.counters["finished"] == 1
+
+
+def test_a_source_that_ends_without_an_end_of_the_series_is_no_fault(bench: Make) -> None:
+    made = bench([*whole(series())[:-1]]).run()
+    assert made.counted() == {"received": 13, "answered": 12, "series": 1}
+    assert made.told == []
 
 
 def test_as_many_series_as_were_wanted(bench: Make) -> None:

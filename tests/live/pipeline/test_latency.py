@@ -14,10 +14,10 @@ MS, US = 1_000_000, 1_000
 
 
 def series(latencies: list[int], dwell: int = 200 * US) -> np.ndarray:
-    stamps = np.zeros((len(latencies), 6), np.int64)
+    stamps = np.zeros((len(latencies), 7), np.int64)
     stamps[:, 0] = 5 * MS + dwell * np.arange(len(latencies))
     stamps[:, 1] = stamps[:, 0] + 10 * US
-    stamps[:, 2] = stamps[:, 0] + latencies
+    stamps[:, 2] = stamps[:, 3] = stamps[:, 0] + latencies
     return stamps
 
 
@@ -49,7 +49,7 @@ def test_what_was_not_answered_is_not_in_time() -> None:
 def test_the_lag_is_told_in_steps_of_the_probe_whatever_was_passed_over(exposed: bool) -> None:
     stamps = series([600 * US] * 90)
     if exposed:
-        stamps[:, 4] = 7 + 200 * US * np.arange(90)
+        stamps[:, 5] = 7 + 200 * US * np.arange(90)
     fate = np.full(90, Fate.SKIPPED, np.uint8)
     fate[::3] = Fate.ANSWERED
     report = report_of(stamps, fate, 200 * US)
@@ -58,27 +58,40 @@ def test_the_lag_is_told_in_steps_of_the_probe_whatever_was_passed_over(exposed:
 
 def test_an_answer_that_was_sent_is_there_when_it_was_handed_over() -> None:
     stamps = series([40 * US] * 10)
-    stamps[3, 3] = stamps[3, 2] + 300 * US
+    stamps[3, 4] = stamps[3, 3] + 300 * US
     report = report_of(stamps, np.full(10, Fate.ANSWERED, np.uint8), 200 * US)
     assert report.answer["max"] == 340
     assert report.missed == 1
     assert report.steps["emit"] == dict.fromkeys(("p50", "p90", "p99", "p99.9", "max"), 300.0)
 
 
+def test_the_time_of_rules_is_a_step_of_its_own() -> None:
+    stamps = series([40 * US] * 10)
+    fate = np.full(10, Fate.ANSWERED, np.uint8)
+    assert report_of(stamps, fate, 200 * US).steps["decide"] == {}  # without rules
+    stamps[:, 3] += 5 * US
+    report = report_of(stamps, fate, 200 * US)
+    assert [report.steps[name]["p50"] for name in ("decode", "analyse", "decide")] == [10, 30, 5]
+    assert report.answer["max"] == 45
+    assert [line.split(":")[0] for line in report.lines()[2:6]] == [
+        "arrival to answer", "  of which decode", "  of which analyse", "  of which decide"
+    ]  # fmt: skip
+
+
 def test_clocks_of_another_zero_and_rate_are_no_jitter() -> None:
     stamps = series([40 * US] * 4000)
     true = stamps[:, 0] - 70 * US
-    stamps[:, 4] = (true * (1 + 30e-6)).astype(np.int64) + 123 * MS  # 30 ppm fast
-    stamps[1234, 2] += 500 * US
+    stamps[:, 5] = (true * (1 + 30e-6)).astype(np.int64) + 123 * MS  # 30 ppm fast
+    stamps[1234, 2:4] += 500 * US
     report = report_of(stamps, np.full(4000, Fate.ANSWERED, np.uint8), 200 * US)
     assert report.jitter["p99"] < 1
     assert report.jitter["max"] == pytest.approx(500, abs=1)
 
 
 def test_a_series_without_answers_has_a_report_too() -> None:
-    report = report_of(np.zeros((4, 6), np.int64), np.full(4, Fate.LOST, np.uint8), 200 * US)
+    report = report_of(np.zeros((4, 7), np.int64), np.full(4, Fate.LOST, np.uint8), 200 * US)
     assert report.lines() == ["4 positions: 4 lost"]
     assert report.in_time == 0
     assert report.answer == report.jitter == report.lag_pixels == {}
-    nothing = report_of(np.zeros((4, 6), np.int64), np.zeros(4, np.uint8), 200 * US)
+    nothing = report_of(np.zeros((4, 7), np.int64), np.zeros(4, np.uint8), 200 * US)
     assert nothing.as_json()["in_time"] is None

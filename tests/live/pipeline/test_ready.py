@@ -105,6 +105,23 @@ def test_a_kernel_that_cannot_be_set_up_costs_its_own_numbers_alone(bench: Make,
     assert strain.endswith("; show the crystal, its disks apart, from the first pattern on")
 
 
+def test_when_the_source_ends_kernels_are_set_up_with_what_came_and_its_numbers_are_filled_in(bench: Make) -> None:
+    made = bench(disks([5] * 36)[:11], analyse=("com", "bf"), scan=(6, 6)).run()
+    assert made.counted() == {"received": 11, "answered": 10, "series": 1, "lost": 26}
+    assert np.isfinite(made.board.bank.values[:10]).all()
+
+
+def test_who_stops_the_analysis_does_not_wait_for_what_is_filled_in(bench: Make) -> None:
+    made = bench(disks([5] * 36)[:11], analyse=("com", "bf"), scan=(6, 6))
+    while not made.engine._ending:
+        made.engine.turn()
+    made.board.stop()
+    made.engine.close()
+    values = made.board.bank.values
+    assert np.isfinite(values[:10, :2]).all() and np.isnan(values[:, 2]).all()
+    assert made.board.bank.fate.tolist() == [Fate.ANSWERED] * 10 + [Fate.LOST] * 26
+
+
 def test_what_goes_wrong_in_a_kernel_in_a_way_nobody_foresaw_ends_nothing(bench: Make) -> None:
     class Odd:
         name, examples = "odd", 0

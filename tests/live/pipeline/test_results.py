@@ -29,7 +29,7 @@ def board() -> Board:
         bank = made.begin({"series": series, "channel": "threshold_1"}, (3, 4))
         bank.values[:] = np.arange(24).reshape(12, 2) * series
         bank.stamps[:, 0] = 1000 + np.arange(12) * 200_000
-        bank.stamps[:, 1:3] = bank.stamps[:, :1] + [[10_000, 40_000]]
+        bank.stamps[:, 1:4] = bank.stamps[:, :1] + [[10_000, 40_000, 40_000]]
         bank.fate[:] = Fate.ANSWERED
         bank.fate[5] = Fate.LOST
     yield made

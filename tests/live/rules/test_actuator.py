@@ -56,9 +56,10 @@ def losses(folder: Path) -> list[dict[str, Any]]:
 def test_an_armed_rule_acts_and_everything_is_noted(peer: socket.socket, tmp_path: Path) -> None:
     made = actuator(peer, tmp_path)
     made.arm()
-    emitted = [made.step(p, HIGH, 100 * p, 100 * p + 30, image=p + 1, detector=7 * p) for p in range(3)]
+    times = [made.step(p, HIGH, 100 * p, 100 * p + 30, image=p + 1, detector=7 * p) for p in range(3)]
+    decided, emitted = zip(*times, strict=True)
     assert emitted[0] == 0
-    assert 1000 < emitted[1] < emitted[2]
+    assert 1000 < decided[0] < decided[1] < emitted[1] < decided[2] < emitted[2]
     first = json.loads(peer.recv(2000))
     assert (first["rule"], first["action"], first["series"], first["image"]) == ("hot", "act", 3, 2)
     assert first["values"] == {"x.a": 2}
@@ -133,7 +134,7 @@ def test_a_dry_run_notes_what_it_would_have_done_and_opens_nothing(peer: socket.
     made = actuator(peer, tmp_path, dry=True)
     with pytest.raises(OptionError, match="cannot be armed"):
         made.arm()
-    assert [made.step(p, HIGH, p, p) for p in range(2)] == [0, 0]
+    assert [made.step(p, HIGH, p, p)[1] for p in range(2)] == [0, 0]
     made.close()
     (noted,) = decisions(tmp_path)
     assert (noted["outcome"], noted["armed"], noted["emitted"]) == ("act", False, 0)
@@ -146,7 +147,7 @@ def test_a_sink_that_fails_is_noted_and_holds_nothing_up(tmp_path: Path) -> None
     made = Actuator(decider, {rule.then.address: sink}, Journal(tmp_path / "decisions.jsonl"))
     made.begin(1)
     made.arm()  # but not opened
-    assert made.step(0, HIGH, 0, 0) == 0
+    assert made.step(0, HIGH, 0, 0)[1] == 0
     made.close()
     assert "is not open" in decisions(tmp_path)[0]["fault"]
     assert [(one["given"], one["lost"]) for one in losses(tmp_path)] == [(1, 1)]
@@ -172,7 +173,7 @@ def test_whatever_a_sink_raises_holds_nothing_up(tmp_path: Path) -> None:
     made = Actuator(decider, {"clumsy://here": Clumsy()}, Journal(tmp_path / "decisions.jsonl"))
     made.begin(1)
     made.arm()
-    assert [made.step(position, HIGH, 0, 0) for position in range(2)] == [0, 0]
+    assert [made.step(position, HIGH, 0, 0)[1] for position in range(2)] == [0, 0]
     made.close()
     assert [one["fault"] for one in decisions(tmp_path)] == ["KeyError: b'{\"p'"] * 2
 
@@ -224,6 +225,26 @@ def test_messages_that_are_lost_later_are_noted_and_told_but_not_each_of_them(tm
     assert len(told) == 2
     noted = [(one["given"], one["lost"], one["fault"]) for one in losses(tmp_path)]
     assert noted == [(4, 1, "answered 500"), (4, 3, "answered 502")]
+
+
+def test_a_series_accounts_for_its_own_losses_even_those_found_later() -> None:
+    sink, reports = Late(), {1: list[list[str]](), 2: list[list[str]]()}
+    made = Actuator(Decider([parse("when x.a > 1: send late://here")], OUTPUTS), {"late://here": sink})
+    made.arm()
+    for series, given in ((1, 4), (2, 3)):
+        made.begin(series, report=reports[series].append)
+        for position in range(given):
+            made.step(position, HIGH, 0, 0)
+        sink.lose(f"answered {500 + series}")
+        made._deliveries.look()
+        sink.lose("answered 503")
+    sink.dropped += 3
+    made.close()
+    assert reports[1] == [
+        ["1 of 4 messages to late://here were lost: answered 501"],
+        ["2 of 4 messages to late://here were lost: answered 503"],
+    ]
+    assert reports[2][-1] == ["5 messages to late://here were lost: answered 503"]  # some of them of series 1
 
 
 def test_what_a_sink_loses_when_it_is_closed_is_told_too() -> None:

@@ -31,3 +31,5 @@ def test_a_host_that_takes_nothing_is_told_and_noted(listener: Any, tmp_path: Pa
     assert (last["address"], last["given"], last["lost"]) == (listener.url, 6, 6)
     assert last["fault"] == "127.0.0.1: answered 500 Internal Server Error"
     assert told[-1] == f"6 of 6 messages to {listener.url} were lost: {last['fault']}"
+    (report,) = (tmp_path / "out").glob("*_report.txt")
+    assert report.read_text().splitlines() == [*session.finished[0].report.lines(), told[-1]]

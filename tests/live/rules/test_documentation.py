@@ -70,7 +70,7 @@ def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(space["positions"]) > 5
     (tmp_path / "rules.toml").write_text('rules = ["when bf > 3: send shm://parscope-test-page"]\n')
     exec(own, space)
-    assert space["actuator"].step(0, np.array([4.0]), 0, 1) > 0
+    assert space["actuator"].step(0, np.array([4.0]), 0, 1)[1] > 0
     space["actuator"].close()
 
 

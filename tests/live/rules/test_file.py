@@ -42,7 +42,7 @@ def test_a_file_holds_rules_and_limits_and_all_is_set_up_from_it(tmp_path: Path)
     actuator = act(rules, OUTPUTS, tmp_path / "decisions.jsonl")
     actuator.begin(1)
     actuator.arm()
-    assert actuator.step(0, np.array([0.0, 9.0]), 0, 1) > 0
+    assert actuator.step(0, np.array([0.0, 9.0]), 0, 1)[1] > 0
     assert b'"clamped":true,"values":{"com.y":0,"com.x":4.5}' in read_last("parscope-test-file")[1]
     actuator.close()
     assert next(read(tmp_path / "decisions.jsonl"))["limits"][ADDRESS]["per_second"] == 50
@@ -50,7 +50,7 @@ def test_a_file_holds_rules_and_limits_and_all_is_set_up_from_it(tmp_path: Path)
 
 def test_a_dry_run_needs_nobody_at_the_other_end() -> None:
     actuator = act(RuleSet.of_texts(["when com.x > 1: send udp://no.such.host.invalid:9"]), OUTPUTS, dry=True)
-    assert actuator.step(0, np.array([0.0, 9.0]), 0, 1) == 0
+    assert actuator.step(0, np.array([0.0, 9.0]), 0, 1)[1] == 0
     actuator.close()
     with pytest.raises(OutputError, match="cannot be reached"):
         act(RuleSet.of_texts(["when com.x > 1: send udp://no.such.host.invalid:9"]), OUTPUTS)

@@ -54,7 +54,7 @@ def test_a_replay_of_the_results_decides_as_the_live_run_did(seed: int, arm: int
         times += start
         start = int(times.max())
         results = np.full((48, 3), np.nan, np.float32)  # as a board keeps them
-        stamps = np.zeros((48, 5), np.int64)
+        stamps = np.zeros((48, 7), np.int64)
         live.begin(series, columns=8)
         for position, (received, now) in zip(order.tolist(), times.tolist(), strict=True):
             if position == arm:
@@ -63,7 +63,7 @@ def test_a_replay_of_the_results_decides_as_the_live_run_did(seed: int, arm: int
                 live.disarm()
             decisions += live.decide(position, values[position], received, now, position + 1, 5 * position + 1)
             results[position] = values[position]
-            stamps[position] = (received, received, now, 0, 5 * position + 1)
+            stamps[position] = (received, received, now, now + 3000, 0, 5 * position + 1, 0)
         recordings.append(Recording.of_results(series, 8, results, stamps, first_image=1))
     assert replay(new(), recordings, live.switches) == decisions
     assert decisions
@@ -111,7 +111,7 @@ def test_a_file_without_times_of_this_machine_is_replayed_by_the_clock_of_the_de
 
 def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match="stamps"):
-        Recording.of_results(1, 8, np.zeros((4, 3)), np.zeros((4, 4), np.int64))
+        Recording.of_results(1, 8, np.zeros((4, 3)), np.zeros((4, 6), np.int64))
     with pytest.raises(ShapeError, match="times"):
         Recording.of_values(1, 8, np.zeros((4, 3)), np.zeros(3, np.int64))
     file = tmp_path / "decisions.jsonl"

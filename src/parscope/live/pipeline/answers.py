@@ -162,7 +162,7 @@ class Answers:
         self._closing = self._full = False
         self._use()
         if self.actuator is not None:
-            self.actuator.begin(series.number, shape)
+            self.actuator.begin(series.number, shape, self._bank.lose)
         self.course = Course(self._bank, self._cells)
         self._cells[_SERIES] += 1
 
@@ -363,13 +363,15 @@ class Answers:
         self.stopped, self._choosy = False, self._newest
         self._stretch = None
 
-    def finish(self, *, ended: bool = True) -> None:
+    def finish(self, *, ended: bool = True, fill: bool = True) -> None:
         """End the series, if one has begun.
 
         Parameters
         ----------
         ended : bool, default True
             Whether what has not come will not come; otherwise the analysis is stopped in the middle.
+        fill : bool, default True
+            Whether to fill in what lacks, where all are answered; who stops the analysis does not wait for that.
         """
         if self.course is None:
             return
@@ -378,7 +380,7 @@ class Answers:
             self._shop.wait()
             self.refresh()
         self.refresh()
-        while ended and not self._newest and self.fill():
+        while fill and not self._newest and self.fill():
             pass
         self.sentences.never(self._shop.faults)
         self._gaps.begin()

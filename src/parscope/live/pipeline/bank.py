@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -14,19 +15,23 @@ from numpy.typing import NDArray
 from parscope.core.stream import Fate
 from parscope.live.kernels.contract import Output
 
-HEAD_BYTES = 1 << 16
+HEAD_BYTES = 17 << 12
 """Bytes of JSON for what is known of a series."""
 
 _FOUND = 3 << 14  # where, among these, begins what was found in its first patterns
+_LOST = 1 << 16  # where begins what sinks have lost
 HEAD_MOST = _FOUND - 8
 """Most bytes of JSON of a head."""
 
 _ALIGN = 64
 
-STAMPS = ("received", "decoded", "decided", "emitted", "exposed", "opened")
+STAMPS = ("received", "decoded", "analysed", "decided", "emitted", "exposed", "opened")
 """Times of a position, [ns]: on the clock of this machine, but for the last two, end and beginning of the exposure on
-that of the detector; 0 where there is none. Patterns that are answered together, because many wait, have the times of
-their last one, so that no answer is said to be earlier than it was."""
+that of the detector; 0 where there is none. Rules decide by the time ``analysed``, when the numbers were there, and
+have done so at ``decided``; without rules the two are one. ``emitted`` is when the last message was handed over.
+
+Patterns that are answered together, because many wait, have the times of their last one, so that no answer is said to
+be earlier than it was."""
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -89,7 +94,7 @@ class Bank:
     ----------
     values : ndarray of float32, shape (positions, outputs)
         NaN where nothing was computed.
-    stamps : ndarray of int64, shape (positions, 6)
+    stamps : ndarray of int64, shape (positions, 7)
         Times, in the order of `STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.
@@ -151,11 +156,38 @@ class Bank:
         text = b""
         for name, one in found.items():
             longer = json.dumps({**told, name: one}, default=_plain).encode()
-            if len(longer) <= HEAD_BYTES - _FOUND - 8:
+            if len(longer) <= _LOST - _FOUND - 8:
                 told[name], text = one, longer
-        struct.pack_into("<q", self.memory, _FOUND, 0)
-        self.memory[_FOUND + 8 : _FOUND + 8 + len(text)] = text
-        struct.pack_into("<q", self.memory, _FOUND, len(text))
+        self._put(_FOUND, text)
+
+    @property
+    def lost(self) -> list[str]:
+        """What sinks have lost of the messages of the series, a sentence each; empty while it is being written."""
+        with suppress(ValueError):
+            return list(self._told(_LOST).get("sentences", []))
+        return []
+
+    def lose(self, sentences: Sequence[str]) -> None:
+        """Say what sinks have lost; what there is no room for is left out.
+
+        Parameters
+        ----------
+        sentences : sequence of str
+            One for each of them.
+        """
+        told: list[str] = []
+        text = b""
+        for one in sentences:
+            longer = json.dumps({"sentences": [*told, one]}).encode()
+            if len(longer) <= HEAD_BYTES - _LOST - 8:
+                told, text = [*told, one], longer
+        self._put(_LOST, text)
+
+    def _put(self, at: int, text: bytes) -> None:
+        """Put JSON into the memory; it has no length while it is not whole."""
+        struct.pack_into("<q", self.memory, at, 0)
+        self.memory[at + 8 : at + 8 + len(text)] = text
+        struct.pack_into("<q", self.memory, at, len(text))
 
     def begin(self, head: bytes, positions: int) -> None:
         """Empty it for a series.
@@ -168,9 +200,9 @@ class Bank:
             Of the series.
         """
         self.clip(positions)
-        self.memory[8 : 8 + len(head)] = head
-        struct.pack_into("<q", self.memory, 0, len(head))
-        struct.pack_into("<q", self.memory, _FOUND, 0)
+        self._put(0, head)
+        for at in (_FOUND, _LOST):
+            struct.pack_into("<q", self.memory, at, 0)
         self.values.fill(np.nan)
         self.stamps.fill(0)
         self.places.fill(-1)

@@ -7,6 +7,8 @@ from parscope.live.pipeline.board import Bank, cell_of
 
 _LOST, _LATE, _DUPLICATE, _FOREIGN = (cell_of(name) for name in ("lost", "late", "duplicate", "foreign"))
 _WAITING = int(Fate.WAITING)
+_QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
+_SILENCE, _PERIODS = 30_000_000_000, 100  # the same, after another image: ns, and periods of the detector if more
 
 
 class Course:
@@ -38,11 +40,18 @@ class Course:
         self._cells = cells
         self._seen = bytearray(self.positions)
         self._fate = bank.fates
+        told = bank.head.get("metadata", {}).get("frame_time", 0.0)
+        self._longest = max(_SILENCE, _PERIODS * 1e9 * told) if isinstance(told, int | float) else _SILENCE
 
     @property
     def complete(self) -> bool:
         """Whether the last image has come, whatever is missing before."""
         return self.next >= self.positions
+
+    @property
+    def patience(self) -> float:
+        """How long it may be silent before it is taken to be over, [ns]."""
+        return _QUIET if self.complete else self._longest
 
     def place(self, image: int) -> int:
         """Scan position of an image that comes.

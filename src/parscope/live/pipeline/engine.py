@@ -34,8 +34,6 @@ _SPIN = 2e-4  # s
 _SILENT = 20_000_000  # ns without a message after which the loop takes it easy
 _MOMENT = 5e-4  # s that others have Python's lock to themselves while nothing can be done without them
 _TURNS, _LOOK = 15, 10_000_000  # busy turns (less 1, of a power of 2), or ns, between looks at what else is to do
-_QUIET = 2_000_000_000  # ns without a message after the last image that end a series without an end
-_SILENCE, _PERIODS = 30_000_000_000, 100  # the same, after another image: ns, and periods of the detector if more
 
 
 class Engine:
@@ -227,7 +225,7 @@ class Engine:
 
     def close(self) -> None:
         """End what has begun, and let go of the ring; may be called twice."""
-        self.answers.finish(ended=self._ending)
+        self.answers.finish(ended=self._ending, fill=False)
         self._ending = False
         self._share = 0.0
         self._look()
@@ -256,7 +254,7 @@ class Engine:
                 self.answers.sheet.keep(position, place)
                 wait = 0.0
         except EOFError:
-            self.over = count == 0
+            self._run_dry()
         if count:
             self._arrived(received, count)
         return count > 0
@@ -300,7 +298,7 @@ class Engine:
                 message = None
                 count += 1
         except EOFError:
-            self.over = not self.reader.waiting and not self.answers.held_up and not self._ending
+            self._run_dry()
         self._held = message
         if count:
             self._arrived(now, count)
@@ -351,13 +349,22 @@ class Engine:
         else:
             self._finish()
 
+    def _run_dry(self) -> None:
+        """The source has ended: so has the series, when all that came is answered, and with none the work is over."""
+        answers = self.answers
+        if answers.course is None:
+            self.over = not self.reader.waiting
+        elif not (self._ending or self.reader.waiting or answers.held_up):
+            if not answers.course.complete:
+                answers.sentences.dry()
+            self._end()
+
     def _finish(self) -> None:
         """End a series, and perhaps the work."""
         self._ending = False
         self.answers.finish()
         gc.collect()  # of little: what was there before is frozen
-        wanted = self.answers.policy.series
-        self.over |= 0 < wanted <= self.answers.finished
+        self.over |= 0 < self.answers.policy.series <= self.answers.finished
 
     def _look(self) -> None:
         """Say that the loop lives, see whether it should go on, and rest if it never does."""
@@ -375,19 +382,14 @@ class Engine:
 
     def _end_if_silent(self, quiet: float) -> None:
         """End a series that has no end, some time after its last image, and longer after any other."""
-        answers = self.answers
-        if answers.course is None or self._ending or quiet < _QUIET:
+        answers, course = self.answers, self.answers.course
+        if course is None or self._ending or quiet <= course.patience:
             return
-        if answers.course.complete:
+        if course.complete:
             self._end()
-        elif quiet > self._longest() and self._held is None and not (self.reader.waiting or answers.held_up):
+        elif self._held is None and not (self.reader.waiting or answers.held_up):
             answers.sentences.silent(quiet / 1e9)
             self._end()
-
-    def _longest(self) -> float:
-        """How long a series may be silent in its middle, [ns]."""
-        told = self.board.bank.head.get("metadata", {}).get("frame_time", 0.0)
-        return max(_SILENCE, _PERIODS * 1e9 * told) if isinstance(told, int | float) else _SILENCE
 
     def _rest(self, now: int) -> None:
         """Sleep for the share of time after which the system would stop a thread of real-time priority."""

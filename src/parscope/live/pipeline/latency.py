@@ -36,7 +36,8 @@ class Report:
         Percentiles of the time from arrival to answer, [us]: ``p50``, ``p90``, ``p99``, ``p99.9``, ``max``. An answer
         is there when rules have decided upon it, or when the last message was handed over where one was sent.
     steps : mapping of mapping of float
-        The same for its parts, [us]: ``decode`` (with the time in the ring), ``analyse``, ``emit``.
+        The same for its parts, [us]: ``decode`` (with the time in the ring), ``analyse``, ``decide`` where there are
+        rules, and ``emit`` where a message was sent.
     jitter : mapping of float
         The same for the time from the end of the exposure to the answer, above its smallest value, [us]: the clocks
         of detector and machine have no common zero. Empty where the detector tells no times.
@@ -49,7 +50,7 @@ class Report:
 
     Examples
     --------
-    >>> stamps = np.array([[1000, 0, 41000, 0, 0, 0], [201000, 0, 501000, 0, 0, 0]])
+    >>> stamps = np.array([[1000, 0, 41000, 41000, 0, 0, 0], [201000, 0, 501000, 501000, 0, 0, 0]])
     >>> report = report_of(stamps, np.array([1, 1], np.uint8), 200_000)
     >>> report.answer["max"], report.missed, report.in_time
     (300.0, 1, 0.5)
@@ -123,7 +124,7 @@ def report_of(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline: int)
 
     Parameters
     ----------
-    stamps : ndarray of int64, shape (positions, 6)
+    stamps : ndarray of int64, shape (positions, 7)
         Times of `parscope.live.pipeline.board.STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.
@@ -136,12 +137,16 @@ def report_of(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline: int)
     """
     positions = np.flatnonzero(fate == Fate.ANSWERED)
     positions = positions[np.argsort(stamps[positions, 0], kind="stable")]
-    received, decoded, decided, emitted, exposed, _ = stamps[positions].T
+    received, decoded, analysed, decided, emitted, exposed, _ = stamps[positions].T
     answered = np.maximum(decided, emitted)
     latency = (answered - received) / 1e3
     dwell = _dwell(positions, received, exposed)
-    emit = (emitted - decided)[emitted > 0] / 1e3
-    steps = {"decode": (decoded - received) / 1e3, "analyse": (decided - decoded) / 1e3, "emit": emit}
+    steps = {
+        "decode": decoded - received,
+        "analyse": analysed - decoded,
+        "decide": (decided - analysed)[decided > analysed],
+        "emit": (emitted - decided)[emitted > 0],
+    }
     counts, _ = np.histogram(np.clip(latency, 0, _EDGES[-1]), _EDGES)
     return Report(
         patterns=len(fate),
@@ -149,7 +154,7 @@ def report_of(stamps: NDArray[np.int64], fate: NDArray[np.uint8], deadline: int)
         deadline_us=deadline / 1e3,
         missed=int((answered - received > deadline).sum()),
         answer=percentiles(latency),
-        steps={name: percentiles(values) for name, values in steps.items()},
+        steps={name: percentiles(values / 1e3) for name, values in steps.items()},
         jitter=percentiles(_above_least(answered[exposed > 0] - exposed[exposed > 0]) / 1e3),
         lag_pixels=percentiles(latency / dwell) if dwell else {},
         dwell_us=dwell,

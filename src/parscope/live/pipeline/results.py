@@ -37,7 +37,7 @@ class Result:
         What was computed.
     values : ndarray of float32, shape (positions, outputs)
         The numbers.
-    stamps : ndarray of int64, shape (positions, 6)
+    stamps : ndarray of int64, shape (positions, 7)
         Times of `STAMPS`, [ns].
     fate : ndarray of uint8, shape (positions,)
         A `Fate` each.
@@ -201,7 +201,6 @@ def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:
         If it cannot be written; nothing is left of it then.
     """
     path = stem.with_name(f"{stem.name}_live.zarr")
-    report = stem.with_name(f"{stem.name}_report.txt")
     if path.exists():
         raise OutputError("cannot be written (it exists)", str(path), "choose another folder")
     beside = path.with_name(f".{path.name}.part")  # renamed when it is whole, so that a killed session leaves no half
@@ -209,12 +208,34 @@ def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(beside, ignore_errors=True)
         made.to_zarr(beside, mode="w-", zarr_format=2, consolidated=True)
-        report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_report(stem, lines)
         beside.rename(path)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        report.unlink(missing_ok=True)
+        _report(stem).unlink(missing_ok=True)
         raise OutputError(
             f"cannot be written ({error.strerror or error})", str(path), "free some space, or choose another disk"
         ) from error
     return path
+
+
+def write_report(stem: Path, lines: Sequence[str]) -> None:
+    """Write the report of a series as ``STEM_report.txt``, in the place of an earlier one.
+
+    Parameters
+    ----------
+    stem : Path
+        Folder and beginning of the names.
+    lines : sequence of str
+        The report for a person.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    _report(stem).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _report(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}_report.txt")

@@ -91,6 +91,10 @@ class Sentences:
         """
         self._tell(f"nothing has come for {seconds:.0f} s: the series ends without its last patterns")
 
+    def dry(self) -> None:
+        """A series whose source has ended in its middle."""
+        self._tell(f"series {self._series} ends without its last patterns: its source has ended")
+
     def crashed(self, failed: Mapping[str, Exception], position: int) -> None:
         """Kernels that failed with a pattern.
 

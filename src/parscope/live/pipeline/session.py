@@ -24,7 +24,7 @@ from parscope.live.pipeline.latency import Report
 from parscope.live.pipeline.realtime import ONE_THREAD
 from parscope.live.pipeline.recorder import Recorded, stem_of
 from parscope.live.pipeline.rescue import rescue
-from parscope.live.pipeline.results import Drawn, Result, dataset, save
+from parscope.live.pipeline.results import Drawn, Result, dataset, save, write_report
 from parscope.live.pipeline.ring import Ring
 from parscope.live.pipeline.will import execute
 from parscope.live.pipeline.workers import Lines, Orders, answer, prepare, record
@@ -108,6 +108,7 @@ class Session:
         self.faults: list[ParscopeError] = []
         self._waiting: dict[int, Result] = {}
         self._recorded: dict[int, Recorded] = {}
+        self._lost: dict[int, list[str]] = {}
         self._seen = 0
         analyser = analyser_of(orders.analyse)
         outputs = analyser.outputs
@@ -204,6 +205,7 @@ class Session:
                     self._bury(worker)
                 going |= worker.running
         self._collect()
+        self._amend()
         if not going and self._loop is not None and self._loop.fault is not None:
             raise self._loop.fault
         return going
@@ -287,6 +289,18 @@ class Session:
             except OutputError as error:
                 self._hear("fault", error)
         self.finished.append(Finished(result, report, saved, recorded, stem))
+
+    def _amend(self) -> None:
+        """Add to reports what sinks have lost; they may find that out when the series is over."""
+        for one in self.finished[-2:]:
+            number = one.result.generation
+            lost = [] if self.board.generation - number > 1 else self.board.of(number).lost
+            if lost and lost != self._lost.get(number) and one.saved and one.stem:
+                self._lost[number] = lost
+                try:
+                    write_report(one.stem, [*one.report.lines(), *lost])
+                except OSError as error:
+                    self.tell(f"the report does not tell that {'; '.join(lost)}: {error.strerror}")
 
     def _provenance(self, recorded: Recorded | None) -> Provenance:
         """Where the patterns are, and how they were analysed."""

@@ -111,13 +111,13 @@ class Sheet:
         received, decoded, exposed, opened = times
         out = self._out
         self._compute(frame, position)
-        decided = self._clock()
+        analysed = decided = self._clock()
         emitted = 0
         if self._actuator is not None:
-            emitted = self._actuator.step(position, out, received, decided, image, exposed)
+            decided, emitted = self._actuator.step(position, out, received, analysed, image, exposed)
         self._values[position] = out
         at = self._stamps_at + _TIMES.size * position
-        _TIMES.pack_into(self._memory, at, received, decoded, decided, emitted, exposed, opened)
+        _TIMES.pack_into(self._memory, at, received, decoded, analysed, decided, emitted, exposed, opened)
         self._fates[position] = _OK
         cells = self._cells
         cells[_ANSWERED] += 1

@@ -137,7 +137,7 @@ class Stretch:
         """Decompress, analyse, and write it all down.
 
         Times are those of all together, and so at or after those of each: of ``decoded``, when the last one was;
-        of ``decided``, when the last numbers were there.
+        of ``analysed`` and ``decided``, when the last numbers were there.
 
         Parameters
         ----------
@@ -169,8 +169,8 @@ class Stretch:
         self._bank.values[here] = out
         stamps = self._bank.stamps[here]
         stamps[:, 0] = arrived[:count, 1]
-        stamps[:, 4:6] = np.maximum(heads[:count, [_EXPOSED, _OPENED]], 0)
-        stamps[:, 1:4] = decoded, decided, 0
+        stamps[:, 1:5] = decoded, decided, decided, 0
+        stamps[:, 5:] = np.maximum(heads[:count, [_EXPOSED, _OPENED]], 0)
         self._bank.places[here] = arrived[:count, 0]
         self._bank.fate[here] = _OK
         self._course.follow(count)

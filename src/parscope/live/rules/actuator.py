@@ -49,8 +49,8 @@ class Actuator:
         actuator.open()
         actuator.begin(series=1, scan_shape=(256, 256))
         actuator.arm()
-        emitted = actuator.step(position, values, received, now, image)   # for every pattern
-        actuator.safe("no pattern was answered for 0.5 s")                # by the watchdog, from its own thread
+        decided, emitted = actuator.step(position, values, received, now, image)  # for every pattern
+        actuator.safe("no pattern was answered for 0.5 s")  # by the watchdog, from its own thread
         actuator.close()
     """
 
@@ -125,7 +125,12 @@ class Actuator:
         """Let nothing be sent, from the next pattern on."""
         self.decider.disarm()
 
-    def begin(self, series: int, scan_shape: tuple[int, int] | None = None) -> None:
+    def begin(
+        self,
+        series: int,
+        scan_shape: tuple[int, int] | None = None,
+        report: Callable[[Sequence[str]], None] = lambda _: None,
+    ) -> None:
         """Begin a series.
 
         Parameters
@@ -134,15 +139,17 @@ class Actuator:
             Its number.
         scan_shape : tuple of int, optional
             Scan positions (y, x).
+        report : callable, optional
+            Is given a sentence for each sink that has lost messages of this series, again whenever there are more.
         """
-        self._deliveries.sum_up()
+        self._deliveries.begin(report)
         self._columns = 0 if scan_shape is None else scan_shape[1]
         self.decider.begin(series, self._columns)
         self._note({"t": "series", "series": series, "scan_shape": scan_shape, "at_ns": self._clock()})
 
     def step(
         self, position: int, values: NDArray[Any], received: int, now: int, image: int = -1, detector: int = -1
-    ) -> int:
+    ) -> tuple[int, int]:
         """Decide upon one pattern, and send what came of it.
 
         Parameters
@@ -152,7 +159,7 @@ class Actuator:
         values : ndarray of float, shape (number of outputs,)
             Its numbers, in the units of the outputs.
         received, now : int
-            When it was received, and when this is called, [ns].
+            When it was received, and when this is called, [ns]; the journal has the latter as the time of the decision.
         image : int, default -1
             What the detector calls it.
         detector : int, default -1
@@ -160,13 +167,14 @@ class Actuator:
 
         Returns
         -------
-        int
-            When the last message was handed over, [ns]; 0 if there was none.
+        tuple of int
+            When all rules had been tried, and when the last message was handed over, [ns]; 0 if there was none.
         """
         decisions = self.decider.decide(position, values, received, now, image, detector if detector > 0 else -1)
+        decided = self._clock()
         if len(self.decider.switches) > self._noted:
             self._note_switches()
-        return self._emit(decisions) if decisions else 0
+        return decided, self._emit(decisions) if decisions else 0
 
     def safe(self, reason: str) -> int:
         """Send the safe actions of all rules, if they are armed: for the watchdog of the loop, of any thread.

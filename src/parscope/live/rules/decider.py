@@ -167,7 +167,7 @@ class Decider:
         received : int
             When it was received, [ns].
         now : int
-            When this is called, on the same clock, [ns]. What is recorded as the time of the decision must be this.
+            When this is called, on the same clock, [ns]. Maps have it as the stamp ``analysed``, for a replay.
         image : int, default -1
             What the detector calls it.
         detector : int, default -1

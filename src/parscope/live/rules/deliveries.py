@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +42,23 @@ class Deliveries:
         self._of = {address: _Account(sink) for address, sink in sinks.items()}
         self._note, self._tell, self._clock = note, tell, clock
         self._lock = threading.Lock()
+        self._report: Callable[[Sequence[str]], None] = lambda _: None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def begin(self, report: Callable[[Sequence[str]], None]) -> None:
+        """Begin a series; what was lost and found out until now belongs to the last one.
+
+        Parameters
+        ----------
+        report : callable
+            Is given a sentence for each sink that has lost messages of this series, again whenever there are more.
+        """
+        self.sum_up()
+        with self._lock:
+            self._report = report
+            for account in self._of.values():
+                account.before = account.given, account.noted
 
     def start(self) -> None:
         """Begin to look."""
@@ -109,15 +124,14 @@ class Deliveries:
                 "at_ns": self._clock(),
             }
         )
+        self._report([_sentence(name, one, *one.before) for name, one in self._of.items() if one.noted > one.before[1]])
         return True
 
     def _say(self, address: str, account: _Account) -> None:
         """A sentence, if there is something new."""
-        lost = account.lost
-        if lost > account.said:
-            account.said = lost
-            why = account.why.removeprefix(f"{address}: ")
-            self._tell(f"{lost} of {account.given} messages to {address} were lost" + (f": {why}" if why else ""))
+        if account.noted > account.said:
+            account.said = account.noted
+            self._tell(_sentence(address, account))
 
     def _run(self) -> None:
         while not self._stop.wait(_PAUSE):
@@ -126,7 +140,7 @@ class Deliveries:
 
 @dataclass
 class _Account:
-    """Of one sink: messages it was given, those it refused, and how many losses were noted and said."""
+    """Of one sink: messages it was given and refused, losses that were noted and said, and what was before a series."""
 
     sink: Sink
     given: int = 0
@@ -134,6 +148,7 @@ class _Account:
     reason: str = ""
     noted: int = 0
     said: int = 0
+    before: tuple[int, int] = (0, 0)
     told: bool = False
     due: int = 0
 
@@ -146,3 +161,14 @@ class _Account:
     def why(self) -> str:
         """Why the last one was lost."""
         return self.sink.fault or self.reason
+
+
+def _sentence(address: str, account: _Account, given: int = 0, lost: int = 0) -> str:
+    """How many messages were lost since so many had been given and lost.
+
+    Where that is more than were given since, some are older: of how many is left out then.
+    """
+    given, lost = account.given - given, account.noted - lost
+    many = f"{lost} of {given}" if lost <= given else str(lost)
+    why = account.why.removeprefix(f"{address}: ")
+    return f"{many} messages to {address} were lost" + (f": {why}" if why else "")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import InputError, OptionError, ShapeError, UnreadableError
+from parscope.live.pipeline.bank import STAMPS
 from parscope.live.rules.decider import Decider, Switch
 from parscope.live.rules.decision import Decision, Outcome
 from parscope.live.rules.journal import read
@@ -60,10 +61,9 @@ class Recording:
             Scan positions in a row, [1].
         values : ndarray of float32, shape (positions, number of outputs)
             The numbers, in the units of the outputs.
-        stamps : ndarray of int64, shape (positions, 5 or more)
-            When each was received, decoded, decided and emitted, and the time of the detector, [ns], as of
-            `parscope.live.pipeline.bank.STAMPS`; positions that were not decided upon have 0 for that, or less, and
-            are left out. A time of the detector of 0 is taken for unknown.
+        stamps : ndarray of int64, shape (positions, 7)
+            Times of `parscope.live.pipeline.bank.STAMPS`, [ns]. Rules decided by the time ``analysed``; positions that
+            have none were not decided upon, and are left out.
         first_image : int, default 0
             What the detector calls the image of the first position.
 
@@ -76,13 +76,13 @@ class Recording:
         ShapeError
             If the two do not belong together.
         """
-        if values.ndim != 2 or stamps.ndim != 2 or len(stamps) != len(values) or stamps.shape[1] < 5:
+        if values.ndim != 2 or stamps.shape != (len(values), len(STAMPS)):
             raise ShapeError(f"values are {values.shape} and stamps {stamps.shape}", "recording")
-        answered = np.flatnonzero(stamps[:, 2] > 0)
-        order = answered[np.argsort(stamps[answered, 2], kind="stable")].astype(np.int64)
-        taken = stamps[order]
-        stop = np.where(taken[:, 4] > 0, taken[:, 4], -1)
-        return cls(series, columns, order, values[order], taken[:, 0], taken[:, 2], order + first_image, stop)
+        received, _, analysed, _, _, exposed, _ = stamps.T
+        answered = np.flatnonzero(analysed > 0)
+        order = answered[np.argsort(analysed[answered], kind="stable")].astype(np.int64)
+        stop = np.where(exposed > 0, exposed, -1)[order]
+        return cls(series, columns, order, values[order], received[order], analysed[order], order + first_image, stop)
 
     @classmethod
     def of_file(cls, store: Path, outputs: Sequence[str] = ()) -> Recording:

@@ -50,7 +50,7 @@ class Load:
     most : int
         Messages that wait for the receiver at most; at a rate, what comes then is refused, as a detector loses it.
     plain : bool
-        Whether the sender does without ZeroMQ's library, whose thread costs it as much as the receiver all it does.
+        Whether the sender does without ZeroMQ's library and its thread, which take 9 us of each message there.
     """
 
     scan: tuple[int, int]

@@ -93,7 +93,7 @@ def test_what_is_no_signal_gets_a_status_and_no_number(trained: SpectraNetwork) 
     assert len(trained(signals[:0]).theta) == 0
 
 
-@pytest.mark.parametrize("snr", [0.0, 2.0, 4.0, 20.0])
+@pytest.mark.parametrize("snr", [0.0, 2.0, 4.0, 20.0, 60.0])
 @pytest.mark.parametrize("size", [1.0, 1e-7])
 def test_the_noise_of_a_scan_is_heard_in_its_spectra_whatever_their_strength(
     trained: SpectraNetwork, snr: float, size: float

@@ -122,8 +122,7 @@ class Weigher:
         found = np.empty(len(signals))
         for part, places in self._parts(signals, unit, axes):
             up, down = (self._evidence(places, noise[part, None] * np.exp(step)) for step in (_STEP, -_STEP))
-            left = places.energy[:, 0] / np.square(noise[part]) + (up - down) / (2 * _STEP)
-            found[part] = left / self._inlet.free
+            found[part] = (up - down) / (2 * _STEP * self._inlet.free)
         return found
 
     def _parts(self, signals: NDArray[Any], unit: Array, axes: Array) -> Iterator[tuple[slice, _Places]]:
@@ -183,8 +182,11 @@ class Weigher:
         return power - 0.5 * self._decoder.freedom * np.log1p(-share)
 
     def _evidence(self, places: _Places, noise: Array) -> Array:
-        """Logarithm of the probability of signals for a noise, over that of no signal at all."""
-        power = self._of_noise(places, noise) - places.drawn
+        """Logarithm of the probability of signals in units of a noise.
+
+        Of a strong signal little is left beside its energy and what is explained of it: the difference comes first.
+        """
+        power = self._of_noise(places, noise) - 0.5 * places.energy / np.square(noise) - places.drawn
         most = power.max(axis=1)
         evidence: Array = most + np.log(np.exp(power - most[:, None]).sum(axis=1))
         return evidence

@@ -2,7 +2,8 @@
 
 Other than in the strain and spectroscopy tables, nothing here is run in a process of its own: no peer takes part but
 parscope's own exact methods, on the same spectra. The aim for weak ones is what the mean of the exact posterior reaches
-on these very spectra: no method that knows as much has a smaller error in the mean.
+on these very spectra: no method that knows as much has a smaller error in the mean. The exact posterior is given the
+noise; the network estimates it from the spectra of each signal to noise together, as it does from those of a scan.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def measure(run: Run, quick: bool) -> Part:
 
 
 def _resonances(quick: bool) -> Part:
-    """One network over all strengths, beside least squares and the exact posterior mean."""
+    """One network over all strengths, beside least squares and the exact posterior mean.
+
+    The network hears the noise of the spectra that it is measured on.
+    """
     network, notes, seconds = _trained(0, 0.2 if quick else MINUTES)
     exact = LeastSquares(PHYSICS)
     rows, records = [], [{"case": "training", "seconds": seconds, **notes}]
@@ -64,13 +68,15 @@ def _resonances(quick: bool) -> Part:
     rows.append(Row("resonances, training", "parameters", float(network.network.size), "1"))
     for snr in (10, 5, *WEAK):
         theta, signals = draw(snr, QUICK if quick else COUNT)
+        network.noise = network.heard(signals)
         mean = np.sqrt(np.mean(np.square(posterior_mean(signals) - theta[:, 0]))) / BIN
         scores = {
             "network": _scores(network(signals), theta),
             "least squares": _scores(exact(signals), theta),
             "posterior mean": {"rms": float(mean)},
         }
-        records.append({"case": f"resonances, signal to noise {snr}", "spectra": len(signals), **scores})
+        case = {"case": f"resonances, signal to noise {snr}", "spectra": len(signals), "noise": network.noise}
+        records.append({**case, **scores})
         rows += lines(snr, scores)
     rows.append(Row("resonances, training", "spectra per CPU second", _speed(network, draw(3, 8192)[1]), "1/s"))
     return rows, records

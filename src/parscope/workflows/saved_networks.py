@@ -111,13 +111,16 @@ class SavedSpectra:
         """Options of the technique that it was trained with."""
         return {n: tuple(v) if isinstance(v, list) else v for n, v in self.notes.get("options", {}).items()}
 
-    def on(self, physics: Separable) -> SpectraNetwork:
+    def on(self, physics: Separable, noise: float | None = None) -> SpectraNetwork:
         """The solver for spectra of this physics.
 
         Parameters
         ----------
         physics : Separable
             On the axis of the spectra.
+        noise : float, optional
+            Standard deviation of their noise, in the `unit` of the signal, as `SpectraNetwork.heard` tells it. Default:
+            it is not known.
 
         Returns
         -------
@@ -142,10 +145,10 @@ class SavedSpectra:
                 np.array(told["mean"]).reshape(f), np.array(told["covariance"]).reshape(f, f), bool(told["two_signs"])
             )
             everywhere = bool(self.notes.get("everywhere", False))
-            solver = SpectraNetwork(physics, self.network, calibration, prior, everywhere)
+            solver = SpectraNetwork(physics, self.network, calibration, prior, everywhere, noise)
             # Parts of other sizes than the physics are found by one spectrum of noise, before hours of data.
-            noise = np.random.default_rng(0).normal(size=(1, *physics.signal_shape))
-            solver(noise.astype(np.complex128) if physics.complex else noise)
+            signal = np.random.default_rng(0).normal(size=(1, *physics.signal_shape))
+            solver(signal.astype(np.complex128) if physics.complex else signal)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise FormatError(f"is damaged: {why}", str(self.folder), "train it again") from error

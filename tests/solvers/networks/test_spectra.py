@@ -93,6 +93,40 @@ def test_what_is_no_signal_gets_a_status_and_no_number(trained: SpectraNetwork) 
     assert len(trained(signals[:0]).theta) == 0
 
 
+@pytest.mark.parametrize("snr", [0.0, 2.0, 4.0, 20.0, 60.0])
+@pytest.mark.parametrize("size", [1.0, 1e-7])
+def test_the_noise_of_a_scan_is_heard_in_its_spectra_whatever_their_strength(
+    trained: SpectraNetwork, snr: float, size: float
+) -> None:
+    _, signals = spectra(snr, count=2000, seed=8)
+    # a failed pixel, a dead one, a spike, and a part of the scan that is something else
+    signals[0], signals[1], signals[2, 5] = np.nan, 0, 1e6
+    signals[3:40] *= 50
+    # of noise alone the best strength explains more than strengths that are flat in their logarithm foresee
+    assert trained.heard(size * signals) == pytest.approx(size, rel=0.02 if snr == 0 else 0.01)
+
+
+def test_a_noise_that_is_not_one_or_not_told_by_enough_spectra_stays_unknown(trained: SpectraNetwork) -> None:
+    _, signals = spectra(2.0, count=1000, seed=9)
+    assert trained.heard(np.linspace(0.8, 1.25, 1000)[:, None] * signals) is None
+    assert trained.heard(np.where(np.arange(1000) % 2, 1.0, 1.5)[:, None] * signals) is None
+    assert trained.heard(signals[:99]) is None
+    signals[50:] = np.nan
+    assert trained.heard(signals) is None
+    theta, _ = spectra(20.0, count=200)
+    assert trained.heard(PHYSICS.render(theta)) is None
+    alone = SpectraNetwork(PHYSICS, trained.network)
+    assert not alone.weighs
+    assert alone.heard(spectra(2.0)[1]) is None
+
+
+def test_who_knows_the_noise_is_nearer_to_the_truth(trained: SpectraNetwork) -> None:
+    theta, signals = spectra(3.0, count=2000, seed=10)
+    knowing = SpectraNetwork(PHYSICS, trained.network, trained.calibration, None, True, trained.heard(signals))
+    off = [(solver(signals).theta - theta)[:, 0] for solver in (knowing, trained)]
+    assert np.mean(np.square(off[0])) < 0.98 * np.mean(np.square(off[1]))
+
+
 def test_least_squares_from_the_answers_reaches_the_bound_and_leaves_weak_signals(trained: SpectraNetwork) -> None:
     exact = LeastSquares(PHYSICS)
     solver = Refined(trained, exact)

@@ -32,6 +32,20 @@ def told(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(NOTHING[0], count, 0), np.repeat(NOTHING[1], count, 0)
 
 
+def posterior_mean(signals: np.ndarray) -> np.ndarray:
+    """Mean of the resonances, as shares of their range, on a fine grid, for one who knows that the noise is 1."""
+    axis = np.meshgrid(np.linspace(290e3, 310e3, 161), np.geomspace(30, 300, 20), indexing="ij")
+    grid = np.stack([one.ravel() for one in axis], axis=1)
+    column = PHYSICS.basis(grid)[0]
+    length = np.linalg.norm(column, axis=1)
+    size = np.abs(signals @ (column / length[:, None]).conj().T)
+    weakest = np.log(10**-0.5 * length / np.abs(column).max(axis=1))
+    power = Strengths(2)(size, np.broadcast_to(weakest, size.shape)) + 0.5 * size**2
+    weight = np.exp(power - power.max(axis=1, keepdims=True))
+    mean: np.ndarray = (weight @ grid[:, 0] / weight.sum(axis=1) - 290e3) / 20e3
+    return mean
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("weakest", [0.05, 0.4, 2.0])
 @pytest.mark.parametrize("best", [0.0, 1.5, 4.0, 12.0, 60.0])
@@ -55,18 +69,35 @@ def test_weak_spectra_have_the_mean_of_the_posterior_and_intervals_that_hold_it(
     unit, axes = weigher(signals, *told(600))
     std = np.sqrt(np.square(axes).sum(axis=2))[:, 0]
     assert 0.92 < np.mean(np.abs(unit[:, 0] - share) < 1.96 * std) < 0.99
-    # Nearly as for one who knows the noise, which 40 samples do not tell well, on a grid three times as fine.
-    axis = np.meshgrid(np.linspace(290e3, 310e3, 161), np.geomspace(30, 300, 20), indexing="ij")
-    grid = np.stack([one.ravel() for one in axis], axis=1)
-    column = PHYSICS.basis(grid)[0]
-    length = np.linalg.norm(column, axis=1)
-    size = np.abs(signals @ (column / length[:, None]).conj().T)
-    weakest = np.log(10**-0.5 * length / np.abs(column).max(axis=1))
-    power = Strengths(2)(size, np.broadcast_to(weakest, size.shape)) + 0.5 * size**2
-    weight = np.exp(power - power.max(axis=1, keepdims=True))
-    expected = (weight @ grid[:, 0] / weight.sum(axis=1) - 290e3) / 20e3
+    # Nearly as for one who knows the noise, which 40 samples do not tell well.
+    expected = posterior_mean(signals)
     assert np.sqrt(np.mean(np.square(unit[:, 0] - expected))) < 0.45 * np.std(expected - share)
     assert np.sqrt(np.mean(np.square(unit[:, 0] - share))) < 1.15 * np.sqrt(np.mean(np.square(expected - share)))
+
+
+@pytest.mark.parametrize("unit_of_signal", [1.0, 1e-3])
+def test_a_noise_that_is_known_gives_the_posterior_of_one_who_knows_it(unit_of_signal: float) -> None:
+    weigher = Weigher(INLET, DECODER)
+    share, signals = draw(3.0, 300)
+    known = np.full(300, unit_of_signal)
+    unit, axes = weigher(unit_of_signal * signals, *told(300), known)
+    wide = weigher(unit_of_signal * signals, *told(300))[1]
+    expected = posterior_mean(signals)
+    std = np.sqrt(np.square(axes).sum(axis=2))[:, 0]
+    assert 0.92 < np.mean(np.abs(unit[:, 0] - share) < 1.96 * std) < 0.99
+    assert np.median(np.abs(unit[:, 0] - expected) / std) < 0.03
+    assert np.sqrt(np.mean(np.square(unit[:, 0] - expected))) < 0.1 * np.sqrt(np.mean(np.square(std)))
+    assert np.mean(std) < np.mean(np.sqrt(np.square(wide).sum(axis=2))[:, 0])
+
+
+def test_a_spectrum_of_another_noise_is_not_told_that_of_the_others() -> None:
+    weigher = Weigher(INLET, DECODER)
+    _, signals = draw(3.0, 60)
+    signals[::2] *= 5
+    found, alone = weigher(signals, *told(60), np.ones(60)), weigher(signals, *told(60))
+    for known, unknown in zip(found, alone, strict=True):
+        np.testing.assert_allclose(known[::2], unknown[::2], rtol=1e-9)
+        assert (known[1::2] != unknown[1::2]).any(axis=tuple(range(1, known.ndim))).all()
 
 
 def test_noise_alone_is_anywhere() -> None:

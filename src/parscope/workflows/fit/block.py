@@ -55,6 +55,9 @@ class Plan:
         Mean and variance of what is searched, as its neighbours tell them.
     network : tuple of str, optional
         Folder of a network that starts the fits, and the technique it is for.
+    noise : float, optional
+        Standard deviation of the noise, in the `unit` of the signal, as spectra of all over the scan told it to that
+        network, if they have one in common.
     """
 
     spectra: Spectra
@@ -63,6 +66,7 @@ class Plan:
     population: Population | None = None
     local: Local | None = None
     network: tuple[str, str] | None = None
+    noise: float | None = None
 
     @property
     def solver(self) -> LeastSquares:
@@ -91,7 +95,7 @@ class Plan:
         """Least squares that a network starts."""
         from parscope.solvers.networks.spectra.refined import Refined
 
-        return Refined(saved.on(self.physics), self.solver)
+        return Refined(saved.on(self.physics, self.noise), self.solver)
 
     def begun(self, saved: SavedSpectra) -> Plan:
         """The same plan with a network that was read already: other processes read it again."""

@@ -88,7 +88,8 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
         neighbours along ``y`` and ``x``, in what is not a factor of the signal, which takes a second pass.
     solver : Path or str, optional
         Folder of a network trained for the technique, see `train_spectra`: it tells weak spectra, under the
-        distribution it was trained on, and starts the fits of the others.
+        distribution it was trained on, and starts the fits of the others. One for the whole range first hears the
+        noise that the spectra of the scan have in common.
     dataset : str, optional
         Which data set of a file of several.
     **options
@@ -171,7 +172,11 @@ def _from_network(
     if prior is not None:
         raise OptionError("has its own prior", f"--solver {folder}", "leave out --prior")
     saved = SavedSpectra.read(folder, technique)
-    return Plan(spectra, physics_for(spectra, technique, {**saved.options, **options}), None).begun(saved)
+    physics = physics_for(spectra, technique, {**saved.options, **options})
+    network = saved.on(physics)
+    # Heard before the scan is cut into blocks: whatever the blocks, each spectrum is told of the same noise.
+    noise = network.heard(sample(spectra)) if network.weighs else None
+    return Plan(spectra, physics, None, noise=noise).begun(saved)
 
 
 def _scan_axes(spectra: Spectra) -> int:

@@ -43,6 +43,11 @@ class Inlet:
         """Real numbers of a spectrum."""
         return self.parts * self.bins
 
+    @property
+    def free(self) -> int:
+        """Real numbers of a spectrum without its level."""
+        return self.parts * (self.bins - self._level.shape[1])
+
     def without_level(self, signals: Tensor) -> Tensor:
         """Signals (n, bins) without the columns that do not depend on what is searched."""
         level = self._level.to(signals)

@@ -19,7 +19,9 @@ from parscope.solvers.networks.module import NetworkModule
 from parscope.solvers.networks.spectra.calibration import Calibration
 from parscope.solvers.networks.spectra.decoder import Decoder, FactorPrior, Factors
 from parscope.solvers.networks.spectra.head import gaussian
+from parscope.solvers.networks.spectra.hearing import FEWEST, hear
 from parscope.solvers.networks.spectra.inlet import Inlet
+from parscope.solvers.networks.spectra.scan import usable
 from parscope.solvers.networks.spectra.weigh import Weigher
 from parscope.solvers.networks.threads import one_thread
 
@@ -56,6 +58,9 @@ class SpectraNetwork:
         How factors are distributed. Default: they may be anything.
     everywhere : bool, default False
         Whether it was trained on spectra from the whole range, so that the physics can weigh what it says.
+    noise : float, optional
+        Standard deviation of the noise of all spectra, of real and imaginary part each, in the `unit` of the signal,
+        as `heard` tells it. Default: it is not known.
 
     Raises
     ------
@@ -70,8 +75,9 @@ class SpectraNetwork:
         calibration: Calibration | None = None,
         prior: FactorPrior | None = None,
         everywhere: bool = False,
+        noise: float | None = None,
     ) -> None:
-        self.physics, self.network, self.prior, self.everywhere = physics, network, prior, everywhere
+        self.physics, self.network, self.prior, self.everywhere, self.noise = physics, network, prior, everywhere, noise
         self._inlet, self._decoder = Inlet(physics), Decoder(physics)
         self.calibration = calibration or Calibration.none(self._decoder.scale.size)
         if network.input_shape != (self._inlet.samples + 1,):
@@ -101,7 +107,7 @@ class SpectraNetwork:
         check_signals(signals, self.physics.signal_shape, self.physics.complex)
         result = nothing(len(signals), len(self.physics.parameters))
         largest = np.abs(signals).max(axis=1, initial=0.0).astype(np.float64)
-        sound = np.flatnonzero(np.isfinite(signals).all(axis=1) & (largest > 0))
+        sound = np.flatnonzero(usable(signals))
         with one_thread():
             for first in range(0, len(sound), _CHUNK):
                 some = sound[first : first + _CHUNK]
@@ -109,32 +115,69 @@ class SpectraNetwork:
                 self._estimate(result, some, signals[some] / scale[:, None], scale)
         return result
 
-    def told(self, signals: NDArray[Any]) -> Told:
+    @property
+    def weighs(self) -> bool:
+        """Whether the physics weighs what is said, for which it matters what the noise is."""
+        return self._weigher is not None
+
+    def heard(self, signals: NDArray[Any]) -> float | None:
+        """The noise that spectra of one scan have in common, where the physics weighs what is said of them.
+
+        Parameters
+        ----------
+        signals : ndarray, shape (n, bins)
+            Some spectra of the scan; those that are not finite or nothing are left out.
+
+        Returns
+        -------
+        float or None
+            Standard deviation of real and imaginary part each, in the `unit` of the signal; None where they are too
+            few, or differ by more than chance.
+        """
+        some = signals[usable(signals)]
+        if self._weigher is None or len(some) < FEWEST:
+            return None
+        largest = np.abs(some).max(axis=1).astype(np.float64)
+        alike = some / largest[:, None]
+        with one_thread():
+            unit, axes = self._said(alike)
+            first = float(np.median(largest * np.sqrt(self._decoder.solve(unit, alike).noise)))
+            weigher = self._weigher
+            return hear(lambda noise: weigher.variance(alike, unit, axes, noise / largest), first, self._inlet.free)
+
+    def told(self, signals: NDArray[Any], noise: Array | None = None) -> Told:
         """What the network says, weighed by the physics where it may be anything, its standard errors calibrated.
 
         Parameters
         ----------
         signals : ndarray, shape (n, bins)
             Of moduli about 1.
+        noise : ndarray, shape (n,), optional
+            Standard deviation of the noise of each. Default: it is not known.
 
         Returns
         -------
         Told
         """
+        unit, axes = self._said(signals)
+        if self._weigher is not None:
+            unit, axes = self._weigher(signals, unit, axes, noise)
+        stretch = self.calibration(np.sqrt(np.square(axes).sum(axis=2)))
+        return Told(unit, stretch[:, :, None] * axes)
+
+    def _said(self, signals: NDArray[Any]) -> tuple[Array, Array]:
+        """Unit coordinates and axes as the network says them."""
         kind = np.complex64 if self.physics.complex else np.float32
         with torch.no_grad():
             output = self._module(self._inlet(torch.as_tensor(signals.astype(kind))))
             said = gaussian(output.double(), self._decoder.scale.size)
             axes: Array = said.axes().numpy()
             unit: Array = said.mean.clamp(0, 1).numpy()
-        if self._weigher is not None:
-            unit, axes = self._weigher(signals, unit, axes)
-        stretch = self.calibration(np.sqrt(np.square(axes).sum(axis=2)))
-        return Told(unit, stretch[:, :, None] * axes)
+        return unit, axes
 
     def _estimate(self, result: Estimate, at: NDArray[np.int64], signals: NDArray[Any], scale: Array) -> None:
         """Enter the estimates of signals divided by `scale`."""
-        told = self.told(signals)
+        told = self.told(signals, None if self.noise is None else self.noise / scale)
         prior = self._prior(scale)
         found = self._decoder.solve(told.unit, signals, prior)
         turned = []

@@ -118,7 +118,8 @@ def test_who_stops_the_analysis_does_not_wait_for_what_is_filled_in(bench: Make)
     made.board.stop()
     made.engine.close()
     values = made.board.bank.values
-    assert np.isfinite(values[:10, :2]).all() and np.isnan(values[:, 2]).all()
+    # the turn in which the series ended may have filled one in
+    assert np.isfinite(values[:10, :2]).all() and np.isnan(values[1:, 2]).all()
     assert made.board.bank.fate.tolist() == [Fate.ANSWERED] * 10 + [Fate.LOST] * 26
 
 

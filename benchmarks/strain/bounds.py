@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erf
 
 from benchmarks.strain.phantoms import DESIGNS
+from benchmarks.strain.score import FAILURE
 from parscope.techniques.diffraction.lattice import strain_jacobian
 from parscope.techniques.diffraction.simulate import ScanDesign, Simulation, simulate
 from parscope.techniques.diffraction.simulate_render import add_disks, fill_background
@@ -53,6 +55,14 @@ class Limit:
             "position_rms": self.position / root,
             "disk_rms": self.disk / root,
         }
+
+    def failures(self, electrons: float) -> float:
+        """Share of patterns with an error above `FAILURE` by chance alone, [1].
+
+        Those of the components are taken as independent, which they are but for a hundredth part of the share.
+        """
+        tolerated = erf(FAILURE * np.sqrt(electrons / 2) / np.array(self.strain))
+        return float(1 - np.prod(tolerated))
 
 
 @dataclass(frozen=True)

@@ -171,3 +171,6 @@ def test_a_map_without_a_limit_has_no_line_for_it() -> None:
         "strain RMS over the limit"
     }
     assert all(row.met in (True, None) for row in without)
+    assert {row.bound for row in without} == {None}
+    bounds = [row.bound for row in strain.lines("mapped", found | {"failures_limit": 0.04}) if row.metric == "failures"]
+    assert bounds == [4.0]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.strain import phantoms
-from benchmarks.strain.bounds import pattern_limits
+from benchmarks.strain.bounds import Limit, pattern_limits
 from benchmarks.strain.ours import COMPONENTS, lattices, of_two
 from benchmarks.strain.polycrystal import polycrystal_scores
-from benchmarks.strain.score import Measured, Truth
+from benchmarks.strain.score import FAILURE, Measured, Truth
 from parscope import Frames, map_strain
 from parscope.techniques.diffraction.lattice import reciprocal_map
 from parscope.techniques.diffraction.simulate import simulate
@@ -69,6 +69,14 @@ def test_grains_of_a_few_patterns_are_left_out(truth: Truth) -> None:
     found = truth.lattice.copy()
     found[:9] = np.nan
     assert polycrystal_scores(Measured(found), truth, GRAIN, share, NOWHERE)["failures"] == 0
+
+
+def test_noise_alone_makes_failures_where_electrons_are_few() -> None:
+    spread = np.array([9.2e-3, 7.9e-3, 6.1e-3, 6.1e-3])
+    limit = Limit(tuple((spread * np.sqrt(1000)).tolist()), 1.0, 1.0)
+    drawn = np.random.default_rng(0).normal(0, spread, (100_000, 4))
+    assert limit.failures(1000) == pytest.approx((np.abs(drawn) > FAILURE).any(1).mean(), rel=0.05)
+    assert limit.failures(1e5) < 1e-9
 
 
 def test_a_small_polycrystal_is_mapped_near_the_limit() -> None:

@@ -67,6 +67,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert notes["physics"]["gain"] == 1.0
     assert set(notes["card"]["refusals"]) == {"zeros", "noise", "vacuum", "another material"}
     assert notes["training"]["teachers"] == {"simulation": 1.0, "rendering": 0.1}
+    # Of measured patterns no one knows the truth, and so the least loss.
+    assert notes["training"]["floor"] is None
     assert [step for step, _ in notes["training"]["losses"]][-1] == notes["training"]["steps"]
     return place
 

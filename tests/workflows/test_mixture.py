@@ -165,3 +165,15 @@ def test_no_value_where_a_third_grain_is_there() -> None:
         mixed_up = estimate.status == Status.BOUNDARY
         assert np.isnan(estimate.theta[mixed_up]).all()
         assert np.isfinite(estimate.theta[~mixed_up]).all()
+
+
+def test_a_neighbour_with_more_disks_does_not_take_the_patterns_of_a_grain() -> None:
+    # Filters of the neighbour, four degrees off, find the lattice of the grain as well, and one disk more of it.
+    own, other = physics(11.0), physics(15.0)
+    fewer = replace(own, indices=own.indices[:-1], amplitude=own.amplitude[:-1])
+    _, patterns = mixed((11.0,), (1.0,), 20)
+    for crystals in ((fewer, other), (other, fewer)):
+        solvers = tuple(LatticeFilters(p, bins=3) for p in crystals)
+        candidates = np.tile(np.arange(2, dtype=np.int16), (1, 20, 1))
+        _, label, _ = fit_crystals(patterns[None], candidates, solvers)
+        assert (label == (crystals[1] is fewer)).all()

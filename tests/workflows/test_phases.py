@@ -63,6 +63,10 @@ def folder(scan: Frames, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # The first is not trained again.
     assert not any("phase 1 of 2" in phase for phase in said)
     assert len(told["others"]) == 1
+    # The floor stands beside the loss, and where networks that learnt next to nothing are far above it.
+    training = told["others"][0]["training"]
+    assert training["losses"][-1][1] > training["floor"] + 5
+    assert any(f"(floor {training['floor']:.2f})" in phase for phase in said)
     assert sorted(p.name for p in place.parent.iterdir()) == ["net"]
     return place
 

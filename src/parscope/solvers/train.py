@@ -142,6 +142,42 @@ class Course:
         return highest * warm * max(left, 0.0)
 
 
+def held_out(recipe: Recipe) -> torch.Generator:
+    """Chance from which the held-out signals of a training are drawn, batch after batch.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Of the training.
+
+    Returns
+    -------
+    torch.Generator
+    """
+    return torch.Generator().manual_seed(recipe.seed + 1_000_003)
+
+
+def beside(floor: float | None, progress: Progress | None) -> Progress | None:
+    """Progress that shows beside the loss its floor, the least that any network could reach.
+
+    Parameters
+    ----------
+    floor : float, optional
+        In units of the loss; nothing is shown without.
+    progress : callable, optional
+        As for `train`.
+
+    Returns
+    -------
+    callable, optional
+    """
+    if floor is None or progress is None:
+        return progress
+    return lambda phase, done, total: progress(
+        f"{phase} (floor {floor:.2f})" if "loss" in phase else phase, done, total
+    )
+
+
 def adamw(parameters: Sequence[nn.Parameter], rate: float) -> torch.optim.Optimizer:
     """Adam with decoupled decay of the weights (Loshchilov, Hutter, arXiv:1711.05101), for a rate of 3e-3."""
     return torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-4)
@@ -287,7 +323,7 @@ class _Job:
 
     def held_out(self) -> float:
         """Loss of the mean weights on the same signals every time."""
-        chance = torch.Generator().manual_seed(self.recipe.seed + 1_000_003)
+        chance = held_out(self.recipe)
         own = [p.detach().clone() for p in self._parameters]
         self._load(self._mean)
         with torch.no_grad():

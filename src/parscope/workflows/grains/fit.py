@@ -13,6 +13,8 @@ from parscope.solvers.lattice.algebra import strain_variance
 from parscope.techniques.diffraction.pattern import DiffractionPattern
 from parscope.workflows.grains.lattice import change
 from parscope.workflows.grains.mixture import ALIKE_ROTATION, ALIKE_STRAIN, Mixture, Resolved
+from parscope.workflows.grains.seeds import ALIKE_ROTATION as ONE_ROTATION
+from parscope.workflows.grains.seeds import ALIKE_STRAIN as ONE_STRAIN
 from parscope.workflows.grains.share import Neighbour, shares
 
 Array = NDArray[np.float64]
@@ -20,7 +22,7 @@ Array = NDArray[np.float64]
 OVERLYING = -2
 """A candidate c <= -2 is crystal -2 - c, which has no region of its own there but may lie over another one."""
 
-# Explained intensities that differ by less name the same lattice found from two references.
+# Explained intensities that differ by less tell no crystal from another.
 ALIKE = 0.05
 # Standard errors at which a share is told from none: one in a hundred pure patterns near a boundary is given up for the
 # mixtures that are found.
@@ -112,6 +114,7 @@ class _Best:
         self._crystals = crystals
         self.crystal = np.full(n, -1, np.int16)
         self._intensity, self._deformation = np.full(n, -2.0), np.full(n, np.inf)
+        self._lattice = np.full((n, 2, 2), np.nan)
         self._copies = max(len(c.physics.reference) for c in crystals)
         self.estimate = Estimate(
             np.full((n, 6), np.nan),
@@ -121,16 +124,23 @@ class _Best:
         )
 
     def offer(self, crystal: int, chosen: NDArray[np.int64], estimate: Estimate) -> None:
-        """Take the estimates of one crystal for patterns `chosen` where they are better."""
+        """Take the estimates of one crystal for patterns `chosen` where they are better.
+
+        Where it ends at the lattice of the best so far, that crystal is better which is less deformed, whichever has
+        more disks to explain the pattern with.
+        """
         intensity = diffracted_intensity(self._crystals[crystal], estimate)
         offset = estimate.theta[:, 2:] - self._crystals[crystal].physics.theta[2:]
         deformation = np.nan_to_num(np.linalg.norm(offset, axis=1), nan=np.inf)
+        basis = pattern_physics(self._crystals[crystal]).basis
+        lattice = basis @ np.swapaxes(estimate.theta[:, 2:].reshape(-1, 2, 2), 1, 2)
+        one = change(self._lattice[chosen], lattice).within(ONE_ROTATION, ONE_STRAIN)
         before, closest = self._intensity[chosen], self._deformation[chosen]
-        clearly = intensity > before + ALIKE * np.maximum(before, 0)
-        alike = (intensity > (1 - ALIKE) * before) & (deformation < closest)
+        clearly = (intensity > before + ALIKE * np.maximum(before, 0)) & ~one
+        alike = ((intensity > (1 - ALIKE) * before) | one) & (deformation < closest)
         take = clearly | alike
         n, own = chosen[take], self.estimate
-        self.crystal[n] = crystal
+        self.crystal[n], self._lattice[n] = crystal, lattice[take]
         self._intensity[n], self._deformation[n] = np.maximum(intensity, before)[take], deformation[take]
         for name in ("theta", "covariance", "misfit", "status"):
             getattr(own, name)[n] = getattr(estimate, name)[take]

@@ -179,7 +179,7 @@ def _made(phase: Phase, teachers: Sequence[str], lesson: _Lesson) -> tuple[Const
     taught = _Taught(trained_physics(physics), ranges, phase.patterns[::2] if "rendering" in teachers else None)
     # The set-up says what is simulated, and the sample of the scan what it was found from.
     kept = lesson.training.checkpoint(lesson.name, (taught.physics, ranges, phase.patterns, version("parscope")))
-    network, course = _trained(taught, lesson.recipe, kept, lesson.report)
+    network, course, floor = _trained(taught, lesson.recipe, kept, lesson.report)
     unseen = phase.patterns[1::2]
     answered = float(np.mean(network(unseen).status == Status.OK)) if len(unseen) else None
     return network, {
@@ -192,6 +192,7 @@ def _made(phase: Phase, teachers: Sequence[str], lesson: _Lesson) -> tuple[Const
             "steps": course.step,
             "seconds": course.seconds,
             "losses": course.losses,
+            "floor": floor,
             "restarts": course.restarts,
             "anew": course.anew,
         },
@@ -217,22 +218,34 @@ class _Taught:
             made["rendering"] = Rendering(self.physics, geometry, self.patterns)
         return {name: (teacher, _WEIGHTS[name]) for name, teacher in made.items()}
 
+    def floor(self, geometry: Geometry, recipe: Recipe) -> float | None:
+        """Least loss on the held-out patterns of a training; None where measured ones teach, whose truth is unknown."""
+        from parscope.solvers.networks.constellation.teacher import Simulated
+        from parscope.solvers.train import held_out
+
+        if self.patterns is not None:
+            return None
+        teacher, chance = Simulated(self.physics, geometry, self.ranges), held_out(recipe)
+        return float(np.mean([teacher.floor(chance) for _ in range(recipe.checked)]))
+
 
 def _trained(
     taught: _Taught, recipe: Recipe, kept: Checkpoint, report: Progress
-) -> tuple[ConstellationNetwork, Course]:
-    """Networks after training, and how it went."""
+) -> tuple[ConstellationNetwork, Course, float | None]:
+    """Networks after training, how it went, and the floor of its loss where there is one."""
     from parscope.solvers.networks.constellation.encoder import Encoder, orientation_network, window_network
     from parscope.solvers.networks.constellation.examine import finished
     from parscope.solvers.networks.constellation.geometry import Geometry
     from parscope.solvers.networks.constellation.solver import ConstellationNetwork
     from parscope.solvers.networks.threads import one_thread
-    from parscope.solvers.train import train
+    from parscope.solvers.train import beside, train
 
     physics = taught.physics
     geometry = Geometry.of(physics)
     encoder = Encoder(orientation_network(recipe.seed), window_network(recipe.seed + 1), geometry, physics.gain)
     with one_thread():
-        course = train(encoder, taught.teachers(geometry), recipe, checkpoint=kept, progress=report)
+        floor = taught.floor(geometry, recipe)
+        told_of = beside(floor, report)
+        course = train(encoder, taught.teachers(geometry), recipe, checkpoint=kept, progress=told_of)
     network = ConstellationNetwork(physics, encoder.orientation.network(), encoder.window.network())
-    return finished(network, taught.ranges), course
+    return finished(network, taught.ranges), course, floor

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parscope.core.physics import Constellation
-from parscope.solvers.networks.constellation.geometry import Array
+from parscope.solvers.networks.constellation.geometry import Array, Geometry, rotation, rotations
+from parscope.solvers.networks.constellation.scenes import Expected
 
 # Counts below this share of the brightest pixel tell nothing, and are no divisor.
 _DARK = 1e-9
+# Share of the information on all nuisances that each has at least, so that one which no pixel shows has an inverse.
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,62 @@ def _copies(physics: Constellation, affine: Array) -> tuple[Array, Array]:
     place = np.moveaxis(np.indices(physics.signal_shape, np.float64), 0, -1)
     at = np.asarray(physics.theta[:2]) + physics.reference @ affine.T
     return physics.template(place - at[:, None, None], physics.extent[1])
+
+
+def information(physics: Constellation, geometry: Geometry, made: Expected) -> Array:
+    """What patterns can tell at most of their lattices, whoever looks at them: the Fisher information.
+
+    Of every copy its strength is unknown, the level of the background beneath it, and how deep and of which phase the
+    contrast in it is, for which there is as much of a prior as it was drawn with; known are the shape of the
+    background, where a second lattice lies, and the length and direction of the waves in the disks.
+
+    Parameters
+    ----------
+    physics : Constellation
+        Supplies template, positions and mask.
+    geometry : Geometry
+        Of its looks.
+    made : Expected
+        Patterns.
+
+    Returns
+    -------
+    ndarray, shape (n, 6, 6)
+        On (centre, map times reach) of y, then of x, [1/px^2], in axes that turn with the lattice.
+    """
+    maps, positions = made.theta[:, 2:].reshape(-1, 2, 2), geometry.positions
+    places = made.theta[:, None, :2] + physics.reference @ np.swapaxes(maps, 1, 2)
+    turned = rotation(rotations(maps))
+    result = np.zeros((len(maps), 6, 6))
+    for n in np.flatnonzero(made.present):
+        each = _of_copies(physics, made.mean[n], places[n], (made.levels[n], made.waves[n]))
+        each = turned[n].T @ each @ turned[n]
+        result[n] = np.einsum("mij,mk,ml->ikjl", each, positions, positions).reshape(6, 6)
+    return result
+
+
+def _of_copies(physics: Constellation, mean: NDArray[np.float32], places: Array, inside: tuple[Array, Array]) -> Array:
+    """Information on the place of every copy of a pattern, of given levels and waves, shape (copies, 2, 2)."""
+    (radius, edge), (h, w), (levels, waves) = physics.extent, physics.signal_shape, inside
+    half = int(np.ceil(radius + 4 * edge))
+    axis = np.arange(-half, half + 1)
+    pixels = np.rint(places).astype(np.int64)[:, None] + np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    y, x = np.clip(pixels[..., 0], 0, h - 1), np.clip(pixels[..., 1], 0, w - 1)
+    good = (pixels == np.stack([y, x], -1)).all(-1)
+    if physics.mask is not None:
+        good &= ~physics.mask[y, x]
+    weight = good / np.maximum(mean[y, x], _DARK * mean.max())
+    offsets = pixels - places[:, None]
+    value, slope = physics.template(offsets, edge)
+    depth, phase = waves[:, 0], waves[:, 1, None]
+    along = np.einsum("mpi,mi->mp", offsets, waves[:, 2:])
+    level = levels[:, None] * (1 + depth[:, None] * np.cos(along + phase))
+    free = np.stack([value, np.ones_like(value), *(levels[:, None] * value * f(along) for f in (np.cos, np.sin))], -1)
+    columns = np.concatenate([level[..., None] * slope, free], -1)
+    joint = np.einsum("mp,mpi,mpj->mij", weight, columns, columns)
+    own, mixed, nuisance = joint[:, :2, :2], joint[:, :2, 2:], joint[:, 2:, 2:]
+    prior = np.zeros((len(levels), 4))
+    prior[:, 2:] = (2 / np.maximum(depth**2, _DARK))[:, None]
+    prior += _LEAST * (1 + np.trace(nuisance, axis1=1, axis2=2)[:, None])
+    nuisance = nuisance + prior[..., None] * np.eye(4)
+    return np.asarray(own - mixed @ np.linalg.solve(nuisance, np.swapaxes(mixed, 1, 2)))

@@ -13,8 +13,9 @@ from parscope.solvers.networks.constellation.geometry import FINE, Array, rotati
 from parscope.solvers.networks.constellation.ranges import Ranges
 from parscope.solvers.networks.constellation.render import add_background, add_copies, count
 
-# Wander of the centre [px].
-_SHIFT = 2.0
+SHIFT = 2.0
+"""Wander of the centre, [px]."""
+
 # Share of patterns without a lattice and of those of another one, both to be refused; of the latter, of those of a
 # powder, of so many crystals; and of the others of those with a second, weaker lattice.
 _NOTHING, _FOREIGN, _POWDER, _CRYSTALS, _SECOND = 0.1, 0.15, 0.25, 8, 0.25
@@ -42,6 +43,30 @@ class Scene:
     theta: Array
     present: NDArray[np.bool_]
     foreign: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Patterns before chance has made counts of them.
+
+    Parameters
+    ----------
+    mean : ndarray of float32, shape (n, q_y, q_x)
+        Expected electrons.
+    theta, present, foreign : ndarray
+        As in `Scene`.
+    levels : ndarray, shape (n, copies)
+        Electrons per pixel in the copies of the stronger lattice.
+    waves : ndarray, shape (n, copies, 4)
+        What is inside them: depth, phase and wave vector of a cosine.
+    """
+
+    mean: NDArray[np.float32]
+    theta: Array
+    present: NDArray[np.bool_]
+    foreign: NDArray[np.bool_]
+    levels: Array
+    waves: Array
 
 
 class Scenes:
@@ -75,6 +100,12 @@ class Scenes:
     def draw(self, number: int, seed: int, dose: float | None = None) -> Scene:
         """Draw `number` patterns of `dose` electrons, default any, the same for the same `seed`."""
         rng = np.random.default_rng(seed)
+        made = self.expected(rng, number, dose)
+        count(made.mean, rng)
+        return Scene(made.mean * np.float32(self.physics.gain), made.theta, made.present, made.foreign)
+
+    def expected(self, rng: np.random.Generator, number: int, dose: float | None = None) -> Expected:
+        """What `draw` makes counts of."""
         theta, other = self._thetas(rng, number), self._thetas(rng, number)
         other[:, :2] = theta[:, :2]
         least, most = self.ranges.electrons
@@ -94,11 +125,10 @@ class Scenes:
         waves = self._waves(rng, disks.shape)
         waves[:, self._direct, 0] *= 0.4
         self._add(images, np.arange(number), self._places(theta), disks, waves)
-        disks = self._amplitudes(rng, self.physics.reference[None], scattered * share)
-        self._add(images, np.flatnonzero(share), self._places(other)[share > 0], disks[share > 0], waves[share > 0])
+        weaker = self._amplitudes(rng, self.physics.reference[None], scattered * share)
+        self._add(images, np.flatnonzero(share), self._places(other)[share > 0], weaker[share > 0], waves[share > 0])
         self._add_foreign(rng, images, foreign, theta[:, :2], electrons - diffuse - direct)
-        count(images, rng)
-        return Scene(images * np.float32(self.physics.gain), theta, present, foreign)
+        return Expected(images, theta, present, foreign, disks, waves)
 
     def _add(
         self, images: NDArray[np.float32], chosen: NDArray[np.int64], places: Array, levels: Array, waves: Array
@@ -128,7 +158,7 @@ class Scenes:
         angle = rng.uniform(0, 2 * np.pi, number)
         e = rng.uniform(-self.ranges.strain, self.ranges.strain, (number, 3))
         stretch = np.stack([np.stack([1 + e[:, 0], e[:, 2]], -1), np.stack([e[:, 2], 1 + e[:, 1]], -1)], -2)
-        centre = np.asarray(self.physics.theta[:2]) + rng.normal(0, _SHIFT, (number, 2))
+        centre = np.asarray(self.physics.theta[:2]) + rng.normal(0, SHIFT, (number, 2))
         return np.concatenate([centre, (rotation(angle) @ stretch).reshape(-1, 4)], 1)
 
     def _places(self, theta: Array) -> Array:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import xlogy
 from torch import Tensor, nn
 
 from parscope.core.physics import Constellation
 from parscope.solvers.networks.constellation.encoder import Encoder, solved
 from parscope.solvers.networks.constellation.geometry import TURNS, Array, Geometry, rotation, rotations
+from parscope.solvers.networks.constellation.limit import information
 from parscope.solvers.networks.constellation.looks import first_look, second_look
 from parscope.solvers.networks.constellation.ranges import Ranges
-from parscope.solvers.networks.constellation.scenes import Scene, Scenes
+from parscope.solvers.networks.constellation.scenes import SHIFT, Scene, Scenes
 
 # How far the second look may be from the truth, as a share of the radius of the windows: from how sure a good second
 # look is to what a first one leaves.
 _NEAR, _FAR = 0.01, 0.35
+# The map among centre and map of y, then of x.
+_MAP = np.array([1, 2, 4, 5])
 
 
 class Simulated:
@@ -49,6 +53,36 @@ class Simulated:
         there = scene.present.nonzero()[0]
         second = self._second(module, scene.patterns[there], scene.theta[there], np.random.default_rng(seed))
         return first + second
+
+    def floor(self, generator: torch.Generator) -> float:
+        """Loss of one with the errors of the Cramér-Rao bound on the patterns that `loss` would draw, [nat].
+
+        It knows which patterns have a lattice of this physics, and errs in none of the angles; its Gaussians are round,
+        as those of the networks are: one variance for all of the map in the first look, one covariance for both axes in
+        the second. It looks at every pixel, where the networks look at sums.
+        """
+        seed = int(torch.randint(1 << 31, (1,), generator=generator))
+        made = self._scenes.expected(np.random.default_rng(seed), self._batch)
+        there = made.present
+        known, theta = information(self._physics, self._geometry, made)[there], made.theta[there]
+        share, _ = _targets(theta[:, 2:].reshape(-1, 2, 2), self._geometry.turns)
+        chosen = -xlogy(share, share).sum(1)
+        variance = np.linalg.inv(known + self._unlooked())[:, _MAP, _MAP].sum(1) / self._geometry.reach**2 / len(_MAP)
+        first = chosen + len(_MAP) / 2 * (1 + np.log(variance))
+        _, _, prior = displaced(theta, self._geometry, np.random.default_rng(seed))
+        covariance = np.linalg.inv(known + np.tile(prior.numpy(), 2)[..., None] * np.eye(6))
+        both = (covariance[:, :3, :3] + covariance[:, 3:, 3:]) / 2
+        second = len(both[0]) + np.linalg.slogdet(both)[1]
+        return float(first.sum() / self._batch + second.mean())
+
+    def _unlooked(self) -> Array:
+        """Information on a lattice before the first look, once its angle is known, as of `information`."""
+        strained, turned = self._scenes.ranges.strain**2 / 3, (np.pi / TURNS) ** 2 / 6
+        variance = np.diag([SHIFT**2, strained, 0.0, SHIFT**2, 0.0, strained])
+        # Shear and rotation are sum and difference of the same two components of the map.
+        variance[2, [2, 4]] = variance[4, [4, 2]] = strained + turned, strained - turned
+        unit = np.array([1.0, self._geometry.reach, self._geometry.reach] * 2)
+        return np.linalg.inv(variance * unit[:, None] * unit)
 
     def _first(self, module: Encoder, scene: Scene) -> Tensor:
         """Loss of the first look: which angle if it is this lattice, and what remains of the map."""

@@ -23,7 +23,7 @@ from parscope.solvers.networks.spectra.inlet import Inlet
 from parscope.solvers.networks.spectra.scan import Scan
 from parscope.solvers.networks.spectra.solver import SpectraNetwork
 from parscope.solvers.networks.threads import one_thread
-from parscope.solvers.train import Course, Progress, Recipe, train
+from parscope.solvers.train import Course, Progress, Recipe, beside, train
 
 Array = NDArray[np.float64]
 
@@ -106,22 +106,13 @@ def learn(
     floor = _floor(decoder, draws, lessons.seed + _CARD) if lessons.teachers == ("simulation",) else None
     recipe = Recipe(seed=lessons.seed, seconds=lessons.seconds)
     with one_thread():
-        course = train(module, teachers, recipe, checkpoint=checkpoint, progress=_beside(floor, progress))
+        course = train(module, teachers, recipe, checkpoint=checkpoint, progress=beside(floor, progress))
     unit = 1.0 if lessons.everywhere else scan.noise
     prior = None if lessons.everywhere else _factor_prior(scan)
     solver = SpectraNetwork(physics, module.network(), None, prior, isinstance(draws, Anywhere))
     solver.calibration = _calibrated(solver, decoder, draws, lessons.seed + _CALIBRATION)
     judged = card(solver, draws, unit, lessons.seed + _CARD)
     return solver, {"distribution": how, "training": {**_told(course, lessons), "floor": floor}, "card": judged}
-
-
-def _beside(floor: float | None, progress: Progress | None) -> Progress | None:
-    """Progress that shows the floor beside the loss."""
-    if floor is None or progress is None:
-        return progress
-    return lambda phase, done, total: progress(
-        f"{phase} (floor {floor:.2f})" if "loss" in phase else phase, done, total
-    )
 
 
 def _floor(decoder: Decoder, draws: Draws, seed: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from parscope import map_strain
-from parscope.core.errors import NoLatticeError
+from parscope.core.errors import NoLatticeError, OptionError
 from parscope.core.frames import Frames
 from parscope.core.solver import Estimate, Status
 from parscope.solvers.lattice import LatticeFilters
@@ -84,6 +84,12 @@ def test_strain_is_relative_to_the_grain(polycrystal: Found, fitted: tuple[Estim
         assert np.abs(np.median(error, axis=0)).max() < 6e-4
         assert error.std(0).max() < 1.1e-3
     assert inside.sum() > 0.98 * (truth.share == 0).sum()
+
+
+def test_positions_of_several_crystals_are_not_pooled() -> None:
+    scan = simulate(replace(POLYCRYSTAL.sized((64, 64)), scan=(16, 16), grains=2))
+    with pytest.raises(OptionError, match="--pool 3: is for a scan of one crystal"):
+        map_strain(scan.frames, pool=3)
 
 
 def test_a_map_tells_how_the_grains_lie_to_one_another() -> None:

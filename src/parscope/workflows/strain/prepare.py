@@ -82,6 +82,7 @@ def prepare(frames: Frames, chosen: StrainSettings, report: Progress) -> tuple[P
     if found.unit != 1:
         choices.insert(1, ("unit", f"{found.unit:.3g}", "the data are normalised: multiples of this are electrons"))
     if crystals is not None:
+        _check_pool(chosen.pool)
         plan = _plan(frames, crystals.solvers, crystals.candidates, 1)
         choices.append(_contrast(plan, "waves that make the changes inside the disks of a crystal most likely"))
     else:
@@ -228,6 +229,16 @@ def _crystals(
     if network is None:
         return find_crystals(whole, patterns, setup, solver, progress)
     return crystals_of(whole, patterns, network.survey(whole, progress), solver, network.farthest)
+
+
+def _check_pool(size: int | None) -> None:
+    """Refuse to pool the positions of several crystals: each has fits of its own, which share nothing."""
+    if size not in (None, 1):
+        raise OptionError(
+            "is for a scan of one crystal, here are several",
+            f"--pool {size}",
+            "leave it out",
+        )
 
 
 def _pool_size(solver: LatticeFilters, patterns: NDArray[Any], scan_shape: tuple[int, int]) -> tuple[int, str]:

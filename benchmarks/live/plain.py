@@ -43,9 +43,8 @@ class PlainPush:
         client.sendall(b"".join((_LONG.pack(2, len(message)), message)))
 
     def close(self, _: int = 0) -> None:
-        """Close, after all that was sent has gone."""
+        """Close, when the client has."""
         if self._client is not None:
-            self._client.shutdown(socket.SHUT_WR)
             self._client.recv(1)
             self._client.close()
         self._listener.close()

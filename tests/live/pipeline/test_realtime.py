@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -44,40 +43,6 @@ def test_a_process_takes_what_it_may_have_and_gives_it_back() -> None:
     assert real_time or "CAP_SYS_NICE" in second
     assert third == f"True True {os.sched_getaffinity(0)}"
     assert gc.isenabled()
-
-
-def _kernel() -> tuple[int, ...]:
-    """Version of Linux."""
-    return tuple(int(part) for part in platform.release().split(".")[:2])
-
-
-TURNS = """
-import os, zmq
-from parscope.live.pipeline.realtime import hurry
-def turns():
-    told = {}
-    for task in os.listdir("/proc/self/task"):
-        lines = open(f"/proc/self/task/{task}/sched").read().splitlines()
-        told[lines[0].split()[0]] = [line.split()[-1] for line in lines if line.startswith("se.slice")]
-    return told
-context = zmq.Context(io_threads=1)
-socket = context.socket(zmq.PULL)
-while not any("IO" in name for name in turns()):  # a thread of the library names itself
-    pass
-print(hurry(), [told for name, told in turns().items() if "IO" in name or "python" in name])
-socket.close()
-context.term()
-"""
-
-
-@LINUX
-def test_what_brings_messages_and_the_loop_ask_for_short_turns() -> None:
-    status = Path("/proc/self/sched")
-    if not (status.exists() and "se.slice" in status.read_text()) or _kernel() < (6, 12):
-        pytest.skip("this system grants no turns, or does not tell of them")
-    told = subprocess.run([sys.executable, "-c", TURNS], capture_output=True, text=True, check=True).stdout
-    assert told.startswith("True ")
-    assert told.count("'100000'") == 2
 
 
 THREADS = """

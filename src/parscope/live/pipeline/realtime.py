@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
-import platform
-import struct
 import sys
 import threading
 import time
@@ -26,8 +23,6 @@ _WATCHDOGS: set[int] = set()  # native identifiers of their threads
 _ZMQ = "ZMQbg"  # what ZeroMQ's library calls its threads
 _HANDOVER = 1e-4  # s
 _MARGIN = 0.01
-_SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}  # number of sched_setattr, which Python does not offer
-_TURN = 100_000  # ns, the shortest that there is
 _PATIENCE = 0.5  # s
 
 
@@ -103,7 +98,6 @@ def take(core: int | None = None, priority: int = PRIORITY) -> Standing:
         real_time = True
     except OSError:
         real_time = False
-        hurry()
         lacking.append("real-time priority needs the capability CAP_SYS_NICE, or a limit of rtprio")
     for thread in set(_threads()) - first - {own}:
         stand_back(thread)
@@ -118,25 +112,6 @@ def release() -> None:
     if sys.platform == "linux":
         for thread in _threads():
             stand_back(thread)
-
-
-def hurry() -> bool:
-    """Have the calling thread, and those that bring it messages, run as soon as something wakes them, at any priority.
-
-    Of threads at normal priority the system (Linux 6.12 or newer) lets one that asks for short turns go before one
-    in the middle of a longer turn; it gets no more time than the others.
-
-    Returns
-    -------
-    bool
-        Whether the system does so.
-    """
-    number = _SET_ATTRIBUTES.get(platform.machine()) if sys.platform == "linux" else None
-    if number is None:
-        return False
-    asked = struct.pack("=IIQiIQQQ", 48, os.SCHED_OTHER, 0, 0, 0, _TURN, 0, 0)
-    call, first = ctypes.CDLL(None).syscall, [thread for thread in _threads() if _goes_first(thread)]
-    return all(call(number, thread, asked, 0) == 0 for thread in (0, *first))
 
 
 def stand_back(thread: int = 0) -> None:

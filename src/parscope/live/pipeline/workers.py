@@ -21,7 +21,7 @@ from parscope.live.pipeline.apart import Apart, serve
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.commands import Commands
 from parscope.live.pipeline.engine import Engine
-from parscope.live.pipeline.realtime import Watchdog, calm, hurry, keep_off, release, take
+from parscope.live.pipeline.realtime import Watchdog, calm, keep_off, release, take
 from parscope.live.pipeline.recorder import Recorder, stem_of
 from parscope.live.pipeline.ring import Reader, Ring
 from parscope.live.pipeline.sentences import Tell
@@ -181,8 +181,6 @@ def _run(orders: Orders, engine: Engine, desk: Connection, pipe: Connection) -> 
     board, session = engine.board, os.getppid()
     look = Commands(desk, board, engine.answers, engine.answers.actuator).look
     standing = take(orders.core).sentence if orders.policy.busy else ""
-    if not orders.policy.busy:
-        hurry()
     pipe.send(("ready", standing))
 
     def between() -> None:

@@ -91,7 +91,7 @@ def test_a_session_that_ends_says_so_and_leaves_its_last_numbers(browser: Any) -
         )
     made.page.wait_for_timeout(800)
     assert made.page.evaluate("opened") == 0 and made.page.locator(".offline").inner_text() == told
-    made.context.close()
+    made.close()
     assert made.faults == []
 
 

@@ -24,6 +24,7 @@ from parscope.workflows.strain.descan import Descan
 from parscope.workflows.strain.excess import Cells
 from parscope.workflows.strain.judge import _UNEVEN, judge
 from parscope.workflows.strain.sampling import scattering
+from parscope.workflows.strain.settings import StrainSettings
 
 SIMULATION = simulate(ScanDesign(scan=(4, 3)).sized((64, 64)))
 PHYSICS = SIMULATION.pattern()
@@ -170,3 +171,9 @@ def test_a_strong_second_lattice_does_not_spill_over_its_neighbours() -> None:
     maps["share"][0, :5] = 0.2
     maps["misfit"][0, 0] = 20.0
     assert judge(maps, (cells,))[0, :5].tolist() == [Status.BOUNDARY] + [Status.OK] * 4
+
+
+def test_paths_may_be_texts() -> None:
+    given = StrainSettings.of(vacuum="vacuum.npy", mask=Path("mask.npy"), solver="networks", pool=None)
+    assert (given.vacuum, given.mask, given.solver) == (Path("vacuum.npy"), Path("mask.npy"), Path("networks"))
+    assert StrainSettings.of(solver=None) == StrainSettings()

@@ -80,7 +80,7 @@ def map_strain(
     ('y', 'x')
     """
     began = time.perf_counter()
-    chosen = StrainSettings(**settings)
+    chosen = StrainSettings.of(**settings)
     frames = _calibrated(source if isinstance(source, Frames) else open_frames(source), chosen)
     place = Output(output, overwrite, frames.source, (chosen.vacuum, chosen.mask, chosen.solver))
     region = chosen.region(frames.scan_shape)

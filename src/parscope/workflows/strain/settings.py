@@ -68,6 +68,27 @@ class StrainSettings:
     step: float | None = None
     solver: Path | None = None
 
+    @classmethod
+    def of(cls, **given: Any) -> StrainSettings:
+        """Make settings of what a person gives, whose paths may be texts.
+
+        Parameters
+        ----------
+        **given
+            Fields.
+
+        Returns
+        -------
+        StrainSettings
+
+        Raises
+        ------
+        OptionError
+            If an option cannot be meant.
+        """
+        paths = {name: Path(given[name]) for name in ("vacuum", "mask", "solver") if given.get(name) is not None}
+        return cls(**{**given, **paths})
+
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before a file is read."""
         for name in ("probe_radius", "probe_edge", "max_q", "gain", "step"):

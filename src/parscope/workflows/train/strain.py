@@ -109,7 +109,7 @@ def train_strain(  # noqa: PLR0913 - all that a person may want to say, each wit
     if "simulation" not in teachers:
         raise OptionError("teaches no orientation", "--teacher rendering", "add --teacher simulation")
     place, report = Path(output), progress or silent
-    chosen = StrainSettings(**settings)
+    chosen = StrainSettings.of(**settings)
     with training_folder(place, overwrite) as training:
         frames = source if isinstance(source, Frames) else open_frames(source)
         report("set-up", 0, 1)

@@ -56,7 +56,7 @@ def asked(apart: Apart, kernel: Any, detector: Detector, patterns: np.ndarray) -
     apart.ask(kernel, detector, shown)
     while (answer := apart.answer()) is None:
         apart.wait()
-    return answer.part
+    return pickle.loads(answer)
 
 
 def test_the_state_is_the_one_that_would_have_been_made_here() -> None:
@@ -94,7 +94,7 @@ def refusing(examples: np.ndarray) -> tuple[Any, ...]:
     ("setup", "kind", "text"),
     [
         (refusing, InputError, "examples: are dark; take the cover off"),
-        (lambda _: 1 / 0, ZeroDivisionError, "division by zero"),
+        (lambda _: 1 / 0, ParscopeError, "ZeroDivisionError: division by zero"),
         (lambda _: (lambda: None,), ParscopeError, "cannot be sent by the process that sets kernels up"),
     ],
 )
@@ -166,6 +166,56 @@ def test_when_the_other_end_is_gone_a_thread_does_it_and_it_is_said_once() -> No
     asking.close()
     here.close()
     assert told == ["the process that sets kernels up has died; the analysis does it itself, and is late meanwhile"]
+
+
+class TwoError(Exception):
+    """Cannot be made again of what it says."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(one + two)
+
+
+class Deaf(tuple[Any, ...]):
+    """Cannot be read by another process."""
+
+    def __reduce__(self) -> Any:
+        return TwoError, (1,)
+
+
+def raising(_: np.ndarray) -> Any:
+    raise TwoError(1, 2)
+
+
+@pytest.mark.parametrize("setup", [raising, lambda _: Deaf()])
+def test_what_cannot_be_read_costs_its_own_kernel_alone(setup: Any) -> None:
+    odd, fine = Odd(setup), Odd(lambda examples: (int(examples.sum()),), 1, "fine")
+    with apart((odd, fine)) as (there, _):
+        shop = Workshop(Analyser((odd, fine), there))
+        assert made_in(shop, EXAMPLES).parts == {"fine": (120,)}
+        assert "odd" in shop.faults
+
+
+def test_a_series_that_begins_while_a_kernel_is_set_up_has_its_own_examples() -> None:
+    odd = Odd(lambda examples: (int(examples.sum()),))
+    with apart((odd,)) as (there, _):
+        shop = Workshop(Analyser((odd,), there))
+        shop.begin(DETECTOR)
+        shop.show(EXAMPLES[0])
+        assert shop.busy
+        assert made_in(shop, EXAMPLES + 1).parts == {"odd": (136,)}
+
+
+def test_a_kernel_that_was_not_compiled_before_runs_first_in_a_thread() -> None:
+    ran: list[int] = []
+    odd = Odd(lambda examples: (int(examples.sum()),))
+    odd.function = lambda frame, *state: ran.append(threading.get_ident())  # type: ignore[method-assign]
+    for uncompiled in (True, False):
+        ran.clear()
+        with apart((odd,)) as (there, other):
+            there.uncompiled = frozenset({"odd"} if uncompiled else ())
+            assert made_in(Workshop(Analyser((odd,), there)), EXAMPLES).parts == {"odd": (120,)}
+            assert (ran[0] == threading.get_ident()) != uncompiled
+            assert other.ident not in ran
 
 
 def test_kernels_are_put_in_place_one_by_one_and_those_without_examples_stay_here() -> None:

@@ -78,17 +78,18 @@ def tell_apart(
     nodata : int
         Value of a pixel that was not read, [counts]; -1 if there is none.
     out : ndarray of float64, shape (parameters + 2,)
-        Parameters in the order and units of the physics, misfit, and number of the phase.
+        Parameters in the order and units of the physics, misfit, and number of the phase; where there is none, the
+        misfit of the first.
     """
     out[:] = np.nan
     if readable(frame, mask, nodata):
         signals = np.where(mask, 0, frame)[None].astype(frame.dtype)
         found = [solver(signals) for solver in solvers]
         evidence = [one.extra["evidence"][0] if one.status[0] == Status.OK else -np.inf for one in found]
-        best = int(np.argmax(evidence))
-        out[:-2], out[-2] = found[best].theta[0], found[best].misfit[0]
+        best = int(np.argmax(np.nan_to_num(evidence, nan=-np.inf)))
+        out[-2] = found[best].misfit[0]
         if found[best].status[0] == Status.OK:
-            out[-1] = best
+            out[:-2], out[-1] = found[best].theta[0], best
 
 
 @dataclass(frozen=True)

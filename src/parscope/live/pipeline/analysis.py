@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,14 +45,20 @@ def analyser_of(kernels: Sequence[str | Kernel]) -> Analyser:
     return Analyser(kernels_of(kernels))
 
 
-def warm(analyser: Analyser) -> None:
+def warm(analyser: Analyser) -> frozenset[str]:
     """Have the compiler do its work before the first series, with patterns that are made up.
 
     Parameters
     ----------
     analyser : Analyser
         That will be used.
+
+    Returns
+    -------
+    frozenset of str
+        Kernels that these patterns do not suit: with them the compiler may still have work.
     """
+    unsuited: set[str] = set()
     for dtype in _TYPES:
         Decompressor((16, 16), dtype)
         patterns = _crystal(dtype)
@@ -62,13 +67,16 @@ def warm(analyser: Analyser) -> None:
         for kernel in (Sum(), *analyser.kernels):
             # what is not compiled itself calls the same functions for all types
             if dtype == _TYPES[0] or hasattr(kernel.function, "py_func"):
-                _warm(kernel, detector, patterns)
+                try:
+                    _warm(kernel, detector, patterns)
+                except Exception:  # noqa: BLE001 - whatever a kernel does, others are compiled
+                    unsuited.add(kernel.name)
+    return frozenset(unsuited)
 
 
 def _warm(kernel: Kernel, detector: Detector, patterns: NDArray[Any]) -> None:
-    """Set a kernel up and run it; one that these patterns do not suit has done what it can."""
-    with contextlib.suppress(Exception):
-        Plan.of_parts([kernel], detector, {kernel.name: part_of(kernel, detector, patterns)}).warm()
+    """Set a kernel up and run it."""
+    Plan.of_parts([kernel], detector, {kernel.name: part_of(kernel, detector, patterns)}).warm()
 
 
 def _crystal(dtype: str) -> NDArray[Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import pickle
 import select
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -38,21 +39,8 @@ def room(kernel: Kernel, detector: Detector) -> NDArray[Any]:
     return np.empty((kernel.examples, *detector.shape), detector.dtype)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the other process gives.
-
-    Parameters
-    ----------
-    part : object
-        As of `parscope.live.kernels.parts.part_of`, or an exception.
-    """
-
-    part: Any
-
-
 class Apart:
-    """Has kernels set up by a process in which `serve` runs; nothing here takes longer than a fraction of a ms.
+    """Has kernels set up by a process in which `serve` runs; to ask and to hear takes a fraction of a ms.
 
     Examples lie in memory that the other process sees too.
 
@@ -67,6 +55,8 @@ class Apart:
     ----------
     alive : bool
         Whether it can be asked.
+    uncompiled : frozenset of str
+        Kernels that the compiler may still have work with in this process.
     """
 
     def __init__(self, pipe: Connection, tell: Tell) -> None:
@@ -74,6 +64,7 @@ class Apart:
         self._poll = select.poll()  # that of the pipe takes 50 us
         self._poll.register(pipe.fileno(), select.POLLIN)
         self.alive = True
+        self.uncompiled: frozenset[str] = frozenset()
         self._asked = 0
         self._places: dict[str, Segment] = {}
 
@@ -138,19 +129,21 @@ class Apart:
         with self._mortal():
             self._pipe.send((self._asked, kernel.name, told, kernel.examples, len(examples), place.name))
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> bytes | None:
         """What came of what was asked last.
 
         Returns
         -------
-        Answer, optional
-            None if there is no answer yet, or can be none.
+        bytes, optional
+            The part as of `parscope.live.kernels.parts.part_of`, or an exception, pickled: who takes it apart has to
+            reckon with anything. None if there is no answer yet, or can be none.
         """
         with self._mortal():
             while self.alive and self._poll.poll(0):
-                asked, part = self._pipe.recv()
+                asked, answer = self._pipe.recv()
                 if asked == self._asked:
-                    return Answer(part)
+                    told: bytes = answer
+                    return told
         return None
 
     def wait(self) -> None:
@@ -172,7 +165,8 @@ class Apart:
             place = None
         try:
             self._places[name] = place or Segment.create(size)
-        except OutputError:
+        except (OutputError, OSError) as error:
+            self._tell(f"{name} is set up beside the analysis, which is late meanwhile: {error}")
             return None
         return self._places[name]
 
@@ -208,7 +202,7 @@ def serve(kernels: Sequence[Kernel], pipe: Connection) -> None:
     while True:
         try:
             asked, name, detector, room, shown, place = pipe.recv()
-            _send(pipe, asked, _made(named[name], detector, (room, shown), place))
+            pipe.send((asked, _pickled(_made(named[name], detector, (room, shown), place))))
         except (OSError, EOFError):
             return
 
@@ -221,14 +215,29 @@ def _made(kernel: Kernel, detector: Detector, counts: tuple[int, int], name: str
             # Copies: of the next series there may be others in the same place.
             return part_of(kernel, replace(detector, mask=mask.copy()), shared[: counts[1]].copy())
     except Exception as error:  # noqa: BLE001 - whatever a kernel does, the others are set up
+        return told(error)
+
+
+def told(error: Exception) -> ParscopeError:
+    """Why a kernel could not be set up, as an error that any process can read.
+
+    Parameters
+    ----------
+    error : Exception
+        What the set-up raised.
+
+    Returns
+    -------
+    ParscopeError
+    """
+    if isinstance(error, ParscopeError):
         return error.with_traceback(None)
+    return ParscopeError(f"{type(error).__name__}: {error}")
 
 
-def _send(pipe: Connection, asked: int, part: Any) -> None:
-    """Send it, or why it cannot be sent."""
+def _pickled(part: Any) -> bytes:
+    """The part, or why it cannot be sent."""
     try:
-        pipe.send((asked, part))
-    except OSError:
-        raise
+        return pickle.dumps(part)
     except Exception as error:  # noqa: BLE001 - what cannot be pickled says so in many ways
-        pipe.send((asked, ParscopeError(f"cannot be sent by the process that sets kernels up: {error}")))
+        return pickle.dumps(ParscopeError(f"cannot be sent by the process that sets kernels up: {error}"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +15,7 @@ from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Kernel
 from parscope.live.kernels.parts import part_of
 from parscope.live.kernels.plan import Plan
-from parscope.live.pipeline.apart import Apart
+from parscope.live.pipeline.apart import Apart, told
 from parscope.live.pipeline.realtime import stand_back
 
 _LONGEST_REST = 64  # times the examples of a kernel
@@ -105,12 +107,12 @@ class Thread:
         What is ready.
     jobs : sequence of Job
         What is not.
-    examples : sequence of ndarray
-        What was taken of each.
+    parts : sequence of callable
+        Each makes the part of one of them.
     """
 
-    def __init__(self, plan: Plan, jobs: Sequence[Job], examples: Sequence[NDArray[Any]]) -> None:
-        self.plan, self.jobs, self._examples = plan, jobs, examples
+    def __init__(self, plan: Plan, jobs: Sequence[Job], parts: Sequence[Callable[[], Any]]) -> None:
+        self.plan, self.jobs, self._parts = plan, jobs, parts
         self.faults: dict[str, ParscopeError] = {}
         self._over = False
         self._thread = threading.Thread(target=self._run, name="parscope-set-up", daemon=True)
@@ -127,21 +129,22 @@ class Thread:
     def _run(self) -> None:
         """Do it."""
         stand_back()  # a thread begins with the core and the priority of the loop, which must not share them
-        for job, shown in zip(self.jobs, self._examples, strict=True):
+        for job, make in zip(self.jobs, self._parts, strict=True):
             try:
-                part = part_of(job.kernel, self.plan.detector, shown)
+                part = make()
                 _run_alone(self.plan, job.kernel, part)
                 self.plan = self.plan.having(job.kernel.name, part)
             except Exception as error:  # noqa: BLE001 - whatever a kernel does, the others go on
-                self.faults[job.kernel.name] = _told(error)
-        self._examples = []
+                self.faults[job.kernel.name] = told(error)
+        self._parts = []
         self._over = True
 
 
 class Errand:
     """What is done by the process that sets kernels up: it is asked for one, and what it gives is put in place.
 
-    The loop does this between two patterns, a piece of a tenth of a ms at each look: of a thread it would have to wait
+    The loop does this between two patterns, a piece of a tenth of a ms at each look; a kernel that was not compiled
+    before the stream is for a thread. Of a thread it would have to wait
     for Python's lock, and for whoever has put that thread aside meanwhile.
 
     Parameters
@@ -176,26 +179,26 @@ class Errand:
         """Piece after piece; if the other process has died, a thread does it all."""
         while (answer := self._apart.answer()) is None:
             if not self._apart.alive:
-                yield from self._done_by_thread()
+                yield from self._done_by_thread(partial(part_of, self._kernel, self.plan.detector, self._examples))
             yield False
         self._other = None
-        if isinstance(answer.part, Exception):
-            self.faults[self._kernel.name] = _told(answer.part)
-            yield True
-        yield False
         try:
-            _run_alone(self.plan, self._kernel, answer.part)
+            part = _unpickled(answer)
+            if self._kernel.name in self._apart.uncompiled:
+                yield from self._done_by_thread(lambda: part)
             yield False
-            plan = self.plan.having(self._kernel.name, answer.part)
+            _run_alone(self.plan, self._kernel, part)
+            yield False
+            plan = self.plan.having(self._kernel.name, part)
             yield False
             self.plan = plan
         except Exception as error:  # noqa: BLE001 - whatever a kernel does, the loop goes on
-            self.faults[self._kernel.name] = _told(error)
+            self.faults[self._kernel.name] = told(error)
         yield True
 
-    def _done_by_thread(self) -> Iterator[bool]:
+    def _done_by_thread(self, make: Callable[[], Any]) -> Iterator[bool]:
         """The same, as a thread does it."""
-        self._other = thread = Thread(self.plan, self.jobs, [self._examples])
+        self._other = thread = Thread(self.plan, self.jobs, [make])
         while not thread.look():
             yield False
         self.plan, self.faults = thread.plan, thread.faults
@@ -207,8 +210,9 @@ def _run_alone(plan: Plan, kernel: Kernel, part: Any) -> None:
     Plan.of_parts([kernel], plan.detector, {kernel.name: part}).warm()
 
 
-def _told(error: Exception) -> ParscopeError:
-    """Why a kernel could not be set up."""
-    if isinstance(error, ParscopeError):
-        return error.with_traceback(None)
-    return ParscopeError(f"{type(error).__name__}: {error}")
+def _unpickled(answer: bytes) -> Any:
+    """The part that the other process has made; raises what it says instead."""
+    part = pickle.loads(answer)
+    if isinstance(part, Exception):
+        raise part
+    return part

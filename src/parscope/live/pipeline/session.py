@@ -21,6 +21,7 @@ from parscope.live.folder import writable
 from parscope.live.pipeline.analysis import analyser_of
 from parscope.live.pipeline.board import Board
 from parscope.live.pipeline.latency import Report
+from parscope.live.pipeline.memory import sweep
 from parscope.live.pipeline.realtime import ONE_THREAD
 from parscope.live.pipeline.recorder import Recorded, stem_of
 from parscope.live.pipeline.rescue import rescue
@@ -235,6 +236,7 @@ class Session:
         self._loop = self._setter = self._recorder = None
         self.ring.close()
         self.board.close()
+        sweep()  # what a process had that was killed
 
     def _bury(self, worker: _Worker) -> None:
         """Go on without a process that has died."""

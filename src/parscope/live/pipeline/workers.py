@@ -146,7 +146,7 @@ def _answer(orders: Orders, places: tuple[Ring, Board], lines: Lines, pipe: Conn
     source = make_source(orders.address, orders.wishes, tell)
     actuator = _actuator(orders, analyser.outputs, tell)
     try:
-        warm(analyser)
+        apart.uncompiled = warm(analyser)
         source.open()
         engine = Engine.of(source, ring, board, analyser, orders.policy, actuator, tell=tell)
         calm()

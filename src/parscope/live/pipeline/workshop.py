@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Detector
+from parscope.live.kernels.parts import part_of
 from parscope.live.kernels.plan import Plan
 from parscope.live.pipeline.apart import room
 from parscope.live.pipeline.jobs import Errand, Job, Thread, Work
@@ -170,4 +172,4 @@ class Workshop:
             if apart.can(jobs[0].kernel):
                 return Errand(plan, jobs[0], apart)
             jobs = [job for job in jobs if not apart.can(job.kernel)]
-        return Thread(plan, jobs, [job.take() for job in jobs])
+        return Thread(plan, jobs, [partial(part_of, job.kernel, plan.detector, job.take()) for job in jobs])

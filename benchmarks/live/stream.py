@@ -50,7 +50,8 @@ class Load:
     most : int
         Messages that wait for the receiver at most; at a rate, what comes then is refused, as a detector loses it.
     plain : bool
-        Whether the sender does without ZeroMQ's library and its thread, which take 9 us of each message there.
+        Whether the sender does without ZeroMQ's library and its thread, which take 9 us of each message there; it then
+        waits for the receiver, and is late, where a message would be refused.
     """
 
     scan: tuple[int, int]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parscope import map_spectra
 from parscope.core.spectra import Spectra
 from parscope.solvers.networks.spectra.decoder import Decoder
 from parscope.solvers.networks.spectra.draws import Anywhere
@@ -47,6 +48,11 @@ def test_blocks_do_not_change_what_is_told_of_a_spectrum(tmp_path: Path) -> None
         np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), values, rtol=1e-4)
     unknown = Plan(plan.spectra, plan.physics, None, network=plan.network)
     assert not np.allclose(fit_block(unknown, 0, 200)["std"], whole["std"], rtol=1e-3, equal_nan=True)
+
+
+def test_maps_say_which_noise_was_heard(tmp_path: Path) -> None:
+    plan = planned(tmp_path / "net", 400)
+    assert map_spectra(plan.spectra, "be-sho", solver=tmp_path / "net").attrs["noise_heard"] == plan.noise
 
 
 def test_few_spectra_or_a_network_that_is_not_weighed_leave_the_noise_unknown(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def beside(floor: float | None, progress: Progress | None) -> Progress | None:
     Parameters
     ----------
     floor : float, optional
-        In units of the loss; nothing is shown without.
+        [nat]; nothing is shown without.
     progress : callable, optional
         As for `train`.
 

@@ -40,9 +40,10 @@ def room(kernel: Kernel, detector: Detector) -> NDArray[Any]:
 
 
 class Apart:
-    """Has kernels set up by a process in which `serve` runs; to ask and to hear takes a fraction of a ms.
+    """Has kernels set up by a process in which `serve` runs.
 
-    Examples lie in memory that the other process sees too.
+    To ask and to hear takes a fraction of a ms. Examples lie in memory that the other process sees too; to make it, for
+    a series of other patterns than before, takes some ms before they come.
 
     Parameters
     ----------

@@ -310,7 +310,7 @@ class Engine:
         if answers.held_up:
             answers.refresh()
             if answers.held_up:
-                time.sleep(_MOMENT)  # the thread that sets kernels up needs Python's lock
+                time.sleep(_MOMENT)  # a thread that sets kernels up needs Python's lock
                 return True
         if answers.skips:
             while self._bulk.pass_over():

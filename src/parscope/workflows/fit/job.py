@@ -143,7 +143,8 @@ def map_spectra(  # noqa: PLR0913 - all that a person may want to say, each with
     elapsed = time.perf_counter() - began
     provenance = place.provenance({**settings, **decided(plan.physics)})
     timing = {"elapsed_s": elapsed, "spectra_per_s": found["status"].size / elapsed}
-    result = maps_dataset(plan, found, {**provenance.attributes(), **timing})
+    heard = {} if plan.noise is None else {"noise_heard": plan.noise}
+    result = maps_dataset(plan, found, {**provenance.attributes(), **heard, **timing})
     place.write(result)
     return result
 

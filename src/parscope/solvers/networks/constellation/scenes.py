@@ -53,7 +53,9 @@ class Expected:
     ----------
     mean : ndarray of float32, shape (n, q_y, q_x)
         Expected electrons.
-    theta, present, foreign : ndarray
+    theta : ndarray, shape (n, 6)
+        As in `Scene`.
+    present, foreign : ndarray of bool, shape (n,)
         As in `Scene`.
     levels : ndarray, shape (n, copies)
         Electrons per pixel in the copies of the stronger lattice.

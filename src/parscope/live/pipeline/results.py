@@ -19,6 +19,7 @@ from parscope.live.kernels.contract import Output
 from parscope.live.kernels.integrate import integrated, pair_of
 from parscope.live.pipeline.board import STAMPS, Board
 from parscope.live.pipeline.latency import Report, report_of
+from parscope.report.files import write_whole
 
 _RUNNING = ("ring_high_water", "series", "finished")  # counters that are no number of messages
 
@@ -210,9 +211,11 @@ def save(stem: Path, made: Any, lines: Sequence[str]) -> Path:
         made.to_zarr(beside, mode="w-", zarr_format=2, consolidated=True)
         write_report(stem, lines)
         beside.rename(path)
-    except OSError as error:
+    except (OSError, OutputError) as error:
         shutil.rmtree(beside, ignore_errors=True)
         _report(stem).unlink(missing_ok=True)
+        if isinstance(error, OutputError):
+            raise
         raise OutputError(
             f"cannot be written ({error.strerror or error})", str(path), "free some space, or choose another disk"
         ) from error
@@ -231,10 +234,10 @@ def write_report(stem: Path, lines: Sequence[str]) -> None:
 
     Raises
     ------
-    OSError
-        If it cannot be written.
+    OutputError
+        If it cannot be written; an earlier one is left as it was.
     """
-    _report(stem).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(_report(stem), ("\n".join(lines) + "\n").encode())
 
 
 def _report(stem: Path) -> Path:

@@ -301,8 +301,8 @@ class Session:
                 self._lost[number] = lost
                 try:
                     write_report(one.stem, [*one.report.lines(), *lost])
-                except OSError as error:
-                    self.tell(f"the report does not tell that {'; '.join(lost)}: {error.strerror}")
+                except OutputError as error:
+                    self.tell(f"the report does not tell that {'; '.join(lost)}: {error}")
 
     def _provenance(self, recorded: Recorded | None) -> Provenance:
         """Where the patterns are, and how they were analysed."""

@@ -51,6 +51,7 @@ def apart(kernels: tuple[Any, ...], told: list[Any] | None = None) -> Iterator[t
 def asked(apart: Apart, kernel: Any, detector: Detector, patterns: np.ndarray) -> Any:
     """What the other process makes of a kernel."""
     room = apart.room(kernel, detector)
+    assert room is not None
     shown = room[: len(patterns)]
     shown[...] = patterns[: len(room)]
     apart.ask(kernel, detector, shown)
@@ -138,8 +139,9 @@ def test_without_memory_to_share_a_thread_has_to_do_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(Segment, "create", full)
     odd = Odd(lambda examples: (int(examples.sum()),))
     with apart((odd,)) as (there, _):
-        assert there.room(odd, DETECTOR).shape == (1, 4, 4)
+        assert there.room(odd, DETECTOR) is None
         assert not there.can(odd)
+        assert made_in(Workshop(Analyser((odd,), there)), EXAMPLES).parts == {"odd": (120,)}
 
 
 def made_in(shop: Workshop, patterns: np.ndarray) -> Plan:

@@ -21,24 +21,6 @@ from parscope.live.pipeline.memory import Segment
 from parscope.live.pipeline.sentences import Tell
 
 
-def room(kernel: Kernel, detector: Detector) -> NDArray[Any]:
-    """Room for the examples of a kernel.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        Any.
-    detector : Detector
-        Of the patterns.
-
-    Returns
-    -------
-    ndarray, shape (n, q_y, q_x)
-        Of as many as it wants.
-    """
-    return np.empty((kernel.examples, *detector.shape), detector.dtype)
-
-
 class Apart:
     """Has kernels set up by a process in which `serve` runs.
 
@@ -69,8 +51,8 @@ class Apart:
         self._asked = 0
         self._places: dict[str, Segment] = {}
 
-    def room(self, kernel: Kernel, detector: Detector) -> NDArray[Any]:
-        """Room for the examples of a kernel; if the machine has no such memory left, a thread has to set it up.
+    def room(self, kernel: Kernel, detector: Detector) -> NDArray[Any] | None:
+        """Room for the examples of a kernel.
 
         Parameters
         ----------
@@ -81,16 +63,16 @@ class Apart:
 
         Returns
         -------
-        ndarray, shape (n, q_y, q_x)
-            Of as many as it wants.
+        ndarray, shape (n, q_y, q_x), optional
+            For as many as it wants. None if it wants none, or the machine has no such memory left: it is set up beside
+            the analysis then.
         """
-        own = room(kernel, detector)
-        if own.nbytes == 0:
-            return own
-        place = self._place(kernel.name, own.nbytes + detector.mask.size)
+        shape, kind = (kernel.examples, *detector.shape), np.dtype(detector.dtype)
+        size = math.prod(shape) * kind.itemsize
+        place = self._place(kernel.name, size + detector.mask.size) if size else None
         if place is None:
-            return own
-        shared, mask = _laid_out(place, own.shape, own.dtype)
+            return None
+        shared, mask = _laid_out(place, shape, kind)
         mask[...] = detector.mask
         return shared
 
@@ -126,9 +108,9 @@ class Apart:
         if not np.may_share_memory(shared, examples):
             shared[: len(examples)] = examples
         self._asked += 1
-        told = replace(detector, mask=mask[:0])
+        brief = replace(detector, mask=mask[:0])  # the mask lies beside the examples
         with self._mortal():
-            self._pipe.send((self._asked, kernel.name, told, kernel.examples, len(examples), place.name))
+            self._pipe.send((self._asked, kernel.name, brief, kernel.examples, len(examples), place.name))
 
     def answer(self) -> bytes | None:
         """What came of what was asked last.
@@ -141,10 +123,10 @@ class Apart:
         """
         with self._mortal():
             while self.alive and self._poll.poll(0):
-                asked, answer = self._pipe.recv()
+                asked, part = self._pipe.recv()
                 if asked == self._asked:
-                    told: bytes = answer
-                    return told
+                    answer: bytes = part
+                    return answer
         return None
 
     def wait(self) -> None:
@@ -216,10 +198,10 @@ def _made(kernel: Kernel, detector: Detector, counts: tuple[int, int], name: str
             # Copies: of the next series there may be others in the same place.
             return part_of(kernel, replace(detector, mask=mask.copy()), shared[: counts[1]].copy())
     except Exception as error:  # noqa: BLE001 - whatever a kernel does, the others are set up
-        return told(error)
+        return fault_of(error)
 
 
-def told(error: Exception) -> ParscopeError:
+def fault_of(error: Exception) -> ParscopeError:
     """Why a kernel could not be set up, as an error that any process can read.
 
     Parameters

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parscope.core.errors import ParscopeError
-from parscope.live.kernels.contract import Kernel
+from parscope.live.kernels.contract import Detector, Kernel
 from parscope.live.kernels.parts import part_of
 from parscope.live.kernels.plan import Plan
-from parscope.live.pipeline.apart import Apart, told
+from parscope.live.pipeline.apart import Apart, fault_of
 from parscope.live.pipeline.realtime import stand_back
 
 _LONGEST_REST = 64  # times the examples of a kernel
@@ -31,12 +31,14 @@ class Job:
     ----------
     kernel : Kernel
         The kernel.
-    room : ndarray, shape (n, q_y, q_x)
-        For as many examples as it wants.
+    detector : Detector
+        Of the patterns.
+    room : ndarray, shape (n, q_y, q_x), optional
+        For as many examples as it wants, the first time. Default: that of any array, as for all later ones.
     """
 
-    def __init__(self, kernel: Kernel, room: NDArray[Any]) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: Kernel, detector: Detector, room: NDArray[Any] | None = None) -> None:
+        self.kernel, self._detector = kernel, detector
         self._room, self._shown = room, 0
         self.fault: ParscopeError | None = None
         self.rest = self._next = 0
@@ -65,7 +67,7 @@ class Job:
         if self.rest:
             self.rest -= 1
         else:
-            self._room[self._shown] = frame
+            self._space()[self._shown] = frame
             self._shown += 1
 
     def take(self) -> NDArray[Any]:
@@ -75,11 +77,17 @@ class Job:
         -------
         ndarray, shape (n, q_y, q_x)
         """
-        taken, self._room = self._room[: self._shown], np.empty_like(self._room)
+        taken, self._room = self._space()[: self._shown], None
         self._shown, self.at_work = 0, True
         wanted = self.kernel.examples
         self.rest, self._next = self._next, min(max(2 * self._next, wanted), _LONGEST_REST * wanted)
         return taken
+
+    def _space(self) -> NDArray[Any]:
+        """Room for examples, made when the first of them comes."""
+        if self._room is None:
+            self._room = np.empty((self.kernel.examples, *self._detector.shape), self._detector.dtype)
+        return self._room
 
 
 class Work(Protocol):
@@ -135,7 +143,7 @@ class Thread:
                 _run_alone(self.plan, job.kernel, part)
                 self.plan = self.plan.having(job.kernel.name, part)
             except Exception as error:  # noqa: BLE001 - whatever a kernel does, the others go on
-                self.faults[job.kernel.name] = told(error)
+                self.faults[job.kernel.name] = fault_of(error)
         self._parts = []
         self._over = True
 
@@ -143,9 +151,9 @@ class Thread:
 class Errand:
     """What is done by the process that sets kernels up: it is asked for one, and what it gives is put in place.
 
-    The loop does this between two patterns, a piece of a tenth of a ms at each look; a kernel that was not compiled
-    before the stream is for a thread. Of a thread it would have to wait
-    for Python's lock, and for whoever has put that thread aside meanwhile.
+    The loop does this between two patterns, a piece of a tenth of a ms at each look: of a thread it would have to wait
+    for Python's lock, and for whoever has put that thread aside meanwhile. Only a kernel that was not compiled before
+    the stream is put in place by one.
 
     Parameters
     ----------
@@ -193,7 +201,7 @@ class Errand:
             yield False
             self.plan = plan
         except Exception as error:  # noqa: BLE001 - whatever a kernel does, the loop goes on
-            self.faults[self._kernel.name] = told(error)
+            self.faults[self._kernel.name] = fault_of(error)
         yield True
 
     def _done_by_thread(self, make: Callable[[], Any]) -> Iterator[bool]:

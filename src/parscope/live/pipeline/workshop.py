@@ -12,7 +12,6 @@ from parscope.core.errors import ParscopeError
 from parscope.live.kernels.contract import Detector
 from parscope.live.kernels.parts import part_of
 from parscope.live.kernels.plan import Plan
-from parscope.live.pipeline.apart import room
 from parscope.live.pipeline.jobs import Errand, Job, Thread, Work
 from parscope.live.pipeline.series import Analyser, same_patterns
 
@@ -62,8 +61,8 @@ class Workshop:
         if before is None or not same or len(parts) < len(before.parts):
             self.plan = Plan.of_parts(kernels, detector, parts)
         apart = self.analyser.apart
-        make = room if apart is None else apart.room
-        self._jobs = [Job(kernel, make(kernel, detector)) for kernel in kernels if kernel.name not in parts]
+        new = [kernel for kernel in kernels if kernel.name not in parts]
+        self._jobs = [Job(one, detector, None if apart is None else apart.room(one, detector)) for one in new]
         self._work = None
         self._start()
 

@@ -24,6 +24,7 @@ from parscope.solvers.prior import EmpiricalBayes, Local
 
 if TYPE_CHECKING:
     from parscope.solvers.networks.spectra.refined import Refined
+    from parscope.solvers.networks.spectra.solver import SpectraNetwork
     from parscope.workflows.saved_networks import SavedSpectra
 
 Prior = Literal["scan", "neighbours"]
@@ -89,18 +90,18 @@ class Plan:
         from parscope.workflows.saved_networks import SavedSpectra
 
         folder, technique = self.network
-        return self._started(SavedSpectra.read(Path(folder), technique))
+        return self._started(SavedSpectra.read(Path(folder), technique).on(self.physics, self.noise))
 
-    def _started(self, saved: SavedSpectra) -> Refined:
+    def _started(self, network: SpectraNetwork) -> Refined:
         """Least squares that a network starts."""
         from parscope.solvers.networks.spectra.refined import Refined
 
-        return Refined(saved.on(self.physics, self.noise), self.solver)
+        return Refined(network, self.solver)
 
-    def begun(self, saved: SavedSpectra) -> Plan:
-        """The same plan with a network that was read already: other processes read it again."""
-        plan = replace(self, network=(str(saved.folder), saved.technique))
-        plan.__dict__.update(_solver=self.solver, refined=self._started(saved))
+    def begun(self, saved: SavedSpectra, network: SpectraNetwork) -> Plan:
+        """The same plan with a network that was read and made already: other processes do both again."""
+        plan = replace(self, network=(str(saved.folder), saved.technique), noise=network.noise)
+        plan.__dict__.update(_solver=self.solver, refined=self._started(network))
         return plan
 
     def settled(self, **decided: Any) -> Plan:

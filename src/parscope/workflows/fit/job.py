@@ -175,9 +175,10 @@ def _from_network(
     saved = SavedSpectra.read(folder, technique)
     physics = physics_for(spectra, technique, {**saved.options, **options})
     network = saved.on(physics)
-    # Heard before the scan is cut into blocks: whatever the blocks, each spectrum is told of the same noise.
-    noise = network.heard(sample(spectra)) if network.weighs else None
-    return Plan(spectra, physics, None, noise=noise).begun(saved)
+    if network.weighs:
+        # Before the scan is cut into blocks: whatever the blocks, each spectrum is told of the same noise.
+        network.noise = network.heard(sample(spectra))
+    return Plan(spectra, physics, None).begun(saved, network)
 
 
 def _scan_axes(spectra: Spectra) -> int:
